@@ -2,5 +2,7 @@
 mod tests {
     use pgrx::prelude::*;
     #[pg_test]
-    fn one() { assert_eq!(1, 1); }
+    fn one() {
+        assert_eq!(1, 1);
+    }
 }

@@ -1,13 +1,49 @@
-//! x
+//! `auria`: the database of the AURIA dental decision-support service, as a
+//! PostgreSQL extension.
+//!
+//! Where to find what:
+//!
+//! | concern | where |
+//! |---|---|
+//! | credit rules: pool, charge, refund, monthly settlement, free tier | crate `auria_credits` (`crates/credits`), no PostgreSQL in it |
+//! | OpenPGP messages: reading, writing, limits | crate `auria_openpgp` (`crates/openpgp`), no PostgreSQL in it |
+//! | the RPCs of schema `public`, as a front calls them | [`rpc`] |
+//! | credits on top of the tables: locks, ledger, plans kept per backend | [`ledger`] |
+//! | trigger functions | [`triggers`] |
+//! | migrations, adoption, checks | [`lifecycle`] |
+//! | every error, with SQLSTATE and hint | [`error`] |
+//! | settings | [`guc`] |
+//! | all `unsafe`, all SPI | [`pg`] |
+
 pgrx::pg_module_magic!();
-#[pgrx::pg_extern]
-fn hello(a: Option<i32>) -> i32 { a.unwrap_or(1) }
+
+mod error;
+mod guc;
+mod ledger;
+mod lifecycle;
+mod pg;
+mod rpc;
+mod triggers;
+
+/// Called by PostgreSQL when it loads the library.
+#[allow(non_snake_case)]
+#[pgrx::pg_guard]
+extern "C-unwind" fn _PG_init() {
+    guc::register();
+}
+
 #[cfg(any(test, feature = "pg_test"))]
 #[path = "../pgrx-tests/mod.rs"]
 mod in_backend;
+
+/// How `cargo pgrx test` starts its server.
 #[cfg(test)]
-#[allow(missing_docs)]
 pub mod pg_test {
+    /// Nothing to prepare.
     pub fn setup(_options: Vec<&str>) {}
-    pub fn postgresql_conf_options() -> Vec<&'static str> { vec![] }
+
+    /// Settings of the server under test.
+    pub fn postgresql_conf_options() -> Vec<&'static str> {
+        vec![]
+    }
 }

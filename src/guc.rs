@@ -1,0 +1,73 @@
+//! Settings (GUCs). All can be set by a superuser only, and are shown to
+//! superusers only where they name a place of a secret.
+
+use std::ffi::CString;
+
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+
+static PHI_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static PHI_PREVIOUS_KEY_FILE: GucSetting<Option<CString>> =
+    GucSetting::<Option<CString>>::new(None);
+static TRUSTED_OWNERS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+
+/// Registers the settings; called once, when the library is loaded.
+///
+/// A value that an API role set before the library was loaded is thrown away
+/// by PostgreSQL when the setting turns out to be superuser-only.
+pub fn register() {
+    let secret_place = GucFlags::SUPERUSER_ONLY | GucFlags::NOT_WHILE_SEC_REST;
+    GucRegistry::define_string_guc(
+        c"auria.phi_key_file",
+        c"File whose first line is the secret that encrypts patient data.",
+        c"Absolute path; the file must belong to the server's account and be readable by it alone.",
+        &PHI_KEY_FILE,
+        GucContext::Suset,
+        secret_place,
+    );
+    GucRegistry::define_string_guc(
+        c"auria.phi_previous_key_file",
+        c"File whose first line is the secret used before the last rotation.",
+        c"Tried for reading when the current secret does not fit.",
+        &PHI_PREVIOUS_KEY_FILE,
+        GucContext::Suset,
+        secret_place,
+    );
+    GucRegistry::define_string_guc(
+        c"auria.trusted_owners",
+        c"Roles, separated by commas, whose tables and functions CREATE EXTENSION may adopt.",
+        c"Beside the installing role, superusers and the owner of the database.",
+        &TRUSTED_OWNERS,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    crate::pg::extension::reserve_setting_prefix(c"auria");
+}
+
+/// The path in `auria.phi_key_file`; `None` when unset or empty.
+pub fn phi_key_file() -> Option<String> {
+    text(&PHI_KEY_FILE)
+}
+
+/// The path in `auria.phi_previous_key_file`; `None` when unset or empty.
+pub fn phi_previous_key_file() -> Option<String> {
+    text(&PHI_PREVIOUS_KEY_FILE)
+}
+
+/// The role names in `auria.trusted_owners`.
+pub fn trusted_owners() -> Vec<String> {
+    text(&TRUSTED_OWNERS)
+        .map(|list| {
+            list.split(',')
+                .map(|name| name.trim().to_owned())
+                .filter(|name| !name.is_empty())
+                .collect()
+        })
+        .unwrap_or_default()
+}
+
+fn text(setting: &GucSetting<Option<CString>>) -> Option<String> {
+    setting
+        .get()
+        .map(|value| value.to_string_lossy().into_owned())
+        .filter(|value| !value.is_empty())
+}

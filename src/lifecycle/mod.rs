@@ -1,0 +1,2 @@
+//! .
+pgrx::extension_sql!("SELECT 1;", name = "adopt_functions");

@@ -1,0 +1,12 @@
+//! The one room that speaks to PostgreSQL's C interface. All `unsafe` of this
+//! extension is here, each block with a note of what makes it sound; what the
+//! modules offer to the outside is safe to call from a backend's main thread,
+//! which is the only place this library runs.
+
+#![allow(unsafe_code)]
+
+pub mod extension;
+pub mod roles;
+pub mod spi;
+pub mod transaction;
+pub mod trigger;

@@ -1,0 +1,381 @@
+//! SQL from inside the backend (Server Programming Interface).
+//!
+//! A thin layer of our own, because three things are needed together that the
+//! binding's client does not give: statements that stay read-only (so that
+//! they run on a hot standby and in a STABLE function's snapshot), plans kept
+//! per backend, and reading with a snapshot taken this instant (so that a
+//! REPEATABLE READ caller cannot be shown an old ledger).
+
+use std::cell::Cell;
+use std::ffi::{CStr, CString};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::{FromDatum, IntoDatum, pg_sys};
+use uuid::Uuid;
+
+use crate::error::{self, Error, Result};
+
+/// Which snapshot a statement sees.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sees {
+    /// The caller's snapshot, no writes: for STABLE functions and standbys.
+    CallersSnapshot,
+    /// A new snapshot as a statement of its own would get, writes allowed.
+    OwnSnapshot,
+    /// Everything committed by now, whatever the isolation level. Read only.
+    LatestCommitted,
+}
+
+/// A value passed to a statement.
+#[derive(Clone, Copy, Debug)]
+pub enum Arg<'a> {
+    /// A `uuid`; `None` is NULL.
+    Uuid(Option<Uuid>),
+    /// A `text`; `None` is NULL.
+    Text(Option<&'a str>),
+    /// An `integer`.
+    Int(i32),
+    /// A `bigint`.
+    BigInt(i64),
+    /// A `timestamptz`.
+    Time(TimestampWithTimeZone),
+    /// A `bytea`; `None` is NULL.
+    Bytes(Option<&'a [u8]>),
+    /// An `oid`.
+    Oid(pg_sys::Oid),
+}
+
+impl Arg<'_> {
+    fn oid(&self) -> pg_sys::Oid {
+        match self {
+            Arg::Uuid(_) => pg_sys::UUIDOID,
+            Arg::Text(_) => pg_sys::TEXTOID,
+            Arg::Int(_) => pg_sys::INT4OID,
+            Arg::BigInt(_) => pg_sys::INT8OID,
+            Arg::Time(_) => pg_sys::TIMESTAMPTZOID,
+            Arg::Bytes(_) => pg_sys::BYTEAOID,
+            Arg::Oid(_) => pg_sys::OIDOID,
+        }
+    }
+
+    fn datum(&self) -> Option<pg_sys::Datum> {
+        match *self {
+            Arg::Uuid(value) => {
+                value.and_then(|id| pgrx::datum::Uuid::from_bytes(*id.as_bytes()).into_datum())
+            }
+            Arg::Text(value) => value.and_then(IntoDatum::into_datum),
+            Arg::Int(value) => value.into_datum(),
+            Arg::BigInt(value) => value.into_datum(),
+            Arg::Time(value) => value.into_datum(),
+            Arg::Bytes(value) => value.and_then(IntoDatum::into_datum),
+            Arg::Oid(value) => value.into_datum(),
+        }
+    }
+}
+
+/// A statement whose plan is made at its first use and kept by the backend.
+///
+/// Declared with [`statement!`](crate::statement), one per SQL text.
+pub struct Statement {
+    sql: &'static CStr,
+    plan: Cell<Option<NonNull<pg_sys::_SPI_plan>>>,
+}
+
+impl Statement {
+    /// A statement not planned yet.
+    pub const fn new(sql: &'static CStr) -> Self {
+        Self {
+            sql,
+            plan: Cell::new(None),
+        }
+    }
+
+    fn plan(&self, args: &[Arg<'_>]) -> Result<NonNull<pg_sys::_SPI_plan>> {
+        if let Some(plan) = self.plan.get() {
+            return Ok(plan);
+        }
+        let mut types: Vec<pg_sys::Oid> = args.iter().map(Arg::oid).collect();
+        // SAFETY: `sql` is a C string, `types` holds as many oids as is said,
+        // and the caller holds an `Spi`, so SPI is connected. An error in the
+        // SQL raises; a null pointer means misuse and is checked.
+        let plan = unsafe {
+            let plan = pg_sys::SPI_prepare(
+                self.sql.as_ptr(),
+                types.len() as core::ffi::c_int,
+                types.as_mut_ptr(),
+            );
+            let plan = NonNull::new(plan).ok_or_else(|| spi_failure("SPI_prepare"))?;
+            // Moves the plan to memory that outlives this call and transaction.
+            if pg_sys::SPI_keepplan(plan.as_ptr()) != 0 {
+                return Err(spi_failure("SPI_keepplan"));
+            }
+            plan
+        };
+        self.plan.set(Some(plan));
+        Ok(plan)
+    }
+}
+
+/// Declares statements with kept plans: `statement! { NAME = "SELECT …"; }`.
+#[macro_export]
+macro_rules! statement {
+    ($($(#[$doc:meta])* $name:ident = $sql:literal;)+) => {
+        thread_local! {
+            $($(#[$doc])* static $name: $crate::pg::spi::Statement = const {
+                // The literal is NUL-terminated right here and holds no other NUL.
+                match core::ffi::CStr::from_bytes_with_nul(concat!($sql, "\0").as_bytes()) {
+                    Ok(sql) => $crate::pg::spi::Statement::new(sql),
+                    Err(_) => panic!("a statement must not contain NUL"),
+                }
+            };)+
+        }
+    };
+}
+
+/// Proof that SPI is connected; made by [`connected`].
+pub struct Spi {
+    _not_send: PhantomData<*const ()>,
+}
+
+/// Connects to SPI, runs `work`, and disconnects.
+///
+/// When PostgreSQL raises an error inside, the panic passes through here
+/// without a disconnect: the abort of the (sub)transaction does that.
+pub fn connected<T>(work: impl FnOnce(&Spi) -> Result<T>) -> Result<T> {
+    // SAFETY: called on the backend's main thread inside a transaction, as all
+    // code of this library is; each connect is paired with a finish below.
+    if unsafe { pg_sys::SPI_connect() } != pg_sys::SPI_OK_CONNECT as i32 {
+        return Err(spi_failure("SPI_connect"));
+    }
+    let outcome = work(&Spi {
+        _not_send: PhantomData,
+    });
+    // SAFETY: connected above, at the same nesting level.
+    if unsafe { pg_sys::SPI_finish() } != pg_sys::SPI_OK_FINISH as i32 {
+        return Err(spi_failure("SPI_finish"));
+    }
+    outcome
+}
+
+impl Spi {
+    /// Runs a kept statement and gives its rows (or those of RETURNING).
+    pub fn query(
+        &self,
+        statement: &'static std::thread::LocalKey<Statement>,
+        sees: Sees,
+        args: &[Arg<'_>],
+    ) -> Result<Rows<'_>> {
+        let plan = statement.with(|statement| statement.plan(args))?;
+        let mut values = Vec::with_capacity(args.len());
+        let mut nulls = Vec::with_capacity(args.len());
+        for arg in args {
+            let datum = arg.datum();
+            nulls.push(if datum.is_some() { b' ' } else { b'n' } as core::ffi::c_char);
+            values.push(datum.unwrap_or(pg_sys::Datum::from(0)));
+        }
+        let read_only = sees != Sees::OwnSnapshot;
+        // SAFETY: the plan was kept, so it lives as long as the backend;
+        // `values` and `nulls` have one entry per parameter of the plan, whose
+        // types are those of the same `args` that prepared it. The pushed
+        // snapshot is popped on the way out, and by the abort on an error.
+        let code = unsafe {
+            if sees == Sees::LatestCommitted {
+                pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
+            }
+            let code = pg_sys::SPI_execute_plan(
+                plan.as_ptr(),
+                values.as_mut_ptr(),
+                nulls.as_ptr(),
+                read_only,
+                0,
+            );
+            if sees == Sees::LatestCommitted {
+                pg_sys::PopActiveSnapshot();
+            }
+            code
+        };
+        Rows::of_last_statement(code)
+    }
+
+    /// Runs a statement that is needed once, with a snapshot of its own.
+    pub fn query_once(&self, sql: &str, args: &[Arg<'_>]) -> Result<Rows<'_>> {
+        self.run(sql, args, false)
+    }
+
+    /// Runs a read-only statement that is needed once.
+    pub fn read_once(&self, sql: &str, args: &[Arg<'_>]) -> Result<Rows<'_>> {
+        self.run(sql, args, true)
+    }
+
+    /// Runs a script of several statements, as an install step needs.
+    pub fn execute_script(&self, sql: &str) -> Result<()> {
+        let sql = c_string(sql)?;
+        // SAFETY: SPI is connected and `sql` is a C string.
+        let code = unsafe { pg_sys::SPI_execute(sql.as_ptr(), false, 0) };
+        if code < 0 {
+            Err(spi_failure("SPI_execute"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn run(&self, sql: &str, args: &[Arg<'_>], read_only: bool) -> Result<Rows<'_>> {
+        let sql = c_string(sql)?;
+        let mut types: Vec<pg_sys::Oid> = args.iter().map(Arg::oid).collect();
+        let mut values = Vec::with_capacity(args.len());
+        let mut nulls = Vec::with_capacity(args.len());
+        for arg in args {
+            let datum = arg.datum();
+            nulls.push(if datum.is_some() { b' ' } else { b'n' } as core::ffi::c_char);
+            values.push(datum.unwrap_or(pg_sys::Datum::from(0)));
+        }
+        // SAFETY: SPI is connected; the three arrays have the length passed.
+        let code = unsafe {
+            pg_sys::SPI_execute_with_args(
+                sql.as_ptr(),
+                args.len() as core::ffi::c_int,
+                types.as_mut_ptr(),
+                values.as_mut_ptr(),
+                nulls.as_ptr(),
+                read_only,
+                0,
+            )
+        };
+        Rows::of_last_statement(code)
+    }
+}
+
+/// The rows a statement gave; freed with it.
+pub struct Rows<'spi> {
+    table: Option<NonNull<pg_sys::SPITupleTable>>,
+    processed: u64,
+    _spi: PhantomData<&'spi Spi>,
+}
+
+impl<'spi> Rows<'spi> {
+    fn of_last_statement(code: i32) -> Result<Self> {
+        if code < 0 {
+            return Err(spi_failure("SPI_execute_plan"));
+        }
+        // SAFETY: SPI sets both globals for the statement that just ran; only
+        // the main thread touches them.
+        let (table, processed) =
+            unsafe { (NonNull::new(pg_sys::SPI_tuptable), pg_sys::SPI_processed) };
+        Ok(Self {
+            table,
+            processed,
+            _spi: PhantomData,
+        })
+    }
+
+    /// How many rows were read, written or returned.
+    pub fn len(&self) -> usize {
+        self.processed as usize
+    }
+
+    /// Whether there were none.
+    pub fn is_empty(&self) -> bool {
+        self.processed == 0
+    }
+
+    /// The first row.
+    pub fn first(&self) -> Option<Row<'_>> {
+        self.row(0)
+    }
+
+    /// All rows, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
+        (0..self.len()).filter_map(|index| self.row(index))
+    }
+
+    fn row(&self, index: usize) -> Option<Row<'_>> {
+        let table = self.table?;
+        if index >= self.len() {
+            return None;
+        }
+        // SAFETY: `table` is the live tuple table of this statement, and it
+        // holds `processed` tuples, more than `index`.
+        unsafe {
+            let table = table.as_ref();
+            let tuple = *table.vals.add(index);
+            Some(Row {
+                tuple,
+                descriptor: table.tupdesc,
+                _rows: PhantomData,
+            })
+        }
+    }
+}
+
+impl Drop for Rows<'_> {
+    fn drop(&mut self) {
+        // An error that is being raised has perhaps freed the table already.
+        if let Some(table) = self.table.filter(|_| !std::thread::panicking()) {
+            // SAFETY: the table belongs to this statement and is freed once.
+            unsafe { pg_sys::SPI_freetuptable(table.as_ptr()) }
+        }
+    }
+}
+
+/// One row of a result.
+pub struct Row<'rows> {
+    tuple: pg_sys::HeapTuple,
+    descriptor: pg_sys::TupleDesc,
+    _rows: PhantomData<&'rows ()>,
+}
+
+impl Row<'_> {
+    /// The value of the column at `position`, counted from 1; `None` is NULL.
+    ///
+    /// # Errors
+    /// XX000 when the column is of another type than `T`.
+    pub fn get<T: FromDatum + IntoDatum>(&self, position: i32) -> Result<Option<T>> {
+        let mut is_null = false;
+        // SAFETY: tuple and descriptor belong to the live tuple table. The
+        // column's type is compared with T's before the datum is read as one.
+        unsafe {
+            let actual = pg_sys::SPI_gettypeid(self.descriptor, position);
+            if !T::is_compatible_with(actual) {
+                return Err(Error::new(
+                    pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+                    format!("column {position} of a query has an unexpected type"),
+                ));
+            }
+            let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, position, &mut is_null);
+            Ok(T::from_polymorphic_datum(datum, is_null, actual))
+        }
+    }
+
+    /// The value of a column that cannot be NULL.
+    pub fn expect<T: FromDatum + IntoDatum>(&self, position: i32) -> Result<T> {
+        self.get(position)?
+            .ok_or_else(|| error::unexpected_null("a query's result"))
+    }
+
+    /// A `uuid` column.
+    pub fn uuid(&self, position: i32) -> Result<Option<Uuid>> {
+        Ok(self
+            .get::<pgrx::datum::Uuid>(position)?
+            .map(|id| Uuid::from_bytes(*id.as_bytes())))
+    }
+}
+
+fn c_string(sql: &str) -> Result<CString> {
+    CString::new(sql).map_err(|_| {
+        Error::new(
+            pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+            "a statement contains a NUL byte",
+        )
+    })
+}
+
+fn spi_failure(function: &str) -> Error {
+    // SAFETY: a plain integer that SPI sets, read on the main thread.
+    let code = unsafe { pg_sys::SPI_result };
+    Error::new(
+        pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+        format!("{function} failed with code {code}"),
+    )
+}

@@ -1,0 +1,249 @@
+//! Row triggers: the row that is written, compared with the row that was.
+
+use std::ffi::CStr;
+
+use pgrx::callconv::{BoxRet, FcInfo};
+use pgrx::datum::Datum;
+use pgrx::pgrx_sql_entity_graph::metadata::{
+    ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
+};
+use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, pg_sys};
+
+use crate::error::{Error, Result};
+
+/// A column's position in the trigger's table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Column(i32);
+
+/// The row a trigger was fired for.
+pub struct RowTrigger<'call> {
+    data: &'call pg_sys::TriggerData,
+    replaced: Vec<(Column, Option<pg_sys::Datum>)>,
+}
+
+/// What a trigger function returns: the row to store.
+pub struct TriggeredRow(pg_sys::HeapTuple);
+
+// SAFETY: a trigger function returns a pointer to a tuple, which this is.
+unsafe impl BoxRet for TriggeredRow {
+    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+        // SAFETY: the tuple is PostgreSQL's own or made in its memory.
+        unsafe { fcinfo.return_raw_datum(pg_sys::Datum::from(self.0)) }
+    }
+}
+
+// SAFETY: names the SQL type that PostgreSQL demands of trigger functions.
+unsafe impl SqlTranslatable for TriggeredRow {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(TriggeredRow);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> =
+        Ok(SqlMappingRef::literal("trigger"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
+        Ok(ReturnsRef::One(SqlMappingRef::literal("trigger")));
+}
+
+/// Runs the body of a row trigger and gives PostgreSQL the row as the body
+/// left it. An error of the body is raised: the statement fails.
+///
+/// `fcinfo` is what PostgreSQL called the trigger function with.
+#[allow(clippy::not_unsafe_ptr_arg_deref)] // only PostgreSQL makes an fcinfo
+pub fn fire(
+    fcinfo: pg_sys::FunctionCallInfo,
+    function: &str,
+    body: impl FnOnce(&mut RowTrigger<'_>) -> Result<()>,
+) -> TriggeredRow {
+    // SAFETY: PostgreSQL passes a valid fcinfo; its context is a TriggerData
+    // exactly when the node's tag says so. The data live until we return.
+    let data = unsafe {
+        let context = (*fcinfo).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
+            None
+        } else {
+            (context as *const pg_sys::TriggerData).as_ref()
+        }
+    };
+    let Some(data) = data.filter(|data| data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0) else {
+        Error::new(
+            PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+            format!("{function}() can only be called as a row trigger"),
+        )
+        .hint("Use it in CREATE TRIGGER … FOR EACH ROW EXECUTE FUNCTION.")
+        .raise()
+    };
+    let mut row = RowTrigger {
+        data,
+        replaced: Vec::new(),
+    };
+    match body(&mut row) {
+        Ok(()) => row.into_result(),
+        Err(error) => error.raise(),
+    }
+}
+
+impl RowTrigger<'_> {
+    /// Whether the statement is an UPDATE (else an INSERT or DELETE).
+    pub fn is_update(&self) -> bool {
+        self.data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_UPDATE
+    }
+
+    /// Whether the trigger runs before the row is stored, so that it can still
+    /// change it.
+    pub fn is_before(&self) -> bool {
+        self.data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_BEFORE
+    }
+
+    /// The column called `name`, if the table has it.
+    pub fn column(&self, name: &CStr) -> Option<Column> {
+        // SAFETY: the descriptor is that of the trigger's open relation.
+        let number = unsafe { pg_sys::SPI_fnumber(self.descriptor(), name.as_ptr()) };
+        (number > 0).then_some(Column(number))
+    }
+
+    /// The table's name, for messages.
+    pub fn table(&self) -> String {
+        // SAFETY: the relation is open and locked while the trigger runs; its
+        // name is a NUL-terminated NameData.
+        unsafe {
+            let relation = self.data.tg_relation;
+            CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr())
+                .to_string_lossy()
+                .into_owned()
+        }
+    }
+
+    /// The value that is being written.
+    ///
+    /// # Errors
+    /// 42804 when the column has another type than `T`.
+    pub fn new_value<T: FromDatum + IntoDatum>(&self, column: Column) -> Result<Option<T>> {
+        let (datum, is_null) = self.datum(self.new_tuple(), column);
+        // SAFETY: as above; the type is compared before the datum is read.
+        unsafe {
+            let actual = pg_sys::SPI_gettypeid(self.descriptor(), column.0);
+            if !T::is_compatible_with(actual) {
+                return Err(Error::new(
+                    PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+                    format!(
+                        "a column of table \"{}\" has an unexpected type",
+                        self.table()
+                    ),
+                )
+                .hint("Restore the column's type as the migrations of auria made it."));
+            }
+            Ok(T::from_polymorphic_datum(datum, is_null, actual))
+        }
+    }
+
+    /// Whether the value that is being written is NULL.
+    pub fn new_is_null(&self, column: Column) -> bool {
+        self.datum(self.new_tuple(), column).1
+    }
+
+    /// Whether an UPDATE changes this column; true for an INSERT.
+    pub fn changes(&self, column: Column) -> bool {
+        if !self.is_update() {
+            return true;
+        }
+        let (old, old_is_null) = self.datum(self.data.tg_trigtuple, column);
+        let (new, new_is_null) = self.datum(self.new_tuple(), column);
+        if old_is_null || new_is_null {
+            return old_is_null != new_is_null;
+        }
+        // SAFETY: both datums are of this column, whose type says how its
+        // values are stored.
+        unsafe {
+            let type_oid = pg_sys::SPI_gettypeid(self.descriptor(), column.0);
+            !same_image(old, new, type_oid)
+        }
+    }
+
+    /// Writes `value` to the column instead of what the statement gave.
+    pub fn replace<T: IntoDatum>(&mut self, column: Column, value: Option<T>) {
+        self.replaced
+            .push((column, value.and_then(IntoDatum::into_datum)));
+    }
+
+    fn descriptor(&self) -> pg_sys::TupleDesc {
+        // SAFETY: the relation is open and locked while the trigger runs.
+        unsafe { (*self.data.tg_relation).rd_att }
+    }
+
+    fn new_tuple(&self) -> pg_sys::HeapTuple {
+        if self.is_update() {
+            self.data.tg_newtuple
+        } else {
+            self.data.tg_trigtuple
+        }
+    }
+
+    fn datum(&self, tuple: pg_sys::HeapTuple, column: Column) -> (pg_sys::Datum, bool) {
+        let mut is_null = false;
+        // SAFETY: the tuple is one of this relation, the column came from its
+        // descriptor.
+        let datum =
+            unsafe { pg_sys::SPI_getbinval(tuple, self.descriptor(), column.0, &mut is_null) };
+        (datum, is_null)
+    }
+
+    fn into_result(self) -> TriggeredRow {
+        let mut tuple = self.new_tuple();
+        if !self.replaced.is_empty() {
+            let columns: Vec<i32> = self.replaced.iter().map(|(column, _)| column.0).collect();
+            let values: Vec<pg_sys::Datum> = self
+                .replaced
+                .iter()
+                .map(|(_, datum)| datum.unwrap_or(pg_sys::Datum::from(0)))
+                .collect();
+            let nulls: Vec<bool> = self
+                .replaced
+                .iter()
+                .map(|(_, datum)| datum.is_none())
+                .collect();
+            // SAFETY: three arrays of the length passed, columns of this
+            // relation; the new tuple is allocated in the caller's memory
+            // context, where PostgreSQL expects a trigger's result.
+            tuple = unsafe {
+                pg_sys::heap_modify_tuple_by_cols(
+                    tuple,
+                    self.descriptor(),
+                    columns.len() as core::ffi::c_int,
+                    columns.as_ptr().cast_mut(),
+                    values.as_ptr().cast_mut(),
+                    nulls.as_ptr().cast_mut(),
+                )
+            };
+        }
+        TriggeredRow(tuple)
+    }
+}
+
+/// Whether two values have the same bytes, compressed and out-of-line ones
+/// fetched first.
+///
+/// # Safety
+/// Both datums must be non-null values of the type.
+unsafe fn same_image(one: pg_sys::Datum, other: pg_sys::Datum, type_oid: pg_sys::Oid) -> bool {
+    let mut length: i16 = 0;
+    let mut by_value = false;
+    // SAFETY: the type of a live column is in the catalogue. What the length
+    // says (by value, that many bytes, or a varlena) is how it is read.
+    unsafe {
+        pg_sys::get_typlenbyval(type_oid, &mut length, &mut by_value);
+        if by_value {
+            return one == other;
+        }
+        if length > 0 {
+            let length = length as usize;
+            let one = std::slice::from_raw_parts(one.cast_mut_ptr::<u8>(), length);
+            let other = std::slice::from_raw_parts(other.cast_mut_ptr::<u8>(), length);
+            return one == other;
+        }
+        if length == -1 {
+            let one = pg_sys::pg_detoast_datum_packed(one.cast_mut_ptr());
+            let other = pg_sys::pg_detoast_datum_packed(other.cast_mut_ptr());
+            return pgrx::varlena_to_byte_slice(one) == pgrx::varlena_to_byte_slice(other);
+        }
+    }
+    // A C string: not the type of any column here; taken as changed.
+    false
+}

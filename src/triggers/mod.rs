@@ -1,0 +1,5 @@
+//! The trigger functions of schema `public`. Nobody may call them directly;
+//! a trigger needs no EXECUTE right of the role whose statement fires it.
+
+mod new_user;
+mod updated_at;

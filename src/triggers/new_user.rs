@@ -1,0 +1,55 @@
+//! `handle_new_user()`.
+
+use pgrx::{pg_extern, pg_sys, warning};
+use uuid::Uuid;
+
+use crate::pg::spi::{self, Arg, Sees};
+use crate::pg::transaction;
+use crate::pg::trigger::{self, TriggeredRow};
+use crate::statement;
+
+statement! {
+    /// The metadata are read by SQL, which bounds nesting and types by itself.
+    /// A profile that exists stays as it is.
+    CREATE_PROFILE = "INSERT INTO public.profiles (user_id, full_name, cro) \
+        SELECT id, \
+               CASE WHEN jsonb_typeof(raw_user_meta_data -> 'full_name') = 'string' \
+                    THEN raw_user_meta_data ->> 'full_name' END, \
+               CASE WHEN jsonb_typeof(raw_user_meta_data -> 'cro') = 'string' \
+                    THEN raw_user_meta_data ->> 'cro' END \
+          FROM auth.users WHERE id = $1 \
+            ON CONFLICT (user_id) DO NOTHING";
+}
+
+/// After an INSERT into `auth.users`: makes the profile from
+/// `raw_user_meta_data` (`full_name`, `cro`). It never makes a sign-up fail:
+/// metadata that is missing, or not a JSON string, gives NULL.
+///
+/// SECURITY DEFINER: the role that signs users up has no right on profiles.
+#[pg_extern(sql = r#"
+CREATE OR REPLACE FUNCTION public.handle_new_user() RETURNS trigger
+    LANGUAGE c SECURITY DEFINER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["adopt_functions"])]
+fn handle_new_user(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
+    trigger::fire(fcinfo, "handle_new_user", |row| {
+        let id = match row.column(c"id") {
+            Some(column) => row.new_value::<pgrx::datum::Uuid>(column)?,
+            None => None,
+        };
+        let Some(id) = id.map(|id| Uuid::from_bytes(*id.as_bytes())) else {
+            return Ok(());
+        };
+        let created = transaction::attempt(|| {
+            spi::connected(|spi| {
+                spi.query(&CREATE_PROFILE, Sees::OwnSnapshot, &[Arg::Uuid(Some(id))])?;
+                Ok(())
+            })
+        });
+        if let Err(code) = created {
+            warning!("auria: no profile was made for a new user (SQLSTATE {code})");
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,40 @@
+//! `update_updated_at_column()`.
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::{PgSqlErrorCode, pg_extern, pg_sys};
+
+use crate::error::Error;
+use crate::pg::transaction;
+use crate::pg::trigger::{self, TriggeredRow};
+
+/// Before an UPDATE: sets `updated_at` to now(), the transaction's time.
+///
+/// # Errors
+/// 42703 on a table without that column, 39P01 outside of a BEFORE row trigger.
+#[pg_extern(sql = r#"
+CREATE OR REPLACE FUNCTION public.update_updated_at_column() RETURNS trigger
+    LANGUAGE c
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+"#, requires = ["adopt_functions"])]
+fn update_updated_at_column(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
+    trigger::fire(fcinfo, "update_updated_at_column", |row| {
+        let Some(column) = row.column(c"updated_at") else {
+            return Err(Error::new(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+                format!("table \"{}\" has no column \"updated_at\"", row.table()),
+            )
+            .hint("Add the column, or drop the trigger from this table."));
+        };
+        if !row.is_before() {
+            return Err(Error::new(
+                PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+                "update_updated_at_column() must be a BEFORE trigger",
+            )
+            .hint("An AFTER trigger can no longer change the row."));
+        }
+        let now: TimestampWithTimeZone = transaction::start_time();
+        row.replace(column, Some(now));
+        Ok(())
+    })
+}
