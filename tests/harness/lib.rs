@@ -1,1 +1,44 @@
-//! .
+//! Throw-away PostgreSQL servers with the extension in them, and sessions as the roles of a front end.
+//!
+//! A test asks for a [`database`] and opens [`Session`]s to it:
+//!
+//! ```no_run
+//! use auria_tests::{As, database};
+//!
+//! let db = database();
+//! let dentist = db.sign_up("ana@clinica.example");
+//! let mut session = db.session(As::User(dentist));
+//! session.execute("SELECT 1", &[]).unwrap();
+//! ```
+//!
+//! Nothing here touches a system directory or an existing server, and nothing stays behind, however the process ends.
+
+// A harness that cannot do its work can only stop the test that asked.
+#![allow(clippy::unwrap_used)]
+
+mod cluster;
+mod database;
+mod memory;
+mod owner;
+mod refusal;
+mod session;
+mod stage;
+mod watchdog;
+
+pub use cluster::{Cluster, ClusterOptions};
+pub use database::Database;
+pub use memory::private_memory;
+pub use refusal::{refused, refused_with};
+pub use session::{As, Session};
+
+/// A database of its own with the extension created in it, on the server all tests of this process share.
+pub fn database() -> Database<'static> {
+    Cluster::shared().database()
+}
+
+/// A database of its own without the extension, on the server all tests of this process share.
+///
+/// Roles belong to the server: those of a front end may already exist there.
+pub fn empty_database() -> Database<'static> {
+    Cluster::shared().empty_database()
+}

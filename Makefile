@@ -1,0 +1,48 @@
+# The two commands of a newcomer are `make demo` and `make test`; a DBA needs `make install` alone.
+# What a target does is in scripts/, one file each.
+
+PG_CONFIG ?= $(firstword $(wildcard /usr/lib/postgresql/15/bin/pg_config) pg_config)
+export PG_CONFIG
+DESTDIR ?=
+
+# rustup does not put itself on the PATH of a shell that reads no profile.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.PHONY: help build install uninstall setup stage sql check-sql lint test demo
+
+help:
+	@echo 'make demo [KEEP=1]                    watch a dental practice live on a throw-away server'
+	@echo 'make test                             run every test'
+	@echo 'make install PG_CONFIG=… [DESTDIR=…]  build and install for that PostgreSQL'
+	@echo 'make uninstall PG_CONFIG=…            remove what install put there'
+	@echo 'make sql                              write sql/auria--VERSION.sql anew from the code'
+	@echo 'make lint                             rustfmt and clippy, warnings are errors'
+
+build:
+	@scripts/build "$(PG_CONFIG)"
+
+install: build
+	@scripts/install "$(PG_CONFIG)" "$(DESTDIR)"
+
+uninstall:
+	@scripts/uninstall "$(PG_CONFIG)" "$(DESTDIR)"
+
+setup:
+	@scripts/setup
+
+sql: build
+	@scripts/schema write "$(PG_CONFIG)"
+
+check-sql: build
+	@scripts/schema check "$(PG_CONFIG)"
+
+lint:
+	@scripts/lint "$(PG_CONFIG)"
+
+test:
+	@scripts/setup test
+	@scripts/test "$(PG_CONFIG)"
+
+demo:
+	@scripts/setup
+	@scripts/demo "$(PG_CONFIG)"

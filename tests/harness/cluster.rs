@@ -1,0 +1,382 @@
+//! Throw-away servers.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use crate::database::Database;
+use crate::owner;
+use crate::session::{As, Session};
+use crate::stage::{STAGE, scratch_directory};
+use crate::watchdog::Watchdog;
+
+const TEMPLATE: &str = "auria_template";
+
+static SHARED: LazyLock<Cluster> = LazyLock::new(|| ClusterOptions::default().start());
+
+/// How a server of its own is to be.
+#[derive(Default)]
+pub struct ClusterOptions {
+    settings: Vec<(String, String)>,
+    durable: bool,
+}
+
+impl ClusterOptions {
+    /// A line of postgresql.conf; the value is quoted here.
+    pub fn setting(mut self, name: &str, value: &str) -> Self {
+        self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// Writes that survive a crash, as a real server has them; without it the server does not wait for the disk.
+    pub fn durable(mut self) -> Self {
+        self.durable = true;
+        self
+    }
+
+    /// Makes the server and starts it.
+    pub fn start(self) -> Cluster {
+        let cluster = Cluster::bare();
+        cluster.run(
+            "initdb",
+            &[
+                "--auth=trust",
+                "--username=postgres",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ],
+        );
+
+        let key = Uuid::new_v4().simple().to_string() + &Uuid::new_v4().simple().to_string();
+        let key_file = cluster.secret_file("phi.key", &key);
+        let mut lines = vec![
+            ("listen_addresses", String::new()),
+            (
+                "unix_socket_directories",
+                cluster.directory.display().to_string(),
+            ),
+            ("port", cluster.port.to_string()),
+            ("max_connections", "200".into()),
+            ("shared_buffers", "64MB".into()),
+            ("timezone", "UTC".into()),
+            ("auria.phi_key_file", key_file.display().to_string()),
+        ];
+        if !self.durable {
+            lines.extend(
+                ["fsync", "synchronous_commit", "full_page_writes"]
+                    .map(|name| (name, "off".into())),
+            );
+        }
+        cluster.append_settings(lines.iter().map(|(name, value)| (*name, value.as_str())));
+        cluster.append_settings(
+            self.settings
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str())),
+        );
+        cluster.start();
+        cluster
+    }
+}
+
+/// A server with its own data directory, socket and port; stopped and removed with its last owner.
+pub struct Cluster {
+    directory: PathBuf,
+    port: u16,
+    template: OnceLock<()>,
+    databases: AtomicU32,
+    watchdog: Watchdog,
+}
+
+impl Cluster {
+    /// The server that all tests of this process share, unless they need one of their own.
+    pub fn shared() -> &'static Cluster {
+        &SHARED
+    }
+
+    fn bare() -> Self {
+        let directory = scratch_directory("auria-");
+        let watchdog = Watchdog::over(&directory);
+        owner::give(&directory);
+        // Only the socket's name carries the port, but a person may want to reach several servers at once.
+        let port = TcpListener::bind(("127.0.0.1", 0))
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        Cluster {
+            directory,
+            port,
+            template: OnceLock::new(),
+            databases: AtomicU32::new(0),
+            watchdog,
+        }
+    }
+
+    /// Where the socket is: what libpq calls the host.
+    pub fn socket_directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The number in the socket's name.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where the server keeps its data.
+    pub fn data_directory(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    /// What the server has written to its log so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
+    /// Leaves the server running when this process ends.
+    pub fn keep(mut self) {
+        self.watchdog.dismiss();
+    }
+
+    /// A file that only the server can read, such as a PHI key.
+    pub fn secret_file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.directory.join(name);
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)
+            .unwrap();
+        writeln!(file, "{content}").unwrap();
+        owner::give(&path);
+        path
+    }
+
+    /// A session of the superuser in a database of this name.
+    pub fn superuser(&self, database: &str) -> Session {
+        Session::open(self, database, As::Superuser)
+    }
+
+    /// A database of its own with the extension created in it.
+    pub fn database(&self) -> Database<'_> {
+        self.template.get_or_init(|| self.make_template());
+        self.new_database(TEMPLATE)
+    }
+
+    /// A database of its own as PostgreSQL makes it.
+    pub fn empty_database(&self) -> Database<'_> {
+        self.new_database("template0")
+    }
+
+    fn new_database(&self, template: &str) -> Database<'_> {
+        let name = format!("auria_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.superuser("postgres")
+            .run(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        Database::new(self, name)
+    }
+
+    fn make_template(&self) {
+        self.superuser("postgres")
+            .run(&format!("CREATE DATABASE {TEMPLATE} TEMPLATE template0"));
+        let mut session = self.superuser(TEMPLATE);
+        session.run("CREATE EXTENSION auria CASCADE");
+        session.run(
+            "CREATE ROLE authenticator LOGIN NOINHERIT;
+             GRANT anon, authenticated, service_role TO authenticator",
+        );
+    }
+
+    /// Starts the server, stopped or killed before.
+    pub fn start(&self) {
+        let log = self.directory.join("log");
+        // After a kill the last backends may hold the shared memory for another moment.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let output = self.output(
+                "pg_ctl",
+                &["start", "--wait", "--silent", "-l", log.to_str().unwrap()],
+            );
+            if output.status.success() {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the server does not start: {}",
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Stops the server as an administrator would, sessions or not.
+    pub fn stop(&self) {
+        self.run("pg_ctl", &["stop", "--wait", "--silent", "--mode=fast"]);
+    }
+
+    /// Stops the server and starts it again.
+    pub fn restart(&self) {
+        self.stop();
+        self.start();
+    }
+
+    /// Has the server read its settings again.
+    pub fn reload(&self) {
+        self.run("pg_ctl", &["reload", "--silent"]);
+    }
+
+    /// Kills every process of the server at once with SIGKILL, as a power cut would.
+    pub fn kill(&self) {
+        let pids = self
+            .server_processes()
+            .iter()
+            .map(u32::to_string)
+            .collect::<Vec<_>>()
+            .join(" ");
+        let killed = Command::new("sh")
+            .args(["-c", &format!("kill -KILL {pids}")])
+            .status()
+            .unwrap();
+        assert!(killed.success(), "the server was not running");
+    }
+
+    fn server_processes(&self) -> Vec<u32> {
+        let pid_file =
+            fs::read_to_string(self.data_directory().join("postmaster.pid")).unwrap_or_default();
+        let Some(postmaster) = pid_file.lines().next().and_then(|line| line.parse().ok()) else {
+            return Vec::new();
+        };
+        let children = fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
+            .filter(|pid| parent(*pid) == Some(postmaster));
+        std::iter::once(postmaster).chain(children).collect()
+    }
+
+    /// A streaming replica of this server, caught up when it is returned.
+    pub fn standby(&self) -> Cluster {
+        let standby = Cluster::bare();
+        let data = standby.data_directory();
+        let host = self.directory.to_str().unwrap();
+        let port = self.port.to_string();
+        let arguments = [
+            "-h",
+            host,
+            "-p",
+            &port,
+            "-U",
+            "postgres",
+            "-D",
+            data.to_str().unwrap(),
+        ];
+        standby.output_of(
+            owner::command(&STAGE.program("pg_basebackup"))
+                .args(arguments)
+                .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]),
+        );
+        standby.append_settings([
+            (
+                "unix_socket_directories",
+                standby.directory.to_str().unwrap(),
+            ),
+            ("port", standby.port.to_string().as_str()),
+            ("hot_standby", "on"),
+        ]);
+        standby.start();
+        standby.catch_up_with(self);
+        let _ = standby.template.set(());
+        standby
+    }
+
+    /// Waits until this replica has replayed everything its primary has written.
+    pub fn catch_up_with(&self, primary: &Cluster) {
+        let written: String = primary
+            .superuser("postgres")
+            .query_one("SELECT pg_current_wal_lsn()::text", &[])
+            .unwrap()
+            .get(0);
+        let mut here = self.superuser("postgres");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let statement = "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn";
+        while !here
+            .query_one(statement, &[&written])
+            .unwrap()
+            .get::<_, bool>(0)
+        {
+            assert!(
+                Instant::now() < deadline,
+                "the replica does not catch up: {}",
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn append_settings<'a>(&self, settings: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        let file = self.data_directory().join("postgresql.conf");
+        let mut file = OpenOptions::new().append(true).open(file).unwrap();
+        for (name, value) in settings {
+            writeln!(file, "{name} = '{}'", value.replace('\'', "''")).unwrap();
+        }
+    }
+
+    /// Runs a program of PostgreSQL on this server's data directory; it must succeed.
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let output = self.output(program, arguments);
+        assert!(
+            output.status.success(),
+            "{program}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    fn output(&self, program: &str, arguments: &[&str]) -> Output {
+        owner::command(&STAGE.program(program))
+            .args(arguments)
+            .arg("-D")
+            .arg(self.data_directory())
+            .current_dir("/")
+            .output()
+            .unwrap()
+    }
+
+    fn output_of(&self, command: &mut Command) -> Output {
+        let output = command.current_dir("/").output().unwrap();
+        assert!(
+            output.status.success(),
+            "{command:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        output
+    }
+
+    /// Runs a client program of PostgreSQL (psql, pg_dump, pg_restore …) on this server as the superuser.
+    pub fn client(&self, program: &str, arguments: &[&str]) -> Output {
+        Command::new(STAGE.program(program))
+            .args(arguments)
+            .env("PGHOST", &self.directory)
+            .env("PGPORT", self.port.to_string())
+            .env("PGUSER", "postgres")
+            .output()
+            .unwrap()
+    }
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:"))?
+        .trim()
+        .parse()
+        .ok()
+}

@@ -1,0 +1,60 @@
+//! Cleans up after a server even when the process that started it is killed.
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+/// Waits for a word or for the end of its input, which comes when this process ends in whatever way.
+const SCRIPT: &str = r#"
+trap '' INT TERM HUP
+read -r word
+[ "$word" != keep ] || exit 0
+server=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+if [ -n "$server" ]; then
+    kill -QUIT "$server" 2>/dev/null
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        kill -0 "$server" 2>/dev/null || break
+        sleep 0.1
+    done
+    kill -KILL "$server" 2>/dev/null
+fi
+rm -rf "$1"
+"#;
+
+/// A child that stops the server of a directory and removes the directory once its owner is gone.
+pub(crate) struct Watchdog {
+    child: Child,
+    input: Option<ChildStdin>,
+}
+
+impl Watchdog {
+    pub(crate) fn over(directory: &Path) -> Self {
+        let mut child = Command::new("sh")
+            .args(["-c", SCRIPT, "watchdog"])
+            .arg(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // A Ctrl-C at the terminal must not take it along.
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take();
+        Watchdog { child, input }
+    }
+
+    /// Leaves the server and its directory alone for good.
+    pub(crate) fn dismiss(&mut self) {
+        if let Some(mut input) = self.input.take() {
+            input.write_all(b"keep\n").unwrap();
+        }
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.input.take();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,6 @@
+//! The extension from outside: a real server, real sessions, the roles of a front end. One module per area.
+
+// A test that cannot do its work stops there.
+#![allow(clippy::unwrap_used)]
+
+mod harness_works;
