@@ -1,0 +1,13 @@
+-- All claims of the current request's token.
+CREATE FUNCTION auth.jwt() RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT COALESCE(
+        NULLIF(pg_catalog.current_setting('request.jwt.claim', true), ''),
+        NULLIF(pg_catalog.current_setting('request.jwt.claims', true), '')
+    )::jsonb
+$$;
+
+GRANT EXECUTE ON FUNCTION auth.jwt() TO anon, authenticated, service_role;
+
+COMMENT ON FUNCTION auth.jwt() IS 'Claims of the token of the current request, null without one';

@@ -1,0 +1,2 @@
+-- A visitor who has not signed in.
+CREATE ROLE anon NOLOGIN NOINHERIT;
