@@ -1,1 +1,31 @@
-//! .
+//! OpenPGP messages under a passphrase, as pgcrypto and GnuPG write and read them.
+//!
+//! Plain Rust that knows nothing of PostgreSQL. [`Sealer`] writes one form (see [`write`](mod@write));
+//! [`Opener`] reads everything `pgp_sym_encrypt` can write with any of its options, and what
+//! `gpg --symmetric` writes with the same algorithms. Whatever the bytes are, reading stays
+//! within the bounds of [`limits`], does not panic, and tells a wrong key and damaged data apart
+//! by nothing.
+//!
+//! The cipher implementations are those of the `pgp` crate.
+
+mod buffer;
+mod cipher;
+mod derived_keys;
+mod error;
+mod inflate;
+pub mod limits;
+mod literal;
+mod message;
+mod packet;
+mod read;
+mod s2k;
+mod session_key;
+mod write;
+
+pub use cipher::Cipher;
+pub use error::{OpenError, PlaintextTooLarge};
+pub use limits::MAX_PLAINTEXT;
+pub use message::{Description, describe};
+pub use read::{Opener, Plaintext};
+pub use s2k::{Hash, S2k};
+pub use write::Sealer;

@@ -1,0 +1,67 @@
+//! Memory for decrypted octets: wiped when cleared, replaced, grown or dropped.
+
+use std::ops::{Deref, DerefMut};
+
+use zeroize::Zeroize;
+
+use crate::limits::KEPT_BUFFER;
+
+#[derive(Default)]
+pub(crate) struct Buffer(Vec<u8>);
+
+impl Buffer {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity))
+    }
+
+    /// For appending within the capacity; a reallocation would leave a copy behind.
+    pub(crate) fn as_vec(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() == self.0.capacity()
+    }
+
+    pub(crate) fn grow_to(&mut self, capacity: usize) {
+        let mut grown = Vec::with_capacity(capacity.max(self.0.len()));
+        grown.extend_from_slice(&self.0);
+        *self = Self(grown);
+    }
+
+    /// Empty, with room for `length` octets. A buffer that one large value made large is not kept
+    /// for the small ones after it.
+    pub(crate) fn prepare(&mut self, length: usize) {
+        self.wipe();
+        self.0.reserve_exact(length);
+    }
+
+    pub(crate) fn wipe(&mut self) {
+        // Only what was written: `Vec::zeroize` would wipe the whole capacity for each value.
+        self.0.as_mut_slice().zeroize();
+        self.0.clear();
+        if self.0.capacity() > KEPT_BUFFER {
+            self.0 = Vec::new();
+        }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}

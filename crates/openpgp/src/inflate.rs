@@ -1,0 +1,60 @@
+//! Compressed data packets, inflated within bounds (RFC 4880, 5.6).
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+use crate::{OpenError, buffer::Buffer, limits::MAX_MESSAGE, packet::Body};
+
+const UNCOMPRESSED: u8 = 0;
+const ZIP: u8 = 1;
+const ZLIB: u8 = 2;
+
+/// What the packet holds. The output grows as it fills: what a few octets may claim to inflate
+/// to is never allocated ahead, and past the bound inflating stops.
+pub(crate) fn inflate(body: Body<'_>) -> Result<Buffer, OpenError> {
+    let mut pieces = body.pieces();
+    let (algorithm, first) = pieces
+        .next()
+        .and_then(<[u8]>::split_first)
+        .ok_or(OpenError::WrongKeyOrCorrupt)?;
+    let pieces = std::iter::once(first).chain(pieces);
+    let mut stream = match *algorithm {
+        UNCOMPRESSED => return Ok(stored(body.len() - 1, pieces)),
+        ZIP => Decompress::new(false),
+        ZLIB => Decompress::new(true),
+        _ => return Err(OpenError::WrongKeyOrCorrupt),
+    };
+    let mut output = Buffer::with_capacity((body.len() * 4).clamp(256, MAX_MESSAGE));
+    for mut input in pieces {
+        loop {
+            if output.is_full() {
+                output.grow_to((output.len() * 2).min(MAX_MESSAGE + 1));
+            }
+            let (before_in, before_out) = (stream.total_in(), output.len());
+            let status = stream
+                .decompress_vec(input, output.as_vec(), FlushDecompress::None)
+                .map_err(|_| OpenError::WrongKeyOrCorrupt)?;
+            if output.len() > MAX_MESSAGE {
+                return Err(OpenError::TooLarge);
+            }
+            // Octets after the end of the stream are let be: writers of old added one, for
+            // zlib's sake.
+            if status == Status::StreamEnd {
+                return Ok(output);
+            }
+            input = &input[(stream.total_in() - before_in) as usize..];
+            let stalled = stream.total_in() == before_in && output.len() == before_out;
+            if !output.is_full() && (input.is_empty() || stalled) {
+                break;
+            }
+        }
+    }
+    Err(OpenError::WrongKeyOrCorrupt)
+}
+
+fn stored<'a>(length: usize, pieces: impl Iterator<Item = &'a [u8]>) -> Buffer {
+    let mut output = Buffer::with_capacity(length);
+    for piece in pieces {
+        output.as_vec().extend_from_slice(piece);
+    }
+    output
+}

@@ -1,0 +1,219 @@
+//! Reading: everything `pgp_sym_encrypt` and `gpg --symmetric` write with the ciphers, hashes and
+//! compressions of this crate.
+
+use std::{fmt, ops::Deref, ops::Range};
+
+use sha1::{Digest, Sha1};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::{
+    OpenError,
+    buffer::Buffer,
+    cipher::Cipher,
+    derived_keys::DerivedKeys,
+    inflate::inflate,
+    limits::{MAX_NESTING, MAX_PLAINTEXT},
+    literal::{self, Literal},
+    message::Message,
+    packet::{self, Body, Packet},
+};
+
+/// The only version of SEIPD there is with an MDC (RFC 4880, 5.13).
+const SEIPD_VERSION: u8 = 1;
+
+/// Header and SHA-1 of the MDC packet (RFC 4880, 5.14).
+const MDC_HEADER: [u8; 2] = [0xD3, 0x14];
+const MDC: usize = 22;
+
+/// Opens messages with one secret, remembering the keys derived from it.
+pub struct Opener {
+    secret: Zeroizing<Vec<u8>>,
+    keys: DerivedKeys,
+    buffer: Buffer,
+}
+
+/// An opened message; wiped when dropped.
+pub struct Plaintext<'a> {
+    buffer: &'a mut Buffer,
+    text: Range<usize>,
+    current_form: bool,
+}
+
+/// Where in the buffer the content of a message is, and how it was written.
+struct Content {
+    text: Range<usize>,
+    current_form: bool,
+}
+
+impl Opener {
+    /// Copies the secret; the copy is zeroised with the opener.
+    pub fn new(secret: &[u8]) -> Self {
+        Self {
+            secret: Zeroizing::new(secret.to_vec()),
+            keys: DerivedKeys::default(),
+            buffer: Buffer::default(),
+        }
+    }
+
+    /// Decrypts, checks, inflates and decodes `message`.
+    pub fn open(&mut self, message: &[u8]) -> Result<Plaintext<'_>, OpenError> {
+        match self.read(message) {
+            Ok(content) => Ok(Plaintext {
+                buffer: &mut self.buffer,
+                text: content.text,
+                current_form: content.current_form,
+            }),
+            Err(error) => {
+                self.buffer.wipe();
+                Err(error)
+            }
+        }
+    }
+
+    fn read(&mut self, message: &[u8]) -> Result<Content, OpenError> {
+        let message = Message::parse(message)?;
+        let mut result = Err(OpenError::WrongKeyOrCorrupt);
+        for session_key in message.session_keys() {
+            result = session_key.with_key(&self.secret, &mut self.keys, |cipher, key| {
+                decrypt(&message, cipher, key, &mut self.buffer)
+            });
+            if result != Err(OpenError::WrongKeyOrCorrupt) {
+                break;
+            }
+        }
+        let outer_is_current = message.is_current_form();
+        let content = content(&mut self.buffer, result?);
+        match content {
+            // Without an MDC, a damaged text and one that never was text look alike.
+            Err(OpenError::NotText) if !message.integrity_protected => {
+                Err(OpenError::WrongKeyOrCorrupt)
+            }
+            Err(error) => Err(error),
+            Ok(content) => Ok(Content {
+                current_form: content.current_form && outer_is_current,
+                ..content
+            }),
+        }
+    }
+}
+
+/// Decrypts the data packet into `buffer` and returns where in it the packets inside are.
+fn decrypt(
+    message: &Message<'_>,
+    cipher: Cipher,
+    key: &[u8],
+    buffer: &mut Buffer,
+) -> Result<Range<usize>, OpenError> {
+    buffer.prepare(message.data.len());
+    message.data.append_to(buffer.as_vec());
+    let prefix = cipher.block_len() + 2;
+    if message.integrity_protected {
+        let (&mut version, encrypted) = buffer
+            .split_first_mut()
+            .ok_or(OpenError::WrongKeyOrCorrupt)?;
+        if version != SEIPD_VERSION || encrypted.len() < prefix + MDC {
+            return Err(OpenError::WrongKeyOrCorrupt);
+        }
+        cipher.decrypt(key, encrypted)?;
+        // The repeated octets of the prefix are not looked at: the MDC covers them, and a quick
+        // check ahead of it is an oracle (RFC 9580, 13.4).
+        let (protected, digest) = encrypted.split_at(encrypted.len() - 20);
+        let header_holds = protected[protected.len() - 2..].ct_eq(&MDC_HEADER);
+        let digest_holds = Sha1::digest(protected).as_slice().ct_eq(digest);
+        if !bool::from(header_holds & digest_holds) {
+            return Err(OpenError::WrongKeyOrCorrupt);
+        }
+        Ok(1 + prefix..buffer.len() - MDC)
+    } else {
+        cipher.decrypt_resync(key, buffer)?;
+        // All the evidence an old packet has that the key fits.
+        if buffer[prefix - 4..prefix - 2] != buffer[prefix - 2..prefix] {
+            return Err(OpenError::WrongKeyOrCorrupt);
+        }
+        Ok(prefix..buffer.len())
+    }
+}
+
+/// Unwraps compressed packets down to the literal one and decodes its text.
+fn content(buffer: &mut Buffer, mut packets: Range<usize>) -> Result<Content, OpenError> {
+    let mut compressed = 0;
+    loop {
+        let next = Packet::parse(&buffer[packets.clone()])?;
+        match next.tag {
+            packet::MARKER => packets.start = packets.end - next.rest.len(),
+            packet::COMPRESSED if next.rest.is_empty() => {
+                compressed += 1;
+                if compressed > MAX_NESTING {
+                    return Err(OpenError::TooDeep);
+                }
+                *buffer = inflate(next.body)?;
+                packets = 0..buffer.len();
+            }
+            packet::LITERAL if next.rest.is_empty() => {
+                let whole = matches!(next.body, Body::Whole(_));
+                let body = match next.body {
+                    Body::Whole(body) => packets.end - body.len()..packets.end,
+                    Body::Partial(_) => {
+                        let mut joined = Buffer::with_capacity(next.body.len());
+                        next.body.append_to(joined.as_vec());
+                        *buffer = joined;
+                        0..buffer.len()
+                    }
+                };
+                let mut content = text(buffer, body)?;
+                content.current_form &= whole && compressed == 0;
+                return Ok(content);
+            }
+            _ => return Err(OpenError::WrongKeyOrCorrupt),
+        }
+    }
+}
+
+fn text(buffer: &mut Buffer, body: Range<usize>) -> Result<Content, OpenError> {
+    let literal = Literal::parse(&buffer[body.clone()])?;
+    let mut text = body.start + literal.data.start..body.end;
+    if text.len() > MAX_PLAINTEXT {
+        return Err(OpenError::TooLarge);
+    }
+    if literal.may_be_canonical() {
+        let length = literal::to_native_line_endings(&mut buffer[text.clone()]);
+        text.end = text.start + length;
+    }
+    let octets = &buffer[text.clone()];
+    if octets.contains(&0) || std::str::from_utf8(octets).is_err() {
+        return Err(OpenError::NotText);
+    }
+    Ok(Content {
+        text,
+        current_form: literal.is_ours(),
+    })
+}
+
+impl Plaintext<'_> {
+    /// The message is, inside and out, of the form this crate writes today.
+    pub fn is_current_form(&self) -> bool {
+        self.current_form
+    }
+}
+
+impl Deref for Plaintext<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&self.buffer[self.text.clone()]).expect("checked when it was opened")
+    }
+}
+
+/// Never the text itself.
+impl fmt::Debug for Plaintext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Plaintext({} octets)", self.text.len())
+    }
+}
+
+impl Drop for Plaintext<'_> {
+    fn drop(&mut self) {
+        self.buffer.wipe();
+    }
+}

@@ -1,0 +1,66 @@
+//! Symmetric-key encrypted session key packets, version 4 (RFC 4880, 5.3).
+
+use zeroize::Zeroizing;
+
+use crate::{
+    OpenError,
+    cipher::{Cipher, MAX_KEY},
+    derived_keys::DerivedKeys,
+    s2k::S2k,
+};
+
+const VERSION: u8 = 4;
+
+/// How the session key of a message comes from the secret.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SessionKeyPacket<'a> {
+    pub(crate) cipher: Cipher,
+    pub(crate) s2k: S2k,
+    /// Empty when the S2K result is itself the session key.
+    pub(crate) encrypted_key: &'a [u8],
+}
+
+impl<'a> SessionKeyPacket<'a> {
+    pub(crate) fn parse(body: &'a [u8]) -> Result<Self, OpenError> {
+        let [VERSION, cipher, rest @ ..] = body else {
+            return Err(OpenError::WrongKeyOrCorrupt);
+        };
+        let cipher = Cipher::from_code(*cipher).ok_or(OpenError::WrongKeyOrCorrupt)?;
+        let (s2k, encrypted_key) = S2k::parse(rest)?;
+        if encrypted_key.len() > 1 + MAX_KEY {
+            return Err(OpenError::WrongKeyOrCorrupt);
+        }
+        Ok(Self {
+            cipher,
+            s2k,
+            encrypted_key,
+        })
+    }
+
+    /// Calls `attempt` with the session key, if the secret gives one.
+    pub(crate) fn with_key<T>(
+        &self,
+        secret: &[u8],
+        keys: &mut DerivedKeys,
+        attempt: impl FnOnce(Cipher, &[u8]) -> Result<T, OpenError>,
+    ) -> Result<T, OpenError> {
+        let derived = keys.derive(self.s2k, self.cipher, secret).as_bytes();
+        if self.encrypted_key.is_empty() {
+            return attempt(self.cipher, derived);
+        }
+        let mut opened = Zeroizing::new([0; 1 + MAX_KEY]);
+        let opened = &mut opened[..self.encrypted_key.len()];
+        opened.copy_from_slice(self.encrypted_key);
+        self.cipher.decrypt(derived, opened)?;
+        match Cipher::from_code(opened[0]) {
+            Some(cipher) if cipher.key_len() == opened.len() - 1 => attempt(cipher, &opened[1..]),
+            _ => Err(OpenError::WrongKeyOrCorrupt),
+        }
+    }
+}
+
+/// Appends the body of a packet whose S2K result is the session key.
+pub(crate) fn write_body(out: &mut Vec<u8>, cipher: Cipher, s2k: S2k) {
+    out.extend_from_slice(&[VERSION, cipher.code()]);
+    s2k.write(out);
+}

@@ -1,0 +1,109 @@
+//! Writing: one form only.
+//!
+//! SKESK v4 (AES-256, iterated and salted S2K over SHA-256) whose S2K result is the session key
+//! itself, then SEIPD v1 holding one literal packet, mode `u`, no name, date 0, uncompressed
+//! (RFC 4880, 5.3, 5.13, 5.9; RFC 9580 keeps all of them readable).
+
+use rand::RngCore;
+use sha1::{Digest, Sha1};
+
+use crate::{
+    PlaintextTooLarge,
+    cipher::Cipher,
+    limits::MAX_PLAINTEXT,
+    literal, packet,
+    s2k::{DerivedKey, Hash, S2k, SALT},
+    session_key::{self, SessionKeyPacket},
+};
+
+const CIPHER: Cipher = Cipher::Aes256;
+const HASH: Hash = Hash::Sha256;
+
+/// 65,536 octets, the least that pgcrypto itself uses.
+const COUNT: u8 = 0x60;
+
+/// The random block and its last two octets again.
+const PREFIX: usize = CIPHER.block_len() + 2;
+
+/// Packet header and SHA-1.
+const MDC: usize = 22;
+
+/// Writes messages under one secret.
+///
+/// The salt is drawn once, when the sealer is made, so that the key is derived once and a value
+/// costs one pass of AES. What keeps messages under one derived key apart is CFB's own prefix of
+/// 16 fresh random octets in each: the first ciphertext block is random, and every keystream
+/// block after it follows from that one. This holds because the derived key encrypts nothing but
+/// such messages. It would *not* hold with a session key encrypted in the SKESK packet: that
+/// encryption is CFB from an all-zero IV with no prefix (RFC 4880, 5.3), so two of them under one
+/// salt would share their keystream. That form is never written.
+pub struct Sealer {
+    key: DerivedKey,
+    s2k: S2k,
+}
+
+impl Sealer {
+    /// Draws a salt and derives the key.
+    pub fn new(secret: &[u8]) -> Self {
+        let mut salt = [0; SALT];
+        rand::thread_rng().fill_bytes(&mut salt);
+        let s2k = S2k::Iterated {
+            hash: HASH,
+            salt,
+            count: COUNT,
+        };
+        Self {
+            key: s2k.derive(secret, CIPHER),
+            s2k,
+        }
+    }
+
+    /// `plaintext` as a message. Never twice the same.
+    pub fn seal(&self, plaintext: &str) -> Result<Vec<u8>, PlaintextTooLarge> {
+        if plaintext.len() > MAX_PLAINTEXT {
+            return Err(PlaintextTooLarge);
+        }
+        let literal_len = literal::HEADER + plaintext.len();
+        let encrypted_len = PREFIX + packet::header_len(literal_len) + literal_len + MDC;
+        let mut message = Vec::with_capacity(32 + encrypted_len);
+
+        packet::write_header(
+            &mut message,
+            packet::SYMMETRIC_KEY_SESSION_KEY,
+            4 + SALT + 1,
+        );
+        session_key::write_body(&mut message, CIPHER, self.s2k);
+
+        packet::write_header(&mut message, packet::INTEGRITY_PROTECTED, 1 + encrypted_len);
+        message.push(1);
+
+        let encrypted = message.len();
+        let mut random = [0; CIPHER.block_len()];
+        rand::thread_rng().fill_bytes(&mut random);
+        message.extend_from_slice(&random);
+        message.extend_from_slice(&random[random.len() - 2..]);
+        packet::write_header(&mut message, packet::LITERAL, literal_len);
+        literal::write_header(&mut message);
+        message.extend_from_slice(plaintext.as_bytes());
+        message.extend_from_slice(&[0xD3, 0x14]);
+        let mdc = Sha1::digest(&message[encrypted..]);
+        message.extend_from_slice(&mdc);
+
+        CIPHER.encrypt(self.key.as_bytes(), &mut message[encrypted..]);
+        Ok(message)
+    }
+}
+
+/// Whether a session key packet is of the form [`Sealer`] writes.
+pub(crate) fn is_current(packet: &SessionKeyPacket<'_>) -> bool {
+    packet.cipher == CIPHER
+        && packet.encrypted_key.is_empty()
+        && matches!(
+            packet.s2k,
+            S2k::Iterated {
+                hash: HASH,
+                count: COUNT,
+                ..
+            }
+        )
+}

@@ -1,0 +1,217 @@
+//! Whatever the bytes, a bounded refusal.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use auria_openpgp::{MAX_PLAINTEXT, OpenError, Opener, PlaintextTooLarge, Sealer, describe};
+use common::{SECRET, encrypt, literal, packet, stored, zip, zlib};
+
+fn open(message: &[u8]) -> Result<String, OpenError> {
+    Opener::new(SECRET)
+        .open(message)
+        .map(|text| text.to_string())
+}
+
+#[test]
+fn flipping_any_bit_of_a_message_gives_the_one_error_or_nothing_else_than_the_text() {
+    let message = Sealer::new(SECRET).seal("Maria da Conceição").unwrap();
+    let mut opener = Opener::new(SECRET);
+    for position in 0..message.len() {
+        for bit in 0..8 {
+            let mut damaged = message.clone();
+            damaged[position] ^= 1 << bit;
+            assert_eq!(
+                opener.open(&damaged).map(|text| text.to_string()),
+                Err(OpenError::WrongKeyOrCorrupt),
+                "octet {position} bit {bit}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_truncation_and_every_extension_of_a_message_is_refused() {
+    let message = Sealer::new(SECRET).seal("Maria").unwrap();
+    for length in 0..message.len() {
+        assert_eq!(open(&message[..length]), Err(OpenError::WrongKeyOrCorrupt));
+    }
+    for extra in [&[0][..], &[0xCB, 0], &message] {
+        let extended = [&message[..], extra].concat();
+        assert_eq!(open(&extended), Err(OpenError::WrongKeyOrCorrupt));
+    }
+}
+
+#[test]
+fn a_wrong_secret_gives_the_same_error_as_damage() {
+    let message = Sealer::new(b"another secret of thirty octets")
+        .seal("Maria")
+        .unwrap();
+    assert_eq!(open(&message), Err(OpenError::WrongKeyOrCorrupt));
+}
+
+#[test]
+fn an_old_packet_without_mdc_gives_no_more_away_than_one_with() {
+    let message = encrypt(&literal(b't', "José".as_bytes()), false);
+    assert_eq!(open(&message).as_deref(), Ok("José"));
+    for position in 0..message.len() {
+        let mut damaged = message.clone();
+        damaged[position] ^= 0x55;
+        match open(&damaged) {
+            Err(error) => assert_eq!(error, OpenError::WrongKeyOrCorrupt, "octet {position}"),
+            // Without an MDC some damage cannot be seen: in the name, the date, the text.
+            Ok(_) => assert!(position > 30, "octet {position}"),
+        }
+    }
+}
+
+#[test]
+fn a_bomb_of_each_kind_stops_at_the_limit() {
+    let zeros = literal(b't', &vec![b'0'; MAX_PLAINTEXT + (2 << 20)]);
+    for protected in [true, false] {
+        for bomb in [
+            zip(&zeros),
+            zlib(&zeros),
+            zip(&zip(&zeros)),
+            zlib(&zip(&zlib(&zeros))),
+        ] {
+            assert!(bomb.len() < 1 << 20);
+            assert_eq!(open(&encrypt(&bomb, protected)), Err(OpenError::TooLarge));
+        }
+        assert_eq!(
+            open(&encrypt(&stored(&zeros), protected)),
+            Err(OpenError::TooLarge)
+        );
+        assert_eq!(open(&encrypt(&zeros, protected)), Err(OpenError::TooLarge));
+    }
+}
+
+#[test]
+fn the_limit_is_on_the_plaintext_to_the_octet() {
+    let longest = vec![b'x'; MAX_PLAINTEXT];
+    assert_eq!(
+        open(&encrypt(&zip(&literal(b't', &longest)), true))
+            .unwrap()
+            .len(),
+        MAX_PLAINTEXT
+    );
+    assert_eq!(
+        open(&encrypt(&literal(b't', &longest), true))
+            .unwrap()
+            .len(),
+        MAX_PLAINTEXT
+    );
+    let longer = vec![b'x'; MAX_PLAINTEXT + 1];
+    assert_eq!(
+        open(&encrypt(&zip(&literal(b't', &longer)), true)),
+        Err(OpenError::TooLarge)
+    );
+    assert_eq!(
+        open(&encrypt(&literal(b't', &longer), true)),
+        Err(OpenError::TooLarge)
+    );
+
+    let sealer = Sealer::new(SECRET);
+    let longest = String::from_utf8(longest).unwrap();
+    assert_eq!(open(&sealer.seal(&longest).unwrap()), Ok(longest));
+    let longer = String::from_utf8(longer).unwrap();
+    assert_eq!(sealer.seal(&longer), Err(PlaintextTooLarge));
+}
+
+#[test]
+fn compressed_packets_nest_only_so_deep() {
+    let mut packets = literal(b'u', b"deep");
+    for depth in 1..=50 {
+        packets = if depth % 2 == 0 {
+            zip(&packets)
+        } else {
+            stored(&packets)
+        };
+        let expected = if depth <= 4 {
+            Ok("deep".to_owned())
+        } else {
+            Err(OpenError::TooDeep)
+        };
+        assert_eq!(open(&encrypt(&packets, true)), expected, "depth {depth}");
+    }
+}
+
+#[test]
+fn a_deflate_stream_that_is_cut_or_garbled_is_damage_and_octets_after_its_end_are_not() {
+    let whole = zip(&literal(b'u', b"some text, some text, some text"));
+    let body = &whole[6..];
+    for length in 0..body.len() - 1 {
+        let cut = packet(8, &body[..length]);
+        assert_eq!(
+            open(&encrypt(&cut, true)),
+            Err(OpenError::WrongKeyOrCorrupt),
+            "{length}"
+        );
+    }
+    let padded = packet(8, &[body, &[0]].concat());
+    assert_eq!(open(&encrypt(&padded, true)).unwrap().len(), 31);
+    let unknown = packet(8, &[&[9], &body[1..]].concat());
+    assert_eq!(
+        open(&encrypt(&unknown, true)),
+        Err(OpenError::WrongKeyOrCorrupt)
+    );
+}
+
+#[test]
+fn what_is_intact_but_not_text_says_so() {
+    for data in [&b"\xff\xd8\xff\xe0"[..], b"a\0b", b"\xed\xa0\x80"] {
+        assert_eq!(
+            open(&encrypt(&literal(b'b', data), true)),
+            Err(OpenError::NotText)
+        );
+        assert_eq!(
+            open(&encrypt(&literal(b'b', data), false)),
+            Err(OpenError::WrongKeyOrCorrupt)
+        );
+    }
+}
+
+#[test]
+fn session_key_packets_are_tried_in_turn_but_not_without_end() {
+    let message = encrypt(&literal(b'u', b"text"), true);
+    let other = packet(3, &[&[4, 9, 3, 8][..], &[1; 8], &[0x60]].concat());
+    let behind = |others: usize| [other.repeat(others), message.clone()].concat();
+    assert_eq!(open(&behind(3)).as_deref(), Ok("text"));
+    assert_eq!(open(&behind(4)), Err(OpenError::WrongKeyOrCorrupt));
+    let marker = packet(10, b"PGP");
+    assert_eq!(
+        open(&[marker.clone(), message.clone()].concat()).as_deref(),
+        Ok("text")
+    );
+    assert_eq!(
+        open(&[marker.repeat(1000), message].concat()),
+        Err(OpenError::WrongKeyOrCorrupt)
+    );
+}
+
+#[test]
+fn a_message_longer_than_any_plaintext_needs_is_refused_unread() {
+    assert_eq!(
+        open(&vec![0xC3; MAX_PLAINTEXT + (2 << 20)]),
+        Err(OpenError::TooLarge)
+    );
+    assert_eq!(describe(&[]), Err(OpenError::WrongKeyOrCorrupt));
+}
+
+#[test]
+fn partial_lengths_of_one_octet_are_joined_at_every_level() {
+    fn in_crumbs(tag: u8, body: &[u8]) -> Vec<u8> {
+        let mut out = vec![0xC0 | tag];
+        for octet in body {
+            out.extend_from_slice(&[224, *octet]);
+        }
+        out.push(0);
+        out
+    }
+    let inner = in_crumbs(11, b"t\0\0\0\0\0crumbs");
+    let compressed = in_crumbs(8, &zip(&inner)[6..]);
+    let message = encrypt(&compressed, true);
+    let data = message[6 + 12 + 6..].to_vec();
+    let message = [&message[..18], &in_crumbs(18, &data)].concat();
+    assert_eq!(open(&message).as_deref(), Ok("crumbs"));
+}
