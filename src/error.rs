@@ -79,6 +79,11 @@ pub fn null_argument(function: &str, argument: &str) -> Error {
     .hint(format!("Pass a value for {argument} to {function}()."))
 }
 
+/// The value of an argument that must not be NULL (22004).
+pub fn required<T>(value: Option<T>, function: &str, argument: &str) -> Result<T> {
+    value.ok_or_else(|| null_argument(function, argument))
+}
+
 /// 42501: a signed-in user asked about somebody else.
 pub fn not_own_user(function: &str) -> Error {
     Error::new(
@@ -136,6 +141,16 @@ pub fn operation_too_long() -> Error {
     )
     .detail("The name of an operation has at most 200 bytes.")
     .hint("Pass a name such as case_analysis or dsd_simulation.")
+}
+
+/// 22023: text too long to be the name of a function.
+pub fn function_name_too_long() -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+        "p_function_name is too long",
+    )
+    .detail("The name of a function has at most 200 bytes.")
+    .hint("Pass the name of the Edge Function whose requests are counted.")
 }
 
 /// XX000: a value came back from a query that its SQL rules out.

@@ -9,6 +9,7 @@
 //! | OpenPGP messages: reading, writing, limits | crate `auria_openpgp` (`crates/openpgp`), no PostgreSQL in it |
 //! | the RPCs of schema `public`, as a front calls them | [`rpc`] |
 //! | credits on top of the tables: locks, ledger, plans kept per backend | [`ledger`] |
+//! | sharing by token | [`sharing`], `sql/sharing.sql` |
 //! | trigger functions | [`triggers`] |
 //! | migrations, adoption, checks | [`lifecycle`] |
 //! | every error, with SQLSTATE and hint | [`error`] |
@@ -23,6 +24,7 @@ mod ledger;
 mod lifecycle;
 mod pg;
 mod rpc;
+mod sharing;
 mod triggers;
 
 /// Called by PostgreSQL when it loads the library.

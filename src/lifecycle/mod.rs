@@ -1,2 +1,20 @@
-//! .
-pgrx::extension_sql!("SELECT 1;", name = "adopt_functions");
+//! The life of the database around the functions: making and migrating the
+//! schema, adopting one that exists, and telling whether all is as it should.
+//!
+//! | file | what |
+//! |---|---|
+//! | `install` | the steps of the install script, in order |
+//! | `adopt` | taking over what is there already, if it can be trusted |
+//! | `access` | the access rules as they should be |
+//! | `platform` | stand-ins for what Supabase would have brought |
+//! | `migrations` | the list of migration files |
+//! | `migrate` | applying them and keeping the record |
+//! | `ensure` | what migrations call to add constraints to tables with rows |
+
+mod access;
+mod adopt;
+mod ensure;
+mod install;
+mod migrate;
+mod migrations;
+mod platform;

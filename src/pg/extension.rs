@@ -48,6 +48,14 @@ pub fn row_security_is_on() -> bool {
     unsafe { pg_sys::row_security }
 }
 
+/// Tells the DBA something, also from inside an extension's script, where
+/// PostgreSQL raises `client_min_messages` to hide the script's own noise.
+pub fn tell(message: &str) {
+    with_settings(&[(c"client_min_messages", c"notice")], || {
+        pgrx::notice!("auria: {message}")
+    });
+}
+
 /// Runs `work` with settings that last only as long.
 pub fn with_settings<T>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> T) -> T {
     // SAFETY: the nesting level opened here is closed below; when an error

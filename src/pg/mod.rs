@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod extension;
+pub mod random;
 pub mod roles;
 pub mod spi;
 pub mod transaction;

@@ -354,12 +354,30 @@ impl Row<'_> {
             .ok_or_else(|| error::unexpected_null("a query's result"))
     }
 
+    /// A `uuid` column that cannot be NULL.
+    pub fn expect_uuid(&self, position: i32) -> Result<Uuid> {
+        self.uuid(position)?
+            .ok_or_else(|| error::unexpected_null("a query's result"))
+    }
+
     /// A `uuid` column.
     pub fn uuid(&self, position: i32) -> Result<Option<Uuid>> {
         Ok(self
             .get::<pgrx::datum::Uuid>(position)?
             .map(|id| Uuid::from_bytes(*id.as_bytes())))
     }
+}
+
+/// Whether the one value a query gives is true.
+pub fn statement_result_is_true(spi: &Spi, sql: &str, args: &[Arg<'_>]) -> Result<bool> {
+    spi.query_once(sql, args)?
+        .first()
+        .map_or(Ok(false), |row| row.expect(1))
+}
+
+/// A name, quoted where SQL needs it.
+pub fn quoted_identifier(name: &str) -> String {
+    pgrx::spi::quote_identifier(name)
 }
 
 fn c_string(sql: &str) -> Result<CString> {

@@ -31,20 +31,32 @@ pub fn local_number() -> u32 {
     }
 }
 
-/// Takes the lock that serialises one user's free-tier operations until the
-/// transaction ends.
-///
-/// An advisory lock, because a free-tier user may have no row of ours that
-/// could be locked. Two users who share a `key` merely wait for each other.
-pub fn lock_free_tier(key: u32) {
-    /// Marks the locks of this extension among all advisory locks: "AUFT".
-    const FREE_TIER: u32 = 0x4155_4654;
+/// What an advisory lock of this extension serialises.
+#[derive(Clone, Copy, Debug)]
+pub enum Lock {
+    /// The free-tier operations and refunds of one user.
+    FreeTier,
+    /// Migrations of this database.
+    Migration,
+    /// Monthly resets of this database.
+    Settlement,
+}
+
+/// Takes an advisory lock that the transaction's end releases. Two things that
+/// share a `key` by chance merely wait for each other.
+pub fn lock(what: Lock, key: u32) {
+    // Marks this extension's locks among all advisory locks: "AUFT", "AUMI", "AUSE".
+    let class: u32 = match what {
+        Lock::FreeTier => 0x4155_4654,
+        Lock::Migration => 0x4155_4d49,
+        Lock::Settlement => 0x4155_5345,
+    };
     // SAFETY: a complete lock tag, as pg_advisory_xact_lock(int4, int4) makes
-    // it (a fourth field of 2 says two keys); released by the transaction.
+    // it (a fourth field of 2 says two keys).
     unsafe {
         let tag = pg_sys::LOCKTAG {
             locktag_field1: pg_sys::MyDatabaseId.to_u32(),
-            locktag_field2: FREE_TIER,
+            locktag_field2: class,
             locktag_field3: key,
             locktag_field4: 2,
             locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,

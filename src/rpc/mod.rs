@@ -1,1 +1,14 @@
-//! .
+//! The functions of schema `public` that a front or an Edge Function calls.
+//! Each translates its arguments, calls the module that knows the rule, and
+//! translates the result. Who may execute them is in `sql/finish_install.sql`.
+
+mod caller;
+mod cases;
+mod credits;
+mod rate_limit;
+mod settlement;
+
+/// Names the schema for the functions that say `schema = "public"`; PostgreSQL
+/// has it already, and nothing creates it.
+#[pgrx::pg_schema]
+mod public {}

@@ -28,10 +28,10 @@ statement! {
 /// SECURITY DEFINER: the role that signs users up has no right on profiles.
 #[pg_extern(sql = r#"
 CREATE OR REPLACE FUNCTION public.handle_new_user() RETURNS trigger
-    LANGUAGE c SECURITY DEFINER
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-"#, requires = ["adopt_functions"])]
+"#, requires = ["prepare_install"])]
 fn handle_new_user(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
     trigger::fire(fcinfo, "handle_new_user", |row| {
         let id = match row.column(c"id") {

@@ -1,1 +1,47 @@
-//! .
+//! AURIA's credit rules, in plain Rust that knows nothing of PostgreSQL.
+//!
+//! * [`CreditPool`]: what a subscription has left, what an operation charges,
+//!   what a refund gives back.
+//! * [`Settlement`]: what a month's end carries over.
+//! * [`free_tier`]: what a user without a counting subscription may do.
+//!
+//! All amounts are credits.
+
+pub mod free_tier;
+mod pool;
+mod settlement;
+
+pub use pool::{Allowance, CreditPool, OutOfRange, Reversal};
+pub use settlement::{Rollover, Settlement};
+
+/// What an operation costs that has no configured price.
+pub const DEFAULT_COST: i32 = 1;
+
+/// The ending that the ledger gives an operation's name when it is refunded.
+pub const REFUND_SUFFIX: &str = "_refund";
+
+/// An operation that is counted per month beside its credits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CountedOperation {
+    /// `case_analysis`, counted in `cases_used_this_month`.
+    CaseAnalysis,
+    /// `dsd_simulation`, counted in `dsd_used_this_month`.
+    DsdSimulation,
+}
+
+impl CountedOperation {
+    /// The counted operation of this name; `None` for any other operation.
+    pub fn from_name(operation: &str) -> Option<Self> {
+        match operation {
+            "case_analysis" => Some(Self::CaseAnalysis),
+            "dsd_simulation" => Some(Self::DsdSimulation),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a subscription in this status gives access to its pool. In any
+/// other status the user is on the free tier.
+pub fn status_counts(status: &str) -> bool {
+    matches!(status, "active" | "trialing")
+}

@@ -1,0 +1,66 @@
+//! The case limits from before there were credits, which old fronts still ask.
+
+use auria_credits::free_tier;
+use uuid::Uuid;
+
+use super::account::Account;
+use crate::error::Result;
+use crate::pg::spi::{Arg, Sees, Spi};
+use crate::pg::transaction::{self, Lock};
+use crate::statement;
+
+statement! {
+    CASES_PER_MONTH = "SELECT cases_per_month FROM public.subscription_plans WHERE id = $1";
+
+    RECENT_EVALUATIONS = "SELECT count(*) FROM public.evaluations \
+         WHERE user_id = $1 AND created_at > now() - make_interval(days => $2)";
+
+    COUNT_CASE = "UPDATE public.subscriptions \
+           SET cases_used_this_month = cases_used_this_month + 1, updated_at = now() \
+         WHERE user_id = $1";
+
+    RESET_CASES = "UPDATE public.subscriptions \
+           SET cases_used_this_month = 0, dsd_used_this_month = 0, \
+               usage_reset_at = clock_timestamp(), updated_at = now() \
+         WHERE usage_reset_at < now() - interval '30 days'";
+}
+
+/// Whether the month's case limit leaves room for one more.
+pub fn can_create_case(spi: &Spi, user: Uuid) -> Result<bool> {
+    let sees = Sees::CallersSnapshot;
+    match Account::read(spi, user)?.filter(|account| account.counts) {
+        Some(account) => {
+            let rows = spi.query(
+                &CASES_PER_MONTH,
+                sees,
+                &[Arg::Text(account.plan.as_deref())],
+            )?;
+            let limit = rows.first().map_or(Ok(0), |row| row.expect::<i32>(1))?;
+            let used = account.operations(auria_credits::CountedOperation::CaseAnalysis);
+            Ok(limit == -1 || used < limit)
+        }
+        None => {
+            let rows = spi.query(
+                &RECENT_EVALUATIONS,
+                sees,
+                &[Arg::Uuid(Some(user)), Arg::Int(free_tier::WINDOW_DAYS)],
+            )?;
+            let evaluations = rows.first().map_or(Ok(0), |row| row.expect::<i64>(1))?;
+            Ok(evaluations < free_tier::LEGACY_CASES)
+        }
+    }
+}
+
+/// Counts one case; nothing happens without a subscription.
+pub fn increment_case_usage(spi: &Spi, user: Uuid) -> Result<()> {
+    spi.query(&COUNT_CASE, Sees::OwnSnapshot, &[Arg::Uuid(Some(user))])?;
+    Ok(())
+}
+
+/// Zeroes the case and DSD counters of every month that ended; returns how
+/// many subscriptions.
+pub fn reset_case_usage(spi: &Spi) -> Result<i32> {
+    transaction::lock(Lock::Settlement, 0);
+    let rows = spi.query(&RESET_CASES, Sees::OwnSnapshot, &[])?;
+    Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
+}

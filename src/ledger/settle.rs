@@ -1,0 +1,36 @@
+//! The month's end: `reset_monthly_usage_with_rollover`.
+
+use crate::error::Result;
+use crate::pg::spi::{Sees, Spi};
+use crate::pg::transaction::{self, Lock};
+use crate::statement;
+
+statement! {
+    /// One statement for all. The plan is looked up for each row as it is when
+    /// its lock is held. `usage_reset_at` is the clock at that moment, so that
+    /// what the ledger has after it belongs to the new month.
+    SETTLE = "UPDATE public.subscriptions s \
+           SET (credits_rollover, credits_bonus) = ( \
+                   SELECT auria.settled_rollover( \
+                              p.credits_per_month, p.allows_rollover, p.rollover_max, \
+                              s.credits_used_this_month, s.credits_rollover), \
+                          auria.settled_bonus( \
+                              p.credits_per_month, \
+                              s.credits_used_this_month, s.credits_rollover, s.credits_bonus) \
+                     FROM (SELECT) AS one \
+                     LEFT JOIN public.subscription_plans p ON p.id = s.plan_id), \
+               credits_used_this_month = 0, \
+               cases_used_this_month = 0, \
+               dsd_used_this_month = 0, \
+               usage_reset_at = clock_timestamp(), \
+               updated_at = now() \
+         WHERE s.usage_reset_at < now() - interval '30 days'";
+}
+
+/// Settles every month that ended; returns how many subscriptions.
+pub fn reset_with_rollover(spi: &Spi) -> Result<i32> {
+    // Two resets at once would wait for each other's rows in any order.
+    transaction::lock(Lock::Settlement, 0);
+    let rows = spi.query(&SETTLE, Sees::OwnSnapshot, &[])?;
+    Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
+}

@@ -1,0 +1,75 @@
+//! The access rules as they should be, compared with those in force.
+
+use crate::error::Result;
+use crate::pg::spi::{Arg, Spi};
+
+use super::adopt::TABLES;
+use super::migrations::MIGRATIONS;
+
+/// A policy in force that is none of ours, quoted for use in SQL.
+pub struct ForeignPolicy {
+    /// The policy's name.
+    pub name: String,
+    /// Its table, with the schema.
+    pub table: String,
+    /// The roles it is for.
+    pub roles: String,
+}
+
+/// The names of the policies that the migrations make. The migrations are the
+/// one place where policies are written down, so their names are read there.
+pub fn policy_names() -> impl Iterator<Item = &'static str> {
+    MIGRATIONS
+        .iter()
+        .flat_map(|migration| migration.sql.lines())
+        .filter_map(|line| {
+            line.strip_prefix("CREATE POLICY ")?
+                .split_whitespace()
+                .next()
+        })
+}
+
+/// Permissive policies on our tables, or reaching into our buckets, that the
+/// migrations did not make and that are for PUBLIC, `anon`, `authenticated`, or
+/// a role these are members of.
+pub fn widening_policies(spi: &Spi) -> Result<Vec<ForeignPolicy>> {
+    let ours: Vec<&str> = policy_names().collect();
+    let rows = spi.read_once(
+        "SELECT pg_catalog.quote_ident(p.polname), p.polrelid::pg_catalog.regclass::text, \
+                CASE WHEN 0 = ANY (p.polroles) THEN 'PUBLIC' \
+                     ELSE (SELECT pg_catalog.string_agg(r.rolname, ', ') \
+                             FROM pg_catalog.pg_roles r WHERE r.oid = ANY (p.polroles)) END \
+           FROM pg_catalog.pg_policy p \
+           JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+          CROSS JOIN LATERAL (SELECT pg_catalog.concat( \
+                    pg_catalog.pg_get_expr(p.polqual, p.polrelid), ' ', \
+                    pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)) AS text) AS rule \
+          WHERE p.polpermissive \
+            AND p.polname <> ALL (pg_catalog.string_to_array($1, ' ')) \
+            AND (0 = ANY (p.polroles) OR EXISTS ( \
+                    SELECT FROM pg_catalog.pg_roles api \
+                     WHERE api.rolname IN ('anon', 'authenticated') \
+                       AND EXISTS (SELECT FROM pg_catalog.unnest(p.polroles) AS role \
+                                    WHERE pg_catalog.pg_has_role(api.oid, role, 'MEMBER')))) \
+            AND (n.nspname = 'public' AND c.relname = ANY (pg_catalog.string_to_array($2, ' ')) \
+                 OR n.nspname = 'auria' AND c.relname = 'migrations' \
+                 OR n.nspname = 'storage' AND c.relname = 'objects' \
+                    AND (rule.text ~ '(clinical-photos|dsd-simulations|avatars)' \
+                         OR rule.text !~ 'bucket_id')) \
+          ORDER BY 2, 1",
+        &[
+            Arg::Text(Some(&ours.join(" "))),
+            Arg::Text(Some(&TABLES.join(" "))),
+        ],
+    )?;
+    rows.iter()
+        .map(|row| {
+            Ok(ForeignPolicy {
+                name: row.expect(1)?,
+                table: row.expect(2)?,
+                roles: row.expect(3)?,
+            })
+        })
+        .collect()
+}

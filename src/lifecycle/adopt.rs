@@ -1,0 +1,230 @@
+//! Taking over what an AURIA database holds already: its PL/pgSQL functions
+//! become members with their OIDs, its widening policies go. Only what belongs
+//! to somebody trusted is taken over; anything else stops the installation.
+
+use std::cell::RefCell;
+
+use pgrx::prelude::*;
+
+use super::access;
+use crate::error::{Error, Result};
+use crate::guc;
+use crate::pg::extension;
+use crate::pg::spi::{Arg, Spi};
+
+/// Every table of the schema, all of them in `public`.
+pub const TABLES: [&str; 18] = [
+    "credit_costs",
+    "credit_pack_purchases",
+    "credit_packs",
+    "credit_usage",
+    "evaluation_drafts",
+    "evaluations",
+    "patients",
+    "payment_history",
+    "profiles",
+    "prompt_executions",
+    "rate_limits",
+    "resin_catalog",
+    "resins",
+    "session_detected_teeth",
+    "shared_links",
+    "subscription_plans",
+    "subscriptions",
+    "user_inventory",
+];
+
+/// Every function of schema `public` that a database may have had before it
+/// had this extension.
+const FUNCTIONS: [&str; 22] = [
+    "public.use_credits(uuid,text)",
+    "public.use_credits(uuid,text,uuid)",
+    "public.refund_credits(uuid,text)",
+    "public.refund_credits(uuid,text,uuid)",
+    "public.can_use_credits(uuid,text)",
+    "public.get_credit_cost(text)",
+    "public.add_bonus_credits(uuid,integer)",
+    "public.reset_monthly_usage_with_rollover()",
+    "public.can_create_case(uuid)",
+    "public.increment_case_usage(uuid)",
+    "public.reset_monthly_usage()",
+    "public.cleanup_old_rate_limits()",
+    "public.phi_encrypt(text)",
+    "public.phi_decrypt(bytea)",
+    "public.handle_new_user()",
+    "public.update_updated_at_column()",
+    "public.encrypt_patient_phi()",
+    "public.encrypt_evaluation_phi()",
+    "public.get_shared_evaluation(text)",
+    "public.get_shared_dsd(text)",
+    "public.check_shared_link_status(text)",
+    "public.check_and_increment_rate_limit(uuid,text,timestamptz,timestamptz,timestamptz)",
+];
+
+thread_local! {
+    /// Grants that a DBA made by hand on functions that were taken over, as
+    /// statements: from the first step of the install script to its last.
+    /// Cleared by the first step, so that what an aborted installation left
+    /// here is never used.
+    static HAND_MADE_GRANTS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Refuses (42501) when a table, function or schema that would be taken over
+/// belongs to somebody who is not trusted: the installing role, a superuser,
+/// the database's owner, or a role named in `auria.trusted_owners`.
+pub fn refuse_untrusted(spi: &Spi) -> Result<()> {
+    let tables = TABLES.map(|table| format!("public.{table}")).join(" ") + " auria.migrations";
+    let functions = FUNCTIONS.join(" ");
+    let trusted = guc::trusted_owners().join(",");
+    let rows = spi.query_once(
+        "WITH found (object, owner) AS ( \
+            SELECT 'table ' || name, c.relowner \
+              FROM pg_catalog.regexp_split_to_table($1, ' ') AS name \
+              JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(name) \
+             UNION ALL \
+            SELECT 'function ' || signature, p.proowner \
+              FROM pg_catalog.regexp_split_to_table($2, ' ') AS signature \
+              JOIN pg_catalog.pg_proc p ON p.oid = pg_catalog.to_regprocedure(signature) \
+             UNION ALL \
+            SELECT 'schema auria', n.nspowner \
+              FROM pg_catalog.pg_namespace n WHERE n.nspname = 'auria') \
+         SELECT found.object, r.rolname::text \
+           FROM found JOIN pg_catalog.pg_roles r ON r.oid = found.owner \
+          WHERE NOT r.rolsuper \
+            AND r.rolname <> CURRENT_USER \
+            AND r.rolname <> 'pg_database_owner' \
+            AND r.oid <> (SELECT d.datdba FROM pg_catalog.pg_database d \
+                           WHERE d.datname = pg_catalog.current_database()) \
+            AND r.rolname <> ALL (pg_catalog.string_to_array($3, ',')) \
+          ORDER BY found.object",
+        &[
+            Arg::Text(Some(&tables)),
+            Arg::Text(Some(&functions)),
+            Arg::Text(Some(&trusted)),
+        ],
+    )?;
+    let Some(row) = rows.first() else {
+        return Ok(());
+    };
+    let object: String = row.expect(1)?;
+    let owner: String = row.expect(2)?;
+    Err(Error::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("will not take over {object}, which belongs to role \"{owner}\""),
+    )
+    .detail(format!(
+        "{} such objects were found; nothing was changed.",
+        rows.len()
+    ))
+    .hint(
+        "Give it to a superuser or to the owner of the database, or, if you trust that role, \
+         name it in the setting auria.trusted_owners and create the extension again.",
+    ))
+}
+
+/// Makes the functions that exist members of the extension that is being
+/// created, so that the script may replace them: their OIDs, and with them
+/// the views and triggers that use them, live on.
+pub fn adopt_functions(spi: &Spi) -> Result<()> {
+    HAND_MADE_GRANTS.take();
+    let Some(extension) = extension::being_created() else {
+        return Err(outside_of_script("auria.prepare_install"));
+    };
+    let rows = spi.query_once(
+        "SELECT pg_catalog.quote_ident(e.extname) FROM pg_catalog.pg_extension e WHERE e.oid = $1",
+        &[Arg::Oid(extension)],
+    )?;
+    let extension: String = match rows.first() {
+        Some(row) => row.expect(1)?,
+        None => return Err(outside_of_script("auria.prepare_install")),
+    };
+    for function in FUNCTIONS {
+        let exists = spi.query_once(
+            "SELECT p.oid FROM pg_catalog.pg_proc p \
+              WHERE p.oid = pg_catalog.to_regprocedure($1) \
+                AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
+                                 WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
+                                   AND d.objid = p.oid AND d.deptype = 'e')",
+            &[Arg::Text(Some(function))],
+        )?;
+        if !exists.is_empty() {
+            set_aside_hand_made_grants(spi, function)?;
+            spi.execute_script(&format!(
+                "ALTER EXTENSION {extension} ADD FUNCTION {function}"
+            ))?;
+            extension::tell(&format!(
+                "function {function} is taken over and replaced by the compiled one"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Takes back the grants on a function that are neither its owner's nor those
+/// this extension manages, and remembers them.
+///
+/// They are given again after the script: a grant that a function has while it
+/// becomes a member counts as the extension's own, and pg_dump leaves it out.
+fn set_aside_hand_made_grants(spi: &Spi, function: &str) -> Result<()> {
+    let rows = spi.query_once(
+        "SELECT pg_catalog.quote_ident(r.rolname), a.is_grantable \
+           FROM pg_catalog.pg_proc p \
+          CROSS JOIN LATERAL pg_catalog.aclexplode(p.proacl) AS a \
+           JOIN pg_catalog.pg_roles r ON r.oid = a.grantee \
+          WHERE p.oid = pg_catalog.to_regprocedure($1) AND a.grantee <> p.proowner \
+            AND r.rolname NOT IN ('anon', 'authenticated', 'service_role')",
+        &[Arg::Text(Some(function))],
+    )?;
+    for row in rows.iter() {
+        let grantee: String = row.expect(1)?;
+        let option = if row.expect(2)? {
+            " WITH GRANT OPTION"
+        } else {
+            ""
+        };
+        spi.execute_script(&format!(
+            "REVOKE ALL ON FUNCTION {function} FROM {grantee} CASCADE"
+        ))?;
+        HAND_MADE_GRANTS.with_borrow_mut(|grants| {
+            grants.push(format!(
+                "GRANT EXECUTE ON FUNCTION {function} TO {grantee}{option}"
+            ));
+        });
+    }
+    Ok(())
+}
+
+/// Gives the hand-made grants again, as a DBA's and not the extension's.
+pub fn restore_hand_made_grants(spi: &Spi) -> Result<()> {
+    let grants = HAND_MADE_GRANTS.take();
+    extension::outside_of_extension(|| {
+        grants
+            .iter()
+            .try_for_each(|grant| spi.execute_script(grant))
+    })
+}
+
+/// Drops policies that are none of ours and let API roles see or write more
+/// than ours do, telling each.
+///
+/// `storage.objects` is shared with other uses of the database: there, only a
+/// policy that reaches into our buckets goes.
+pub fn drop_widening_policies(spi: &Spi) -> Result<()> {
+    for policy in access::widening_policies(spi)? {
+        spi.execute_script(&format!("DROP POLICY {} ON {}", policy.name, policy.table))?;
+        extension::tell(&format!(
+            "policy {} on {} was dropped: it gave {} more than the access rules allow",
+            policy.name, policy.table, policy.roles
+        ));
+    }
+    Ok(())
+}
+
+/// 55000: an install step was called by hand.
+pub fn outside_of_script(function: &str) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("{function}() is a step of the install script"),
+    )
+    .hint("Run CREATE EXTENSION auria CASCADE, or SELECT * FROM auria.migrate().")
+}

@@ -1,0 +1,32 @@
+//! Whom a signed-in user may ask about.
+
+use uuid::Uuid;
+
+use crate::error::{self, Result};
+use crate::pg::roles;
+use crate::pg::spi::{Sees, Spi};
+use crate::statement;
+
+statement! {
+    SIGNED_IN_USER = "SELECT auth.uid()";
+}
+
+/// Lets service_role, superusers and the function's owner ask about anyone,
+/// and everybody else about themselves only (42501).
+pub fn may_ask_about(spi: &Spi, function: &str, user: Uuid) -> Result<()> {
+    let caller = roles::caller();
+    // Inside a SECURITY DEFINER function, the rights in force are its owner's.
+    if caller == roles::effective()
+        || roles::is_superuser(caller)
+        || roles::has_rights_of(caller, c"service_role")
+    {
+        return Ok(());
+    }
+    let rows = spi.query(&SIGNED_IN_USER, Sees::CallersSnapshot, &[])?;
+    let signed_in = rows.first().map_or(Ok(None), |row| row.uuid(1))?;
+    if signed_in == Some(user) {
+        Ok(())
+    } else {
+        Err(error::not_own_user(function))
+    }
+}

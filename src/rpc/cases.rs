@@ -1,0 +1,47 @@
+//! The case limits from before there were credits.
+
+use pgrx::datum::Uuid as SqlUuid;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::caller;
+use super::credits::required_id;
+use crate::ledger;
+use crate::pg::{spi, transaction};
+
+/// Whether the user may create one more case this month; without a counting
+/// subscription, 5 evaluations in 30 days.
+///
+/// Errors: 22004 NULL; 42501 when a signed-in user asks about somebody else.
+/// For service_role, and signed-in users about themselves.
+#[pg_extern(schema = "public", create_or_replace, stable, parallel_restricted, security_definer, requires = ["prepare_install"])]
+#[search_path(pg_catalog, pg_temp)]
+fn can_create_case(p_user_id: Option<SqlUuid>) -> Result<bool, ErrorReport> {
+    const THIS: &str = "can_create_case";
+    let user = required_id(p_user_id, THIS, "p_user_id")?;
+    Ok(spi::connected(|spi| {
+        caller::may_ask_about(spi, THIS, user)?;
+        ledger::can_create_case(spi, user)
+    })?)
+}
+
+/// Adds one to the subscription's case counter. 22004 for NULL. For
+/// service_role.
+#[pg_extern(volatile, parallel_unsafe, schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
+#[search_path(pg_catalog, pg_temp)]
+fn increment_case_usage(p_user_id: Option<SqlUuid>) -> Result<(), ErrorReport> {
+    let user = required_id(p_user_id, "increment_case_usage", "p_user_id")?;
+    transaction::refuse_if_read_only(c"increment_case_usage()");
+    Ok(spi::connected(|spi| {
+        ledger::increment_case_usage(spi, user)
+    })?)
+}
+
+/// Zeroes the case and DSD counters where the last reset is more than 30 days
+/// ago, and returns how many. For service_role.
+#[pg_extern(volatile, parallel_unsafe, schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
+#[search_path(pg_catalog, pg_temp)]
+fn reset_monthly_usage() -> Result<i32, ErrorReport> {
+    transaction::refuse_if_read_only(c"reset_monthly_usage()");
+    Ok(spi::connected(ledger::reset_case_usage)?)
+}

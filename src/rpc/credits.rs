@@ -1,0 +1,150 @@
+//! The credit functions. Amounts are credits; NULL for any argument is 22004.
+
+use pgrx::datum::Uuid as SqlUuid;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use uuid::Uuid;
+
+use super::caller;
+use crate::error::{Result, required};
+use crate::ledger;
+use crate::pg::{spi, transaction};
+
+/// The id in an argument that must not be NULL.
+pub fn required_id(id: Option<SqlUuid>, function: &str, argument: &str) -> Result<Uuid> {
+    required(id, function, argument).map(|id| Uuid::from_bytes(*id.as_bytes()))
+}
+
+/// Charges an operation to a user: true, or false and nothing changed when
+/// neither the subscription's credits nor the free tier allow it. Any number
+/// of callers at once spend exactly what there is.
+///
+/// Errors: 22004 NULL; 22023 an operation that is too long or ends in
+/// `_refund`; 22003 a counter out of range; 23503 no such user; 25006 in a
+/// read-only transaction. For service_role.
+#[pg_extern(volatile, parallel_unsafe, schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
+#[search_path(pg_catalog, pg_temp)]
+fn use_credits(p_user_id: Option<SqlUuid>, p_operation: Option<&str>) -> Result<bool, ErrorReport> {
+    const THIS: &str = "use_credits";
+    let user = required_id(p_user_id, THIS, "p_user_id")?;
+    let operation = required(p_operation, THIS, "p_operation")?;
+    transaction::refuse_if_read_only(c"use_credits()");
+    Ok(spi::connected(|spi| {
+        ledger::spend(spi, user, operation, None)
+    })?)
+}
+
+/// [`use_credits`] that charges once for a reference (the evaluation or
+/// simulation it pays for), however often and concurrently it is sent, and
+/// answers true each time.
+#[pg_extern(volatile, parallel_unsafe, name = "use_credits", schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
+#[search_path(pg_catalog, pg_temp)]
+fn use_credits_once(
+    p_user_id: Option<SqlUuid>,
+    p_operation: Option<&str>,
+    p_reference_id: Option<SqlUuid>,
+) -> Result<bool, ErrorReport> {
+    const THIS: &str = "use_credits";
+    let user = required_id(p_user_id, THIS, "p_user_id")?;
+    let operation = required(p_operation, THIS, "p_operation")?;
+    let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
+    transaction::refuse_if_read_only(c"use_credits()");
+    Ok(spi::connected(|spi| {
+        ledger::spend(spi, user, operation, Some(reference))
+    })?)
+}
+
+/// Gives back the user's latest use of the operation within 30 days that was
+/// not refunded, at what it was charged then; false when there is none. What
+/// was charged before the last reset comes back as bonus.
+///
+/// Errors as [`use_credits`]. For service_role.
+#[pg_extern(volatile, parallel_unsafe, schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
+#[search_path(pg_catalog, pg_temp)]
+fn refund_credits(
+    p_user_id: Option<SqlUuid>,
+    p_operation: Option<&str>,
+) -> Result<bool, ErrorReport> {
+    const THIS: &str = "refund_credits";
+    let user = required_id(p_user_id, THIS, "p_user_id")?;
+    let operation = required(p_operation, THIS, "p_operation")?;
+    transaction::refuse_if_read_only(c"refund_credits()");
+    Ok(spi::connected(|spi| {
+        ledger::refund(spi, user, operation, None)
+    })?)
+}
+
+/// [`refund_credits`] for exactly the use with this reference, once, however
+/// long ago it was; true each time after. False when there was no such use.
+#[pg_extern(volatile, parallel_unsafe, name = "refund_credits", schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
+#[search_path(pg_catalog, pg_temp)]
+fn refund_credits_once(
+    p_user_id: Option<SqlUuid>,
+    p_operation: Option<&str>,
+    p_reference_id: Option<SqlUuid>,
+) -> Result<bool, ErrorReport> {
+    const THIS: &str = "refund_credits";
+    let user = required_id(p_user_id, THIS, "p_user_id")?;
+    let operation = required(p_operation, THIS, "p_operation")?;
+    let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
+    transaction::refuse_if_read_only(c"refund_credits()");
+    Ok(spi::connected(|spi| {
+        ledger::refund(spi, user, operation, Some(reference))
+    })?)
+}
+
+/// What [`use_credits`] would answer now; changes and locks nothing, and works
+/// on a standby. An id that is no user's: false.
+///
+/// Errors: 22004, 22023 as there; 42501 when a signed-in user asks about
+/// somebody else. For service_role, and signed-in users about themselves.
+#[pg_extern(schema = "public", create_or_replace, stable, parallel_restricted, security_definer, requires = ["prepare_install"])]
+#[search_path(pg_catalog, pg_temp)]
+fn can_use_credits(
+    p_user_id: Option<SqlUuid>,
+    p_operation: Option<&str>,
+) -> Result<bool, ErrorReport> {
+    const THIS: &str = "can_use_credits";
+    let user = required_id(p_user_id, THIS, "p_user_id")?;
+    let operation = required(p_operation, THIS, "p_operation")?;
+    Ok(spi::connected(|spi| {
+        caller::may_ask_about(spi, THIS, user)?;
+        ledger::can_spend(spi, user, operation)
+    })?)
+}
+
+/// What an operation costs; 1 if it is not configured. 22004 for NULL. For
+/// everyone.
+#[pg_extern(schema = "public", create_or_replace, stable, parallel_safe, requires = ["prepare_install"])]
+#[search_path(pg_catalog, pg_temp)]
+fn get_credit_cost(p_operation: Option<&str>) -> Result<i32, ErrorReport> {
+    let operation = required(p_operation, "get_credit_cost", "p_operation")?;
+    Ok(spi::connected(|spi| ledger::cost_of(spi, operation))?)
+}
+
+/// Adds credits that were bought; they never expire. A user without a
+/// subscription gets one (plan `starter`, status `active`).
+///
+/// Errors: 22004 NULL; 22023 not positive; 22003 the sum does not fit; 23503
+/// no such user. For service_role.
+#[pg_extern(volatile, parallel_unsafe, schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
+#[search_path(pg_catalog, pg_temp)]
+fn add_bonus_credits(
+    p_user_id: Option<SqlUuid>,
+    p_credits: Option<i32>,
+) -> Result<(), ErrorReport> {
+    const THIS: &str = "add_bonus_credits";
+    let user = required_id(p_user_id, THIS, "p_user_id")?;
+    let credits = required(p_credits, THIS, "p_credits")?;
+    transaction::refuse_if_read_only(c"add_bonus_credits()");
+    Ok(spi::connected(|spi| ledger::add_bonus(spi, user, credits))?)
+}
+
+/// Settles the month of every subscription whose last reset is more than 30
+/// days ago, and returns how many. For service_role.
+#[pg_extern(volatile, parallel_unsafe, schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
+#[search_path(pg_catalog, pg_temp)]
+fn reset_monthly_usage_with_rollover() -> Result<i32, ErrorReport> {
+    transaction::refuse_if_read_only(c"reset_monthly_usage_with_rollover()");
+    Ok(spi::connected(ledger::reset_with_rollover)?)
+}

@@ -1,0 +1,122 @@
+//! Rate limits.
+
+use pgrx::datum::{TimestampWithTimeZone, Uuid as SqlUuid};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::credits::required_id;
+use crate::error::{self, Result, required};
+use crate::pg::spi::{self, Arg, Sees};
+use crate::pg::transaction;
+use crate::statement;
+
+statement! {
+    /// A window older than the stored one counts into the stored one.
+    COUNT_REQUEST = "INSERT INTO public.rate_limits AS r \
+               (user_id, function_name, minute_count, minute_window, \
+                hour_count, hour_window, day_count, day_window) \
+        VALUES ($1, $2, 1, $3, 1, $4, 1, $5) \
+            ON CONFLICT (user_id, function_name) DO UPDATE SET \
+               minute_count = CASE WHEN excluded.minute_window > r.minute_window \
+                                   THEN 1 ELSE r.minute_count + 1 END, \
+               minute_window = greatest(excluded.minute_window, r.minute_window), \
+               hour_count = CASE WHEN excluded.hour_window > r.hour_window \
+                                 THEN 1 ELSE r.hour_count + 1 END, \
+               hour_window = greatest(excluded.hour_window, r.hour_window), \
+               day_count = CASE WHEN excluded.day_window > r.day_window \
+                                THEN 1 ELSE r.day_count + 1 END, \
+               day_window = greatest(excluded.day_window, r.day_window), \
+               updated_at = now() \
+        RETURNING minute_count, hour_count, day_count";
+
+    FORGET_OLD = "DELETE FROM public.rate_limits WHERE updated_at < now() - interval '7 days'";
+}
+
+/// The longest name of a function, in bytes: it is a key of an index.
+const LONGEST_FUNCTION: usize = 200;
+
+extension_sql!(
+    r#"
+CREATE OR REPLACE FUNCTION public.check_and_increment_rate_limit(
+    p_user_id uuid, p_function_name text,
+    p_minute_window timestamptz, p_hour_window timestamptz, p_day_window timestamptz)
+RETURNS TABLE (minute_count integer, hour_count integer, day_count integer)
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path TO pg_catalog, pg_temp
+AS $$ SELECT * FROM auria.count_request($1, $2, $3, $4, $5) $$;
+
+COMMENT ON FUNCTION public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz) IS
+    'Counts one request in the running minute, hour and day, and returns the counts after it';
+"#,
+    name = "check_and_increment_rate_limit",
+    requires = [count_request]
+);
+
+/// Counts one request of a user to a function in the running minute, hour and
+/// day, atomically, and returns the counts after it. A newer window than the
+/// stored one starts again at 1.
+///
+/// Errors: 22004 NULL; 22023 a function name over 200 bytes; 23503 no such
+/// user. Called through `public.check_and_increment_rate_limit`, for
+/// service_role.
+#[pg_extern(volatile, parallel_unsafe, requires = ["prepare_install"])]
+#[search_path(pg_catalog, pg_temp)]
+#[allow(clippy::type_complexity)] // the shape pgrx needs to see
+fn count_request(
+    p_user_id: Option<SqlUuid>,
+    p_function_name: Option<&str>,
+    p_minute_window: Option<TimestampWithTimeZone>,
+    p_hour_window: Option<TimestampWithTimeZone>,
+    p_day_window: Option<TimestampWithTimeZone>,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(minute_count, i32),
+            name!(hour_count, i32),
+            name!(day_count, i32),
+        ),
+    >,
+    ErrorReport,
+> {
+    const THIS: &str = "check_and_increment_rate_limit";
+    let user = required_id(p_user_id, THIS, "p_user_id")?;
+    let function = required(p_function_name, THIS, "p_function_name")?;
+    let minute = required(p_minute_window, THIS, "p_minute_window")?;
+    let hour = required(p_hour_window, THIS, "p_hour_window")?;
+    let day = required(p_day_window, THIS, "p_day_window")?;
+    if function.len() > LONGEST_FUNCTION {
+        return Err(error::function_name_too_long().into());
+    }
+    transaction::refuse_if_read_only(c"check_and_increment_rate_limit()");
+    let counts = spi::connected(|spi| {
+        let rows = spi.query(
+            &COUNT_REQUEST,
+            Sees::OwnSnapshot,
+            &[
+                Arg::Uuid(Some(user)),
+                Arg::Text(Some(function)),
+                Arg::Time(minute),
+                Arg::Time(hour),
+                Arg::Time(day),
+            ],
+        )?;
+        let row = rows
+            .first()
+            .ok_or_else(|| error::unexpected_null("the rate limit"))?;
+        Ok((row.expect(1)?, row.expect(2)?, row.expect(3)?))
+    })?;
+    Ok(TableIterator::once(counts))
+}
+
+/// Deletes the rate limits that nobody touched for 7 days, and returns how
+/// many. For service_role.
+#[pg_extern(volatile, parallel_unsafe, schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
+#[search_path(pg_catalog, pg_temp)]
+fn cleanup_old_rate_limits() -> Result<i32, ErrorReport> {
+    transaction::refuse_if_read_only(c"cleanup_old_rate_limits()");
+    Ok(spi::connected(|spi| {
+        let rows = spi.query(&FORGET_OLD, Sees::OwnSnapshot, &[])?;
+        Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
+    })?)
+}
