@@ -1,8 +1,199 @@
+//! Tests that run inside a backend: what cannot be seen over a connection.
+//!
+//! `cargo pgrx test` creates the extension under the crate's name, so these
+//! also hold that nothing depends on the name it was created under.
+
 #[pgrx::pg_schema]
 mod tests {
+    use pgrx::PgTryBuilder;
+    use pgrx::pg_sys::panic::ErrorReport;
     use pgrx::prelude::*;
+    use uuid::Uuid;
+
+    use crate::error::{self, Error, Result};
+    use crate::lifecycle::access;
+    use crate::pg::spi::{self, Arg, Sees};
+    use crate::pg::{extension, random, transaction};
+    use crate::statement;
+
+    statement! {
+        ECHO = "SELECT $1, $2, $3, $4, $5";
+        COUNT_MARKS = "SELECT count(*) FROM pg_temp.marks";
+        ADD_MARK = "INSERT INTO pg_temp.marks VALUES (1)";
+    }
+
+    fn in_spi<T>(work: impl FnOnce(&spi::Spi) -> Result<T>) -> T {
+        spi::connected(work).unwrap_or_else(|error| error.raise())
+    }
+
     #[pg_test]
-    fn one() {
-        assert_eq!(1, 1);
+    fn values_of_every_kind_go_to_sql_and_back() {
+        let id = Uuid::from_bytes(random::bytes());
+        in_spi(|spi| {
+            let rows = spi.query(
+                &ECHO,
+                Sees::CallersSnapshot,
+                &[
+                    Arg::Uuid(Some(id)),
+                    Arg::Text(Some("çã")),
+                    Arg::Int(-7),
+                    Arg::Text(None),
+                    Arg::Time(transaction::start_time()),
+                ],
+            )?;
+            let row = rows.first().expect("one row");
+            assert_eq!(row.expect_uuid(1)?, id);
+            assert_eq!(row.expect::<String>(2)?, "çã");
+            assert_eq!(row.expect::<i32>(3)?, -7);
+            assert_eq!(row.get::<String>(4)?, None);
+            assert_eq!(
+                row.expect::<pgrx::datum::TimestampWithTimeZone>(5)?,
+                transaction::start_time()
+            );
+            Ok(())
+        });
+    }
+
+    #[pg_test]
+    fn a_column_read_as_another_type_is_an_error_and_not_a_guess() {
+        in_spi(|spi| {
+            let rows = spi.read_once("SELECT 'text'::text", &[])?;
+            let row = rows.first().expect("one row");
+            assert!(row.get::<i32>(1).is_err());
+            assert!(row.expect::<String>(1).is_ok());
+            Ok(())
+        });
+    }
+
+    #[pg_test]
+    fn a_statement_that_only_reads_cannot_write() {
+        Spi::run("CREATE TEMPORARY TABLE marks (x integer)").expect("a temporary table");
+        let refused = PgTryBuilder::new(|| {
+            in_spi(|spi| spi.query(&ADD_MARK, Sees::CallersSnapshot, &[]).map(|_| ()));
+            false
+        })
+        .catch_others(|_| true)
+        .execute();
+        assert!(refused);
+    }
+
+    #[pg_test]
+    fn what_an_attempt_did_is_undone_when_it_fails() {
+        Spi::run("CREATE TEMPORARY TABLE marks (x integer)").expect("a temporary table");
+        let marks = || -> i64 {
+            in_spi(|spi| {
+                spi.query(&COUNT_MARKS, Sees::OwnSnapshot, &[])?
+                    .first()
+                    .expect("one row")
+                    .expect(1)
+            })
+        };
+        let add = || spi::connected(|spi| spi.query(&ADD_MARK, Sees::OwnSnapshot, &[]).map(|_| ()));
+        assert_eq!(transaction::attempt(add), Ok(()));
+        assert_eq!(marks(), 1);
+        let by_postgres = transaction::attempt(|| {
+            add()?;
+            spi::connected(|spi| spi.execute_script("SELECT 1/0"))
+        });
+        assert_eq!(by_postgres, Err(PgSqlErrorCode::ERRCODE_DIVISION_BY_ZERO));
+        let by_us = transaction::attempt(|| {
+            add()?;
+            Err(error::unknown_user())
+        });
+        assert_eq!(by_us, Err(PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION));
+        let by_a_panic = transaction::attempt(|| {
+            add()?;
+            panic!("a defect")
+        });
+        assert_eq!(by_a_panic, Err(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR));
+        assert_eq!(marks(), 1);
+    }
+
+    #[pg_test]
+    fn the_creating_flag_comes_back_however_the_work_ends() {
+        assert_eq!(extension::outside_of_extension(|| 7), 7);
+        assert!(extension::being_created().is_none());
+    }
+
+    #[pg_test]
+    fn settings_last_as_long_as_the_work() {
+        let path = || -> String {
+            Spi::get_one("SELECT current_setting('search_path')")
+                .expect("a query")
+                .expect("a value")
+        };
+        let before = path();
+        extension::with_settings(&[(c"search_path", c"pg_catalog")], || {
+            assert_eq!(path(), "pg_catalog");
+        });
+        assert_eq!(path(), before);
+    }
+
+    #[pg_test]
+    fn a_sqlstate_is_told_as_clients_see_it() {
+        assert_eq!(
+            error::sqlstate(PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION),
+            "23503"
+        );
+        assert_eq!(
+            error::sqlstate(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE),
+            "42501"
+        );
+    }
+
+    #[pg_test]
+    fn every_error_carries_its_sqlstate_a_message_and_a_hint() {
+        for (error, state) in [
+            (error::null_argument("f", "a"), "22004"),
+            (error::not_own_user("f"), "42501"),
+            (error::unknown_user(), "23503"),
+            (error::credits_not_positive(0), "22023"),
+            (error::credits_out_of_range(), "22003"),
+            (error::operation_is_refund(), "22023"),
+            (error::operation_too_long(), "22023"),
+            (error::function_name_too_long(), "22023"),
+            (error::unexpected_null("a column"), "XX000"),
+        ] {
+            assert_eq!(error::sqlstate(error.code()), state);
+            let report = ErrorReport::from(error);
+            assert!(!report.message().is_empty());
+            assert!(
+                report.hint().is_some_and(|hint| !hint.is_empty()),
+                "{}",
+                report.message()
+            );
+        }
+    }
+
+    #[pg_test]
+    fn an_error_keeps_its_detail_and_hint() {
+        let error = Error::new(PgSqlErrorCode::ERRCODE_DATA_EXCEPTION, "m")
+            .detail("d")
+            .hint("h");
+        let report = ErrorReport::from(error);
+        assert_eq!(
+            (report.message(), report.detail(), report.hint()),
+            ("m", Some("d"), Some("h"))
+        );
+    }
+
+    #[pg_test]
+    fn the_policies_the_migrations_name_are_the_policies_in_force() {
+        let mut named: Vec<String> = access::policy_names().map(str::to_owned).collect();
+        named.push("migrations_all_service_role".to_owned());
+        named.sort();
+        let in_force: Vec<String> = in_spi(|spi| {
+            let rows = spi.read_once(
+                "SELECT polname::text FROM pg_catalog.pg_policy ORDER BY polname::text COLLATE \"C\"",
+                &[],
+            )?;
+            rows.iter().map(|row| row.expect(1)).collect()
+        });
+        assert_eq!(named, in_force);
+    }
+
+    #[pg_test]
+    fn random_bytes_do_not_repeat() {
+        assert_ne!(random::bytes::<32>(), random::bytes::<32>());
     }
 }

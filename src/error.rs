@@ -70,6 +70,14 @@ impl From<Error> for ErrorReport {
     }
 }
 
+/// The five characters of a SQLSTATE, as clients see them.
+pub fn sqlstate(code: PgSqlErrorCode) -> String {
+    // PostgreSQL packs them six bits each, the first one lowest.
+    (0..5)
+        .map(|place| char::from(b'0' + ((code as i32 >> (6 * place)) & 0x3f) as u8))
+        .collect()
+}
+
 /// 22004: an argument that is required was NULL.
 pub fn null_argument(function: &str, argument: &str) -> Error {
     Error::new(

@@ -3,4 +3,9 @@
 // A test that cannot do its work stops there.
 #![allow(clippy::unwrap_used)]
 
+mod crash;
+mod credits;
 mod harness_works;
+mod memory;
+mod races;
+mod sign_up;

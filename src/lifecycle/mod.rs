@@ -11,7 +11,7 @@
 //! | `migrate` | applying them and keeping the record |
 //! | `ensure` | what migrations call to add constraints to tables with rows |
 
-mod access;
+pub mod access;
 mod adopt;
 mod ensure;
 mod install;

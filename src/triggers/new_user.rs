@@ -3,6 +3,7 @@
 use pgrx::{pg_extern, pg_sys, warning};
 use uuid::Uuid;
 
+use crate::error::sqlstate;
 use crate::pg::spi::{self, Arg, Sees};
 use crate::pg::transaction;
 use crate::pg::trigger::{self, TriggeredRow};
@@ -48,7 +49,10 @@ fn handle_new_user(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
             })
         });
         if let Err(code) = created {
-            warning!("auria: no profile was made for a new user (SQLSTATE {code})");
+            warning!(
+                "auria: no profile was made for a new user (SQLSTATE {})",
+                sqlstate(code)
+            );
         }
         Ok(())
     })

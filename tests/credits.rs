@@ -1,0 +1,803 @@
+//! The credit functions, as an Edge Function calls them: as service_role, over
+//! a connection.
+
+use auria_tests::{As, Database, Session, database, refused_with};
+use postgres::Error;
+use uuid::Uuid;
+
+/// What one user's subscription says.
+#[derive(Debug, PartialEq, Eq)]
+struct Counters {
+    used: i32,
+    rollover: i32,
+    bonus: i32,
+    cases: i32,
+    dsd: i32,
+}
+
+fn counters(db: &Database, user: Uuid) -> Counters {
+    let row = db
+        .superuser()
+        .query_one(
+            "SELECT credits_used_this_month, credits_rollover, credits_bonus, \
+                    cases_used_this_month, dsd_used_this_month \
+               FROM public.subscriptions WHERE user_id = $1",
+            &[&user],
+        )
+        .unwrap();
+    Counters {
+        used: row.get(0),
+        rollover: row.get(1),
+        bonus: row.get(2),
+        cases: row.get(3),
+        dsd: row.get(4),
+    }
+}
+
+fn entries(db: &Database, user: Uuid) -> Vec<(String, i32)> {
+    db.superuser()
+        .query(
+            "SELECT operation, credits_used FROM public.credit_usage \
+              WHERE user_id = $1 ORDER BY created_at",
+            &[&user],
+        )
+        .unwrap()
+        .iter()
+        .map(|row| (row.get(0), row.get(1)))
+        .collect()
+}
+
+fn ask(session: &mut Session, function: &str, user: Uuid, operation: &str) -> bool {
+    session
+        .query_one(
+            &format!("SELECT public.{function}(p_user_id => $1, p_operation => $2)"),
+            &[&user, &operation],
+        )
+        .unwrap()
+        .get(0)
+}
+
+fn use_credits(session: &mut Session, user: Uuid, operation: &str) -> bool {
+    ask(session, "use_credits", user, operation)
+}
+
+fn refund_credits(session: &mut Session, user: Uuid, operation: &str) -> bool {
+    ask(session, "refund_credits", user, operation)
+}
+
+fn can_use_credits(session: &mut Session, user: Uuid, operation: &str) -> bool {
+    ask(session, "can_use_credits", user, operation)
+}
+
+fn once(
+    session: &mut Session,
+    function: &str,
+    user: Uuid,
+    operation: &str,
+    reference: Uuid,
+) -> bool {
+    session
+        .query_one(
+            &format!(
+                "SELECT public.{function}(p_user_id => $1, p_operation => $2, p_reference_id => $3)"
+            ),
+            &[&user, &operation, &reference],
+        )
+        .unwrap()
+        .get(0)
+}
+
+fn add_bonus(session: &mut Session, user: Uuid, credits: i32) -> Result<u64, Error> {
+    session.execute(
+        "SELECT public.add_bonus_credits(p_user_id => $1, p_credits => $2)",
+        &[&user, &credits],
+    )
+}
+
+/// Sets columns of the user's subscription, as a webhook or the passing of
+/// time would.
+fn set(db: &Database, user: Uuid, assignments: &str) {
+    db.superuser()
+        .execute(
+            &format!("UPDATE public.subscriptions SET {assignments} WHERE user_id = $1"),
+            &[&user],
+        )
+        .unwrap();
+}
+
+#[test]
+fn an_operation_is_charged_at_its_cost_and_written_to_the_ledger() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
+    let mut service = db.service();
+    assert!(use_credits(&mut service, user, "case_analysis"));
+    assert!(use_credits(&mut service, user, "dsd_simulation"));
+    assert!(use_credits(
+        &mut service,
+        user,
+        "an_operation_without_a_price"
+    ));
+    assert_eq!(
+        counters(&db, user),
+        Counters {
+            used: 4,
+            rollover: 0,
+            bonus: 0,
+            cases: 1,
+            dsd: 1
+        }
+    );
+    assert_eq!(
+        entries(&db, user),
+        [
+            ("case_analysis".into(), 1),
+            ("dsd_simulation".into(), 2),
+            ("an_operation_without_a_price".into(), 1)
+        ]
+    );
+    let linked: i64 = db.superuser().value(
+        "SELECT count(*) FROM public.credit_usage u JOIN public.subscriptions s ON s.id = u.subscription_id",
+    );
+    assert_eq!(linked, 3);
+}
+
+#[test]
+fn what_is_not_there_cannot_be_spent_and_nothing_changes() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "starter");
+    let mut service = db.service();
+    for _ in 0..2 {
+        assert!(use_credits(&mut service, user, "dsd_simulation"));
+    }
+    assert!(!can_use_credits(&mut service, user, "dsd_simulation"));
+    assert!(!use_credits(&mut service, user, "dsd_simulation"));
+    assert_eq!(counters(&db, user).used, 4);
+    assert_eq!(entries(&db, user).len(), 2);
+    assert!(use_credits(&mut service, user, "case_analysis"));
+    assert!(!use_credits(&mut service, user, "case_analysis"));
+}
+
+#[test]
+fn a_free_operation_is_allowed_on_an_empty_pool_and_recorded() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "starter");
+    set(&db, user, "credits_used_this_month = 5");
+    db.superuser()
+        .run("INSERT INTO public.credit_costs (operation, credits) VALUES ('tooth_chart', 0)");
+    assert!(use_credits(&mut db.service(), user, "tooth_chart"));
+    assert_eq!(entries(&db, user), [("tooth_chart".into(), 0)]);
+}
+
+#[test]
+fn an_unlimited_plan_always_allows_and_still_counts() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "price_elite_monthly");
+    db.superuser().run(
+        "UPDATE public.subscription_plans SET credits_per_month = -1 WHERE id = 'price_elite_monthly'",
+    );
+    set(&db, user, "credits_used_this_month = 1000000");
+    assert!(use_credits(&mut db.service(), user, "dsd_simulation"));
+    assert_eq!(counters(&db, user).used, 1_000_002);
+}
+
+#[test]
+fn a_counter_at_its_limit_refuses_and_nothing_changes() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "price_elite_monthly");
+    db.superuser().run(
+        "UPDATE public.subscription_plans SET credits_per_month = -1 WHERE id = 'price_elite_monthly'",
+    );
+    let mut service = db.service();
+    set(&db, user, "credits_used_this_month = 2147483647");
+    let statement = "SELECT public.use_credits($1, 'case_analysis')";
+    refused_with(service.query(statement, &[&user]), "22003");
+    set(
+        &db,
+        user,
+        "credits_used_this_month = 0, cases_used_this_month = 2147483647",
+    );
+    refused_with(service.query(statement, &[&user]), "22003");
+    assert!(entries(&db, user).is_empty());
+}
+
+#[test]
+fn only_active_and_trialing_subscriptions_count() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
+    let mut service = db.service();
+    for status in [
+        "inactive",
+        "past_due",
+        "canceled",
+        "unpaid",
+        "incomplete",
+        "incomplete_expired",
+        "paused",
+    ] {
+        set(&db, user, &format!("status = '{status}'"));
+        assert!(!use_credits(&mut service, user, "letter"), "{status}");
+    }
+    for status in ["active", "trialing"] {
+        set(&db, user, &format!("status = '{status}'"));
+        assert!(use_credits(&mut service, user, "letter"), "{status}");
+    }
+}
+
+#[test]
+fn the_free_tier_is_three_analyses_and_two_simulations_in_thirty_days() {
+    let db = database();
+    let user = db.sign_up("ana@clinica.test");
+    let mut service = db.service();
+    for expected in [true, true, true, false] {
+        assert_eq!(
+            can_use_credits(&mut service, user, "case_analysis"),
+            expected
+        );
+        assert_eq!(use_credits(&mut service, user, "case_analysis"), expected);
+    }
+    for expected in [true, true, false] {
+        assert_eq!(use_credits(&mut service, user, "dsd_simulation"), expected);
+    }
+    assert!(!use_credits(&mut service, user, "letter"));
+    db.superuser()
+        .run("UPDATE public.credit_usage SET created_at = now() - INTERVAL '30 days 1 second'");
+    assert!(use_credits(&mut service, user, "case_analysis"));
+}
+
+#[test]
+fn evaluations_from_before_the_ledger_count_as_free_uses() {
+    let db = database();
+    let user = db.sign_up("ana@clinica.test");
+    let evaluate = |sessions: i32| {
+        db.superuser()
+            .execute(
+                "INSERT INTO public.evaluations (user_id, patient_age, tooth, region, cavity_class, \
+                        restoration_size, substrate, aesthetic_level, tooth_color, \
+                        longevity_expectation, budget) \
+                 SELECT $1, 40, '11', 'anterior', 'IV', 'grande', 'esmalte', 'alto', 'A2', 'longa', \
+                        'premium' FROM generate_series(1, $2)",
+                &[&user, &sessions],
+            )
+            .unwrap()
+    };
+    evaluate(2);
+    let mut service = db.service();
+    assert!(use_credits(&mut service, user, "case_analysis"));
+    assert!(can_use_credits(&mut service, user, "case_analysis"));
+    evaluate(1);
+    assert!(!use_credits(&mut service, user, "case_analysis"));
+    assert!(use_credits(&mut service, user, "dsd_simulation"));
+}
+
+#[test]
+fn a_free_use_is_written_under_the_inactive_subscription_if_there_is_one() {
+    let db = database();
+    let (with, without) = (
+        db.sign_up_on_plan("ana@clinica.test", "starter"),
+        db.sign_up("bia@clinica.test"),
+    );
+    set(&db, with, "status = 'canceled'");
+    let mut service = db.service();
+    assert!(use_credits(&mut service, with, "case_analysis"));
+    assert!(use_credits(&mut service, without, "case_analysis"));
+    let linked: i64 = db
+        .superuser()
+        .value("SELECT count(subscription_id) FROM public.credit_usage");
+    assert_eq!(linked, 1);
+    assert_eq!(counters(&db, with).used, 0);
+}
+
+#[test]
+fn a_refund_gives_back_what_was_charged_then_and_not_what_it_costs_now() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
+    let mut service = db.service();
+    assert!(use_credits(&mut service, user, "dsd_simulation"));
+    db.superuser()
+        .run("UPDATE public.credit_costs SET credits = 9 WHERE operation = 'dsd_simulation'");
+    assert!(refund_credits(&mut service, user, "dsd_simulation"));
+    assert_eq!(
+        counters(&db, user),
+        Counters {
+            used: 0,
+            rollover: 0,
+            bonus: 0,
+            cases: 0,
+            dsd: 0
+        }
+    );
+    assert_eq!(entries(&db, user)[1], ("dsd_simulation_refund".into(), -2));
+    assert!(!refund_credits(&mut service, user, "dsd_simulation"));
+    assert_eq!(entries(&db, user).len(), 2);
+}
+
+#[test]
+fn refunds_go_back_from_the_latest_use_whatever_was_refunded_before() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "price_elite_monthly");
+    let mut service = db.service();
+    let reprice = |credits: i32| {
+        db.superuser()
+            .execute(
+                "INSERT INTO public.credit_costs VALUES ('letter', $1) \
+                 ON CONFLICT (operation) DO UPDATE SET credits = excluded.credits",
+                &[&credits],
+            )
+            .unwrap()
+    };
+    for cost in [1, 2, 4] {
+        reprice(cost);
+        assert!(use_credits(&mut service, user, "letter"));
+    }
+    assert!(refund_credits(&mut service, user, "letter")); // 4
+    reprice(8);
+    assert!(once(
+        &mut service,
+        "use_credits",
+        user,
+        "letter",
+        Uuid::new_v4()
+    ));
+    assert_eq!(counters(&db, user).used, 11);
+    assert!(refund_credits(&mut service, user, "letter")); // 8
+    assert_eq!(counters(&db, user).used, 3);
+    assert!(refund_credits(&mut service, user, "letter")); // 2
+    assert_eq!(counters(&db, user).used, 1);
+    assert!(refund_credits(&mut service, user, "letter")); // 1
+    assert!(!refund_credits(&mut service, user, "letter"));
+    assert_eq!(counters(&db, user).used, 0);
+}
+
+#[test]
+fn a_use_older_than_thirty_days_is_not_refunded() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "starter");
+    let mut service = db.service();
+    assert!(use_credits(&mut service, user, "case_analysis"));
+    db.superuser()
+        .run("UPDATE public.credit_usage SET created_at = now() - INTERVAL '30 days 1 second'");
+    assert!(!refund_credits(&mut service, user, "case_analysis"));
+}
+
+#[test]
+fn a_refund_after_the_reset_comes_back_as_bonus() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "starter");
+    let mut service = db.service();
+    assert!(use_credits(&mut service, user, "dsd_simulation"));
+    set(&db, user, "usage_reset_at = now() - INTERVAL '31 days'");
+    assert_eq!(
+        service.value::<i32>("SELECT public.reset_monthly_usage_with_rollover()"),
+        1
+    );
+    assert!(refund_credits(&mut service, user, "dsd_simulation"));
+    assert_eq!(
+        counters(&db, user),
+        Counters {
+            used: 0,
+            rollover: 0,
+            bonus: 2,
+            cases: 0,
+            dsd: 0
+        }
+    );
+}
+
+#[test]
+fn a_free_use_refunded_after_subscribing_pays_nothing_into_the_pool() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "starter");
+    set(&db, user, "status = 'canceled'");
+    let mut service = db.service();
+    assert!(use_credits(&mut service, user, "case_analysis"));
+    set(&db, user, "status = 'active'");
+    assert!(refund_credits(&mut service, user, "case_analysis"));
+    assert_eq!(
+        counters(&db, user),
+        Counters {
+            used: 0,
+            rollover: 0,
+            bonus: 0,
+            cases: 0,
+            dsd: 0
+        }
+    );
+}
+
+#[test]
+fn a_refund_on_the_free_tier_gives_the_free_use_back() {
+    let db = database();
+    let user = db.sign_up("ana@clinica.test");
+    let mut service = db.service();
+    for _ in 0..3 {
+        assert!(use_credits(&mut service, user, "case_analysis"));
+    }
+    assert!(refund_credits(&mut service, user, "case_analysis"));
+    assert!(use_credits(&mut service, user, "case_analysis"));
+    assert!(!use_credits(&mut service, user, "case_analysis"));
+}
+
+#[test]
+fn a_reference_is_charged_and_refunded_once_however_often_it_is_sent() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "starter");
+    let mut service = db.service();
+    let reference = Uuid::new_v4();
+    assert!(!once(
+        &mut service,
+        "refund_credits",
+        user,
+        "dsd_simulation",
+        reference
+    ));
+    for _ in 0..3 {
+        assert!(once(
+            &mut service,
+            "use_credits",
+            user,
+            "dsd_simulation",
+            reference
+        ));
+    }
+    assert_eq!(counters(&db, user).used, 2);
+    for _ in 0..3 {
+        assert!(once(
+            &mut service,
+            "refund_credits",
+            user,
+            "dsd_simulation",
+            reference
+        ));
+    }
+    assert_eq!(counters(&db, user).used, 0);
+    assert_eq!(entries(&db, user).len(), 2);
+    let kept: i64 = db
+        .superuser()
+        .value("SELECT count(reference_id) FROM public.credit_usage");
+    assert_eq!(kept, 2);
+    // The same reference for another operation is another charge.
+    assert!(once(
+        &mut service,
+        "use_credits",
+        user,
+        "case_analysis",
+        reference
+    ));
+    assert_eq!(counters(&db, user).used, 1);
+}
+
+#[test]
+fn a_reference_that_could_not_be_paid_can_be_paid_later() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "starter");
+    set(&db, user, "credits_used_this_month = 5");
+    let mut service = db.service();
+    let reference = Uuid::new_v4();
+    assert!(!once(
+        &mut service,
+        "use_credits",
+        user,
+        "case_analysis",
+        reference
+    ));
+    add_bonus(&mut service, user, 10).unwrap();
+    assert!(once(
+        &mut service,
+        "use_credits",
+        user,
+        "case_analysis",
+        reference
+    ));
+}
+
+#[test]
+fn a_purchase_adds_bonus_credits_also_for_a_user_without_a_subscription() {
+    let db = database();
+    let (subscriber, newcomer) = (
+        db.sign_up_on_plan("ana@clinica.test", "starter"),
+        db.sign_up("bia@clinica.test"),
+    );
+    let mut service = db.service();
+    for user in [subscriber, newcomer] {
+        add_bonus(&mut service, user, 10).unwrap();
+        add_bonus(&mut service, user, 25).unwrap();
+        assert_eq!(counters(&db, user).bonus, 35);
+    }
+    let made = db
+        .superuser()
+        .query_one(
+            "SELECT plan_id, status FROM public.subscriptions WHERE user_id = $1",
+            &[&newcomer],
+        )
+        .unwrap();
+    assert_eq!((made.get(0), made.get(1)), ("starter", "active"));
+}
+
+#[test]
+fn a_purchase_that_makes_no_sense_is_refused_and_changes_nothing() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "starter");
+    let mut service = db.service();
+    refused_with(add_bonus(&mut service, user, 0), "22023");
+    refused_with(add_bonus(&mut service, user, i32::MIN), "22023");
+    refused_with(add_bonus(&mut service, Uuid::new_v4(), 10), "23503");
+    add_bonus(&mut service, user, i32::MAX).unwrap();
+    let refusal = refused_with(add_bonus(&mut service, user, 1), "22003");
+    assert!(refusal.hint().is_some());
+    assert_eq!(counters(&db, user).bonus, i32::MAX);
+}
+
+#[test]
+fn a_removed_starter_plan_does_not_drop_a_purchase() {
+    let db = database();
+    let user = db.sign_up("ana@clinica.test");
+    db.superuser()
+        .run("DELETE FROM public.subscription_plans WHERE id = 'starter'");
+    add_bonus(&mut db.service(), user, 10).unwrap();
+    assert_eq!(counters(&db, user).bonus, 10);
+}
+
+#[test]
+fn the_reset_settles_each_plan_by_its_own_rule_and_only_once() {
+    let db = database();
+    let pro = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
+    let starter = db.sign_up_on_plan("bia@clinica.test", "starter");
+    let recent = db.sign_up_on_plan("caio@clinica.test", "price_pro_monthly_v2");
+    set(
+        &db,
+        pro,
+        "credits_used_this_month = 20, credits_rollover = 5, credits_bonus = 7, \
+         cases_used_this_month = 9, dsd_used_this_month = 3, \
+         usage_reset_at = now() - INTERVAL '31 days'",
+    );
+    set(
+        &db,
+        starter,
+        "credits_used_this_month = 9, credits_bonus = 10, usage_reset_at = now() - INTERVAL '31 days'",
+    );
+    set(
+        &db,
+        recent,
+        "credits_used_this_month = 3, usage_reset_at = now() - INTERVAL '29 days'",
+    );
+    let mut service = db.service();
+    let reset = "SELECT public.reset_monthly_usage_with_rollover()";
+    assert_eq!(service.value::<i32>(reset), 2);
+    // 40 of 60 monthly and 5 of rollover were left; the plan carries 30.
+    assert_eq!(
+        counters(&db, pro),
+        Counters {
+            used: 0,
+            rollover: 30,
+            bonus: 7,
+            cases: 0,
+            dsd: 0
+        }
+    );
+    // 5 monthly and 4 of the bonus were spent; the plan carries nothing.
+    assert_eq!(
+        counters(&db, starter),
+        Counters {
+            used: 0,
+            rollover: 0,
+            bonus: 6,
+            cases: 0,
+            dsd: 0
+        }
+    );
+    assert_eq!(counters(&db, recent).used, 3);
+    assert_eq!(service.value::<i32>(reset), 0);
+}
+
+#[test]
+fn the_price_list_answers_everyone_and_defaults_to_one() {
+    let db = database();
+    for role in [As::Anon, As::User(Uuid::new_v4()), As::Service] {
+        let mut session = db.session(role);
+        let cost = |session: &mut Session, operation: &str| -> i32 {
+            session
+                .query_one(
+                    "SELECT public.get_credit_cost(p_operation => $1)",
+                    &[&operation],
+                )
+                .unwrap()
+                .get(0)
+        };
+        assert_eq!(cost(&mut session, "dsd_simulation"), 2);
+        assert_eq!(cost(&mut session, "unheard_of"), 1);
+        assert_eq!(cost(&mut session, &"x".repeat(1_000_000)), 1);
+    }
+}
+
+#[test]
+fn a_signed_in_user_asks_about_himself_only() {
+    let db = database();
+    let (ana, bia) = (
+        db.sign_up("ana@clinica.test"),
+        db.sign_up("bia@clinica.test"),
+    );
+    let mut session = db.authenticated(ana);
+    assert!(can_use_credits(&mut session, ana, "case_analysis"));
+    refused_with(
+        session.query(
+            "SELECT public.can_use_credits($1, 'case_analysis')",
+            &[&bia],
+        ),
+        "42501",
+    );
+    refused_with(
+        session.query("SELECT public.can_create_case($1)", &[&bia]),
+        "42501",
+    );
+    refused_with(
+        session.query("SELECT public.use_credits($1, 'case_analysis')", &[&ana]),
+        "42501",
+    );
+}
+
+#[test]
+fn claims_that_make_no_sense_are_refused_or_nobody() {
+    let db = database();
+    let ana = db.sign_up("ana@clinica.test");
+    let mut session = db.authenticated(ana);
+    let ask = "SELECT public.can_use_credits($1, 'case_analysis')";
+    for (claims, sqlstate) in [
+        ("", "42501"),
+        ("{}", "42501"),
+        ("{\"sub\": null}", "42501"),
+        ("not json", "22P02"),
+        ("{\"sub\": \"not a uuid\"}", "22P02"),
+        ("{\"sub\": 7}", "22P02"),
+    ] {
+        session
+            .execute(
+                "SELECT set_config('request.jwt.claims', $1, false)",
+                &[&claims],
+            )
+            .unwrap();
+        refused_with(session.query(ask, &[&ana]), sqlstate);
+    }
+    assert_eq!(
+        session.value::<i32>("SELECT public.get_credit_cost('case_analysis')"),
+        1
+    );
+}
+
+#[test]
+fn a_null_is_refused_and_never_a_silent_answer() {
+    let db = database();
+    let user = db.sign_up("ana@clinica.test");
+    let mut service = db.service();
+    for call in [
+        "use_credits(NULL, 'case_analysis')",
+        "use_credits('$user', NULL)",
+        "use_credits('$user', 'case_analysis', NULL)",
+        "refund_credits(NULL, 'case_analysis')",
+        "refund_credits('$user', NULL)",
+        "refund_credits('$user', 'case_analysis', NULL)",
+        "can_use_credits(NULL, 'case_analysis')",
+        "can_use_credits('$user', NULL)",
+        "get_credit_cost(NULL)",
+        "add_bonus_credits(NULL, 10)",
+        "add_bonus_credits('$user', NULL)",
+        "can_create_case(NULL)",
+        "increment_case_usage(NULL)",
+        "check_and_increment_rate_limit(NULL, 'f', now(), now(), now())",
+        "check_and_increment_rate_limit('$user', NULL, now(), now(), now())",
+        "check_and_increment_rate_limit('$user', 'f', NULL, now(), now())",
+    ] {
+        let call = call.replace("$user", &user.to_string());
+        let refusal = refused_with(
+            service.query(&format!("SELECT public.{call}"), &[]),
+            "22004",
+        );
+        assert!(refusal.message().contains("must not be null"), "{call}");
+        assert!(refusal.hint().is_some(), "{call}");
+    }
+    assert!(entries(&db, user).is_empty());
+}
+
+#[test]
+fn an_operation_that_the_ledger_could_not_keep_apart_is_refused() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "starter");
+    let mut service = db.service();
+    for function in ["use_credits", "refund_credits", "can_use_credits"] {
+        for operation in ["case_analysis_refund".to_owned(), "x".repeat(1_000_000)] {
+            refused_with(
+                service.query(
+                    &format!("SELECT public.{function}($1, $2)"),
+                    &[&user, &operation],
+                ),
+                "22023",
+            );
+        }
+    }
+    assert!(entries(&db, user).is_empty());
+    assert!(use_credits(&mut service, user, &"é".repeat(100)));
+}
+
+#[test]
+fn an_unknown_user_is_charged_nothing_and_may_do_nothing() {
+    let db = database();
+    let nobody = Uuid::new_v4();
+    let mut service = db.service();
+    refused_with(
+        service.query("SELECT public.use_credits($1, 'case_analysis')", &[&nobody]),
+        "23503",
+    );
+    assert!(!can_use_credits(&mut service, nobody, "case_analysis"));
+    assert!(!refund_credits(&mut service, nobody, "case_analysis"));
+    assert!(entries(&db, nobody).is_empty());
+}
+
+#[test]
+fn a_rolled_back_charge_never_happened() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "starter");
+    let mut service = db.service();
+    service.run("BEGIN");
+    assert!(use_credits(&mut service, user, "case_analysis"));
+    service.run("ROLLBACK");
+    assert_eq!(counters(&db, user).used, 0);
+    assert!(entries(&db, user).is_empty());
+    assert!(use_credits(&mut service, user, "case_analysis"));
+}
+
+#[test]
+fn a_read_only_transaction_is_refused_at_once() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "starter");
+    let mut service = db.service();
+    service.run("SET default_transaction_read_only = on");
+    for call in [
+        "use_credits($1, 'case_analysis')",
+        "refund_credits($1, 'case_analysis')",
+        "add_bonus_credits($1, 1)",
+        "increment_case_usage($1)",
+    ] {
+        refused_with(
+            service.query(&format!("SELECT public.{call}"), &[&user]),
+            "25006",
+        );
+    }
+    assert!(can_use_credits(&mut service, user, "case_analysis"));
+}
+
+#[test]
+fn the_legacy_case_limit_counts_evaluations_or_the_plans_cases() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "starter");
+    let mut service = db.service();
+    let can_create = |service: &mut Session| -> bool {
+        service
+            .query_one("SELECT public.can_create_case(p_user_id => $1)", &[&user])
+            .unwrap()
+            .get(0)
+    };
+    for _ in 0..3 {
+        assert!(can_create(&mut service));
+        service
+            .execute(
+                "SELECT public.increment_case_usage(p_user_id => $1)",
+                &[&user],
+            )
+            .unwrap();
+    }
+    assert!(!can_create(&mut service));
+    db.superuser()
+        .run("UPDATE public.subscription_plans SET cases_per_month = -1");
+    assert!(can_create(&mut service));
+    set(&db, user, "status = 'canceled'");
+    assert!(can_create(&mut service));
+    set(&db, user, "usage_reset_at = now() - INTERVAL '31 days'");
+    assert_eq!(
+        service.value::<i32>("SELECT public.reset_monthly_usage()"),
+        1
+    );
+    assert_eq!(
+        service.value::<i32>("SELECT public.reset_monthly_usage()"),
+        0
+    );
+    assert_eq!(counters(&db, user).cases, 0);
+}
