@@ -8,4 +8,5 @@ mod credits;
 mod harness_works;
 mod memory;
 mod races;
+mod settlement;
 mod sign_up;
