@@ -157,6 +157,7 @@ CREATE POLICY resins_select_public ON public.resins
     USING (true);
 
 COMMENT ON TABLE public.resins IS 'Composite resins that a recommendation may name; shades are in resin_catalog';
+COMMENT ON COLUMN public.resins.manufacturer IS 'Together with name it identifies the resin';
 COMMENT ON COLUMN public.resins.type IS 'Filler technology, as in Nanohibrida or Bulk Fill';
 COMMENT ON COLUMN public.resins.indications IS 'Cavity classes and situations the resin is meant for';
 COMMENT ON COLUMN public.resins.resistance IS 'Mechanical strength';
@@ -344,16 +345,21 @@ COMMENT ON COLUMN public.evaluations.patient_age IS 'In years';
 COMMENT ON COLUMN public.evaluations.tooth IS 'FDI notation, as in 11 or 36';
 COMMENT ON COLUMN public.evaluations.region IS 'Anterior or posterior region of the mouth';
 COMMENT ON COLUMN public.evaluations.cavity_class IS 'Black''s classification, as in Classe IV';
+COMMENT ON COLUMN public.evaluations.restoration_size IS 'How much of the tooth is to be restored';
 COMMENT ON COLUMN public.evaluations.substrate IS 'What the restoration bonds to, as in enamel or dentin';
 COMMENT ON COLUMN public.evaluations.substrate_condition IS 'State of the substrate, as in healthy, sclerotic or stained';
+COMMENT ON COLUMN public.evaluations.enamel_condition IS 'State of the enamel around the cavity';
 COMMENT ON COLUMN public.evaluations.depth IS 'Depth of the cavity';
 COMMENT ON COLUMN public.evaluations.aesthetic_level IS 'How demanding the case is aesthetically';
 COMMENT ON COLUMN public.evaluations.tooth_color IS 'Shade of the tooth, VITA scale';
 COMMENT ON COLUMN public.evaluations.stratification_needed IS 'Whether the restoration is built in several shades';
+COMMENT ON COLUMN public.evaluations.bruxism IS 'Whether the patient grinds the teeth: asks for a stronger resin';
 COMMENT ON COLUMN public.evaluations.longevity_expectation IS 'How long the restoration is expected to last';
 COMMENT ON COLUMN public.evaluations.budget IS 'What the patient can spend; never shown through a shared link';
+COMMENT ON COLUMN public.evaluations.priority IS 'How urgent the case is';
 COMMENT ON COLUMN public.evaluations.status IS 'Where the case stands; starts as draft';
 COMMENT ON COLUMN public.evaluations.recommended_resin_id IS 'Best resin that the dentist can use now';
+COMMENT ON COLUMN public.evaluations.recommendation_text IS 'Why this resin, in the AI''s words';
 COMMENT ON COLUMN public.evaluations.alternatives IS 'Other resins that would do, with reasons';
 COMMENT ON COLUMN public.evaluations.stratification_protocol IS 'Layers of the restoration, step by step';
 COMMENT ON COLUMN public.evaluations.photo_frontal IS 'Path in the bucket clinical-photos';
@@ -456,6 +462,7 @@ COMMENT ON COLUMN public.subscription_plans.cases_per_month IS 'Limit of can_cre
 COMMENT ON COLUMN public.subscription_plans.dsd_simulations_per_month IS 'Shown to customers; credits are what limits simulations';
 COMMENT ON COLUMN public.subscription_plans.features IS 'What the plan offers, in the customer''s language: an array of strings';
 COMMENT ON COLUMN public.subscription_plans.is_active IS 'Whether the plan is on offer; a plan that is not is hidden from users';
+COMMENT ON COLUMN public.subscription_plans.sort_order IS 'Lowest first on the price page';
 
 
 ----------------------------------------------------------- subscriptions --
@@ -518,7 +525,12 @@ CREATE POLICY subscriptions_select_own ON public.subscriptions
     USING (user_id = (SELECT auth.uid()));
 
 COMMENT ON TABLE public.subscriptions IS 'What a user has subscribed to, as Stripe tells it, and what of it is used';
+COMMENT ON COLUMN public.subscriptions.stripe_customer_id IS 'The customer in Stripe';
+COMMENT ON COLUMN public.subscriptions.stripe_subscription_id IS 'The subscription in Stripe';
+COMMENT ON COLUMN public.subscriptions.plan_id IS 'Null grants no monthly credits';
 COMMENT ON COLUMN public.subscriptions.status IS 'Stripe''s word. active and trialing count; with any other the user is on the free tier';
+COMMENT ON COLUMN public.subscriptions.current_period_start IS 'Start of the paid period, as Stripe reports it';
+COMMENT ON COLUMN public.subscriptions.current_period_end IS 'End of the paid period, as Stripe reports it';
 COMMENT ON COLUMN public.subscriptions.cancel_at_period_end IS 'Canceled, but paid for until current_period_end';
 COMMENT ON COLUMN public.subscriptions.cases_used_this_month IS 'Cases since usage_reset_at';
 COMMENT ON COLUMN public.subscriptions.dsd_used_this_month IS 'DSD simulations since usage_reset_at';

@@ -39,7 +39,10 @@ CREATE POLICY payment_history_select_own ON public.payment_history
 
 COMMENT ON TABLE public.payment_history IS 'Invoices, as Stripe''s webhook reports them';
 COMMENT ON COLUMN public.payment_history.subscription_id IS 'Null once the subscription is gone: the payment remains';
+COMMENT ON COLUMN public.payment_history.stripe_invoice_id IS 'The invoice in Stripe';
+COMMENT ON COLUMN public.payment_history.stripe_payment_intent_id IS 'The payment in Stripe';
 COMMENT ON COLUMN public.payment_history.amount IS 'In centavos';
 COMMENT ON COLUMN public.payment_history.currency IS 'ISO 4217 in lower case, as Stripe writes it';
+COMMENT ON COLUMN public.payment_history.status IS 'succeeded, failed, pending or refunded';
 COMMENT ON COLUMN public.payment_history.invoice_url IS 'Page that Stripe hosts';
 COMMENT ON COLUMN public.payment_history.invoice_pdf IS 'The same invoice to download';

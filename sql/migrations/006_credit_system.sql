@@ -114,6 +114,7 @@ CREATE POLICY credit_costs_select_public ON public.credit_costs
     USING (true);
 
 COMMENT ON TABLE public.credit_costs IS 'Price list: credits per operation. An operation without a row costs 1';
+COMMENT ON COLUMN public.credit_costs.operation IS 'As callers of use_credits name it';
 COMMENT ON COLUMN public.credit_costs.credits IS '0 makes the operation free of charge; it is recorded all the same';
 
 INSERT INTO public.credit_costs (operation, credits, description)

@@ -30,6 +30,10 @@ REVOKE ALL ON TABLE public.prompt_executions FROM PUBLIC, anon, authenticated;
 
 COMMENT ON TABLE public.prompt_executions IS 'Calls of AI models: tokens, cost, latency, outcome';
 COMMENT ON COLUMN public.prompt_executions.prompt_id IS 'Which prompt of the application';
+COMMENT ON COLUMN public.prompt_executions.prompt_version IS 'Which wording of that prompt';
 COMMENT ON COLUMN public.prompt_executions.model IS 'Name of the model, as its provider writes it';
+COMMENT ON COLUMN public.prompt_executions.tokens_in IS 'Tokens sent to the model';
+COMMENT ON COLUMN public.prompt_executions.tokens_out IS 'Tokens received from it';
 COMMENT ON COLUMN public.prompt_executions.estimated_cost IS 'In US dollars';
+COMMENT ON COLUMN public.prompt_executions.latency_ms IS 'Milliseconds until the answer';
 COMMENT ON COLUMN public.prompt_executions.error IS 'What went wrong when success is false';

@@ -51,10 +51,13 @@ GRANT SELECT (
 ) ON TABLE public.evaluations TO anon;
 
 COMMENT ON COLUMN public.evaluations.treatment_type IS 'resina, porcelana or another treatment; decides which protocol is filled';
+COMMENT ON COLUMN public.evaluations.desired_tooth_shape IS 'Shape that the patient wishes for';
 COMMENT ON COLUMN public.evaluations.ideal_resin_id IS 'Best resin for the case, whether the dentist has it or not';
+COMMENT ON COLUMN public.evaluations.ideal_reason IS 'Why that resin would be the best';
 COMMENT ON COLUMN public.evaluations.is_from_inventory IS 'Whether recommended_resin_id is in the dentist''s inventory';
 COMMENT ON COLUMN public.evaluations.has_inventory_at_creation IS 'Whether the dentist had an inventory when the case was evaluated';
 COMMENT ON COLUMN public.evaluations.ai_treatment_indication IS 'Treatment that the AI indicates, before the dentist decides';
+COMMENT ON COLUMN public.evaluations.ai_indication_reason IS 'Why the AI indicates it';
 COMMENT ON COLUMN public.evaluations.protocol_layers IS 'Layers with shade and thickness, from the inside out';
 COMMENT ON COLUMN public.evaluations.cementation_protocol IS 'Steps of cementing, for ceramic work';
 COMMENT ON COLUMN public.evaluations.generic_protocol IS 'Steps of any other treatment';
@@ -131,5 +134,12 @@ COMMENT ON COLUMN public.session_detected_teeth.session_id IS 'Becomes evaluatio
 COMMENT ON COLUMN public.session_detected_teeth.tooth IS 'FDI notation, as in 11 or 36';
 COMMENT ON COLUMN public.session_detected_teeth.priority IS 'alta, média or baixa';
 COMMENT ON COLUMN public.session_detected_teeth.treatment_indication IS 'resina, porcelana or another treatment';
+COMMENT ON COLUMN public.session_detected_teeth.indication_reason IS 'Why that treatment is indicated';
+COMMENT ON COLUMN public.session_detected_teeth.cavity_class IS 'Black''s classification, as in Classe IV';
+COMMENT ON COLUMN public.session_detected_teeth.restoration_size IS 'How much of the tooth is to be restored';
+COMMENT ON COLUMN public.session_detected_teeth.substrate IS 'What the restoration bonds to, as in enamel or dentin';
+COMMENT ON COLUMN public.session_detected_teeth.substrate_condition IS 'State of the substrate, as in healthy, sclerotic or stained';
+COMMENT ON COLUMN public.session_detected_teeth.enamel_condition IS 'State of the enamel around the cavity';
+COMMENT ON COLUMN public.session_detected_teeth.depth IS 'Depth of the cavity';
 COMMENT ON COLUMN public.session_detected_teeth.tooth_region IS 'Anterior or posterior region of the mouth';
 COMMENT ON COLUMN public.session_detected_teeth.tooth_bounds IS 'Box around the tooth in the photo, in percent';

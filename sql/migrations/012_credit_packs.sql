@@ -40,6 +40,7 @@ COMMENT ON TABLE public.credit_packs IS 'Packs of credits on offer';
 COMMENT ON COLUMN public.credit_packs.price IS 'In centavos';
 COMMENT ON COLUMN public.credit_packs.stripe_price_id IS 'Id of the price in this deployment''s Stripe account';
 COMMENT ON COLUMN public.credit_packs.is_active IS 'Whether the pack is on offer';
+COMMENT ON COLUMN public.credit_packs.sort_order IS 'Lowest first on the price page';
 
 INSERT INTO public.credit_packs (id, name, credits, price, sort_order, is_active)
 VALUES ('pack_10', '10 Créditos', 10, 2900, 1, true),

@@ -31,6 +31,7 @@ CREATE POLICY resin_catalog_select_public ON public.resin_catalog
     USING (true);
 
 COMMENT ON TABLE public.resin_catalog IS 'Shades on the market, by brand and product line; also stains and adhesives';
+COMMENT ON COLUMN public.resin_catalog.product_line IS 'What the brand calls this family of shades';
 COMMENT ON COLUMN public.resin_catalog.shade IS 'As printed on the syringe';
 COMMENT ON COLUMN public.resin_catalog.type IS 'What the shade imitates or does: Body, Esmalte, Dentina, Efeito and so on';
 COMMENT ON COLUMN public.resin_catalog.opacity IS 'muito_baixa, baixa, media, alta or muito_alta';
