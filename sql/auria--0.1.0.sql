@@ -74,6 +74,40 @@ $$;
 COMMENT ON FUNCTION public.check_shared_link_status(text) IS
     'valid, expired or not_found; a malformed token is not_found';
 
+-- auria_pg::rpc::rate_limit::count_request
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "count_request"(
+	"p_user_id" uuid, /* Option < SqlUuid > */
+	"p_function_name" TEXT, /* Option < & str > */
+	"p_minute_window" timestamp with time zone, /* Option < TimestampWithTimeZone > */
+	"p_hour_window" timestamp with time zone, /* Option < TimestampWithTimeZone > */
+	"p_day_window" timestamp with time zone /* Option < TimestampWithTimeZone > */
+) RETURNS TABLE (
+	"minute_count" INT,  /* i32 */
+	"hour_count" INT,  /* i32 */
+	"day_count" INT  /* i32 */
+)
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'count_request_wrapper';
+
+-- requires:
+--   count_request
+
+
+CREATE OR REPLACE FUNCTION public.check_and_increment_rate_limit(
+    p_user_id uuid, p_function_name text,
+    p_minute_window timestamptz, p_hour_window timestamptz, p_day_window timestamptz)
+RETURNS TABLE (minute_count integer, hour_count integer, day_count integer)
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path TO pg_catalog, pg_temp
+AS $$ SELECT * FROM auria.count_request($1, $2, $3, $4, $5) $$;
+
+COMMENT ON FUNCTION public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz) IS
+    'Counts one request in the running minute, hour and day, and returns the counts after it';
+
 -- auria_pg::lifecycle::ensure::ensure_check
 -- requires:
 --   prepare_install
@@ -129,6 +163,20 @@ SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'ensure_unique_wrapper';
 
+-- auria_pg::lifecycle::ensure::ensure_unique_index
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "ensure_unique_index"(
+	"p_table" TEXT, /* Option < & str > */
+	"p_name" TEXT, /* Option < & str > */
+	"p_columns" TEXT, /* Option < & str > */
+	"p_predicate" TEXT /* Option < & str > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'ensure_unique_index_wrapper';
+
 -- auria_pg::lifecycle::install::finish_install
 -- requires:
 --   prepare_install
@@ -152,61 +200,6 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'migrate_wrapper';
-
--- auria_pg::rpc::rate_limit::count_request
--- requires:
---   prepare_install
-CREATE  FUNCTION "count_request"(
-	"p_user_id" uuid, /* Option < SqlUuid > */
-	"p_function_name" TEXT, /* Option < & str > */
-	"p_minute_window" timestamp with time zone, /* Option < TimestampWithTimeZone > */
-	"p_hour_window" timestamp with time zone, /* Option < TimestampWithTimeZone > */
-	"p_day_window" timestamp with time zone /* Option < TimestampWithTimeZone > */
-) RETURNS TABLE (
-	"minute_count" INT,  /* i32 */
-	"hour_count" INT,  /* i32 */
-	"day_count" INT  /* i32 */
-)
-VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'count_request_wrapper';
-
--- auria_pg::triggers::new_user::handle_new_user
-
-CREATE OR REPLACE FUNCTION public.handle_new_user() RETURNS trigger
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'handle_new_user_wrapper';
-
--- requires:
---   count_request
-
-
-CREATE OR REPLACE FUNCTION public.check_and_increment_rate_limit(
-    p_user_id uuid, p_function_name text,
-    p_minute_window timestamptz, p_hour_window timestamptz, p_day_window timestamptz)
-RETURNS TABLE (minute_count integer, hour_count integer, day_count integer)
-LANGUAGE sql VOLATILE SECURITY DEFINER
-SET search_path TO pg_catalog, pg_temp
-AS $$ SELECT * FROM auria.count_request($1, $2, $3, $4, $5) $$;
-
-COMMENT ON FUNCTION public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz) IS
-    'Counts one request in the running minute, hour and day, and returns the counts after it';
-
--- auria_pg::lifecycle::ensure::ensure_unique_index
--- requires:
---   prepare_install
-CREATE  FUNCTION "ensure_unique_index"(
-	"p_table" TEXT, /* Option < & str > */
-	"p_name" TEXT, /* Option < & str > */
-	"p_columns" TEXT, /* Option < & str > */
-	"p_predicate" TEXT /* Option < & str > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'ensure_unique_index_wrapper';
 
 -- auria_pg::rpc::cases::can_create_case
 -- requires:
@@ -333,6 +326,28 @@ SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'use_credits_once_wrapper';
 
+-- auria_pg::rpc::phi::phi_decrypt
+-- requires:
+--   prepare_install
+CREATE OR REPLACE FUNCTION public."phi_decrypt"(
+	"ciphertext" bytea /* Option < & [u8] > */
+) RETURNS text /* Result < Text, ErrorReport > */
+STABLE SECURITY DEFINER PARALLEL RESTRICTED
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'phi_decrypt_wrapper';
+
+-- auria_pg::rpc::phi::phi_encrypt
+-- requires:
+--   prepare_install
+CREATE OR REPLACE FUNCTION public."phi_encrypt"(
+	"plaintext" TEXT /* Option < & str > */
+) RETURNS bytea /* Result < Vec < u8 > , ErrorReport > */
+VOLATILE SECURITY DEFINER PARALLEL RESTRICTED
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'phi_encrypt_wrapper';
+
 -- auria_pg::rpc::rate_limit::cleanup_old_rate_limits
 -- requires:
 --   prepare_install
@@ -380,6 +395,27 @@ SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'new_share_token_wrapper';
 
+-- auria_pg::triggers::encrypt_phi::encrypt_evaluation_phi
+
+CREATE OR REPLACE FUNCTION public.encrypt_evaluation_phi() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'encrypt_evaluation_phi_wrapper';
+
+-- auria_pg::triggers::encrypt_phi::encrypt_patient_phi
+
+CREATE OR REPLACE FUNCTION public.encrypt_patient_phi() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'encrypt_patient_phi_wrapper';
+
+-- auria_pg::triggers::new_user::handle_new_user
+
+CREATE OR REPLACE FUNCTION public.handle_new_user() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'handle_new_user_wrapper';
+
 -- auria_pg::triggers::updated_at::update_updated_at_column
 
 CREATE OR REPLACE FUNCTION public.update_updated_at_column() RETURNS trigger
@@ -405,6 +441,10 @@ REVOKE ALL ON FUNCTION
     public.reset_monthly_usage(),
     public.cleanup_old_rate_limits(),
     public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz),
+    public.phi_encrypt(text),
+    public.phi_decrypt(bytea),
+    public.encrypt_patient_phi(),
+    public.encrypt_evaluation_phi(),
     public.get_shared_evaluation(text),
     public.get_shared_dsd(text),
     public.check_shared_link_status(text),
@@ -440,7 +480,9 @@ GRANT EXECUTE ON FUNCTION
     public.increment_case_usage(uuid),
     public.reset_monthly_usage(),
     public.cleanup_old_rate_limits(),
-    public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz)
+    public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz),
+    public.phi_encrypt(text),
+    public.phi_decrypt(bytea)
 TO service_role;
 
 SELECT auria.finish_install();

@@ -15,6 +15,10 @@ REVOKE ALL ON FUNCTION
     public.reset_monthly_usage(),
     public.cleanup_old_rate_limits(),
     public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz),
+    public.phi_encrypt(text),
+    public.phi_decrypt(bytea),
+    public.encrypt_patient_phi(),
+    public.encrypt_evaluation_phi(),
     public.get_shared_evaluation(text),
     public.get_shared_dsd(text),
     public.check_shared_link_status(text),
@@ -50,7 +54,9 @@ GRANT EXECUTE ON FUNCTION
     public.increment_case_usage(uuid),
     public.reset_monthly_usage(),
     public.cleanup_old_rate_limits(),
-    public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz)
+    public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz),
+    public.phi_encrypt(text),
+    public.phi_decrypt(bytea)
 TO service_role;
 
 SELECT auria.finish_install();

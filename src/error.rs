@@ -50,6 +50,11 @@ impl Error {
         self.code
     }
 
+    /// Whether it is [`phi_wrong_key_or_corrupt`].
+    pub fn is_wrong_key_or_corrupt(&self) -> bool {
+        self.code == PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION
+    }
+
     /// Raises the error now, for callers that have no `Result` to return it in.
     pub fn raise(self) -> ! {
         ErrorReport::from(self).report(PgLogLevel::ERROR);
@@ -159,6 +164,92 @@ pub fn function_name_too_long() -> Error {
     )
     .detail("The name of a function has at most 200 bytes.")
     .hint("Pass the name of the Edge Function whose requests are counted.")
+}
+
+/// 55000: neither Vault nor a key file gives the secret for patient data.
+pub fn phi_key_missing() -> Error {
+    phi_key_state("there is no key for patient data").hint(
+        "Store a secret named phi_encryption_key in Supabase Vault (vault.create_secret), or have \
+         a superuser set auria.phi_key_file to a file whose first line is the secret.",
+    )
+}
+
+/// 55000: the secret that was found cannot be used.
+pub fn phi_key_refused(place: &'static str, reason: &'static str) -> Error {
+    phi_key_state("the key for patient data was refused")
+        .detail(format!("{place} {reason}."))
+        .hint(
+            "A key is one line of 16 bytes or more, as openssl rand -base64 48 makes it; a key \
+             file is a regular file with an absolute path, owned by the server's account, mode 0600.",
+        )
+}
+
+/// 42501: anyone who may create a schema could otherwise plant a key, and
+/// functions that run with the rights of this extension's owner.
+pub fn phi_vault_untrusted() -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        "vault.decrypted_secrets is not Supabase Vault's",
+    )
+    .detail("It belongs to a role that is neither a superuser nor the owner of this extension.")
+    .hint("Drop it, or give it to a superuser if you trust what it does.")
+}
+
+fn phi_key_state(message: &'static str) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        message,
+    )
+}
+
+/// 39000: one message for a key that does not fit and for damaged data.
+pub fn phi_wrong_key_or_corrupt() -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION,
+        "wrong key or corrupt data",
+    )
+    .hint(
+        "If the key was changed, keep the previous one as phi_encryption_key_previous in Vault or \
+         in auria.phi_previous_key_file until CALL auria.phi_backfill() is through.",
+    )
+}
+
+/// 54000: a plaintext above the limit, or a message that becomes one.
+pub fn phi_too_large() -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        "encrypted value exceeds the size limit",
+    )
+    .detail("A plaintext has at most 16 MiB, after decompression.")
+    .hint("Store what is larger outside of the patient's record.")
+}
+
+/// 54000: packets within packets beyond what any writer makes.
+pub fn phi_too_deep() -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        "encrypted value exceeds the nesting limit",
+    )
+    .hint("No writer nests packets this deep: find out where the value came from.")
+}
+
+/// 22021: an intact message whose content no text of PostgreSQL can hold.
+pub fn phi_not_text() -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+        "encrypted value is not text",
+    )
+    .detail("It was decrypted, and is not valid UTF-8 or holds a zero byte.")
+    .hint("Read it with pgcrypto's pgp_sym_decrypt_bytea().")
+}
+
+/// 0A000: OpenPGP text is UTF-8.
+pub fn phi_needs_utf8() -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        "patient data can only be encrypted in a UTF8 database",
+    )
+    .hint("Create the database with ENCODING 'UTF8'.")
 }
 
 /// XX000: a value came back from a query that its SQL rules out.

@@ -9,6 +9,7 @@
 //! | OpenPGP messages: reading, writing, limits | crate `auria_openpgp` (`crates/openpgp`), no PostgreSQL in it |
 //! | the RPCs of schema `public`, as a front calls them | [`rpc`] |
 //! | credits on top of the tables: locks, ledger, plans kept per backend | [`ledger`] |
+//! | encryption of patient data: finding the key, rotation, catching up | [`phi`] |
 //! | sharing by token | [`sharing`], `sql/sharing.sql` |
 //! | trigger functions | [`triggers`] |
 //! | migrations, adoption, checks | [`lifecycle`] |
@@ -23,6 +24,7 @@ mod guc;
 mod ledger;
 mod lifecycle;
 mod pg;
+mod phi;
 mod rpc;
 mod sharing;
 mod triggers;

@@ -5,7 +5,11 @@
 
 #![allow(unsafe_code)]
 
+pub mod bytes;
+pub mod calendar;
+pub mod encoding;
 pub mod extension;
+pub mod file;
 pub mod random;
 pub mod roles;
 pub mod spi;

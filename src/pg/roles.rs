@@ -33,3 +33,9 @@ pub fn has_rights_of(member: pg_sys::Oid, name: &CStr) -> bool {
         role != pg_sys::InvalidOid && pg_sys::has_privs_of_role(member, role)
     }
 }
+
+/// Whether there is a schema called `name`.
+pub fn schema_exists(name: &CStr) -> bool {
+    // SAFETY: a catalogue look-up inside a transaction; `name` is a C string.
+    unsafe { pg_sys::get_namespace_oid(name.as_ptr(), true) != pg_sys::InvalidOid }
+}

@@ -14,6 +14,7 @@ use std::ptr::NonNull;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{FromDatum, IntoDatum, pg_sys};
 use uuid::Uuid;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::{self, Error, Result};
 
@@ -358,6 +359,33 @@ impl Row<'_> {
     pub fn expect_uuid(&self, position: i32) -> Result<Uuid> {
         self.uuid(position)?
             .ok_or_else(|| error::unexpected_null("a query's result"))
+    }
+
+    /// A text column that holds a secret: copied into memory that is wiped
+    /// when dropped, and wiped where SPI had put it.
+    pub fn take_secret(&self, position: i32) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let mut is_null = false;
+        // SAFETY: tuple and descriptor belong to the live tuple table, and the
+        // type is compared before the datum is read. The bytes overwritten are
+        // those of the copy SPI made for this statement alone: an inline value
+        // lies in its tuple, another was detoasted into memory of our own.
+        unsafe {
+            if pg_sys::SPI_gettypeid(self.descriptor, position) != pg_sys::TEXTOID {
+                return Err(error::unexpected_null("the secret's column"));
+            }
+            let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, position, &mut is_null);
+            if is_null {
+                return Ok(None);
+            }
+            let text = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
+            let secret = Zeroizing::new(pgrx::varlena_to_byte_slice(text).to_vec());
+            std::slice::from_raw_parts_mut(
+                pgrx::vardata_any(text).cast_mut().cast::<u8>(),
+                secret.len(),
+            )
+            .zeroize();
+            Ok(Some(secret))
+        }
     }
 
     /// A `uuid` column.

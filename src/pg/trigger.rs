@@ -134,6 +134,12 @@ impl RowTrigger<'_> {
         }
     }
 
+    /// Whether the column is of type `bytea`.
+    pub fn is_bytea(&self, column: Column) -> bool {
+        // SAFETY: the column came from this descriptor.
+        unsafe { pg_sys::SPI_gettypeid(self.descriptor(), column.0) == pg_sys::BYTEAOID }
+    }
+
     /// Whether the value that is being written is NULL.
     pub fn new_is_null(&self, column: Column) -> bool {
         self.datum(self.new_tuple(), column).1

@@ -5,6 +5,7 @@
 mod caller;
 mod cases;
 mod credits;
+mod phi;
 mod rate_limit;
 mod settlement;
 

@@ -1,5 +1,6 @@
 //! The trigger functions of schema `public`. Nobody may call them directly;
 //! a trigger needs no EXECUTE right of the role whose statement fires it.
 
+mod encrypt_phi;
 mod new_user;
 mod updated_at;

@@ -1,0 +1,84 @@
+//! Which columns hold patient data, and beside which they lie encrypted.
+
+use std::ffi::CStr;
+
+use pgrx::datum::Date;
+
+use crate::pg::calendar;
+
+/// A table with patient data.
+pub struct Table {
+    /// Its name in schema `public`; its primary key is `id uuid`.
+    pub name: &'static str,
+    /// Its columns with patient data.
+    pub columns: &'static [Column],
+}
+
+/// A plain column and its encrypted one.
+pub struct Column {
+    /// The plain column.
+    pub plain: &'static CStr,
+    /// The column that holds it encrypted.
+    pub encrypted: &'static CStr,
+    /// What the plain column holds.
+    pub kind: Kind,
+}
+
+/// The type of a plain column.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// `text`.
+    Text,
+    /// `date`, encrypted as `YYYY-MM-DD` whatever DateStyle says.
+    Date,
+}
+
+const fn text(plain: &'static CStr, encrypted: &'static CStr) -> Column {
+    Column {
+        plain,
+        encrypted,
+        kind: Kind::Text,
+    }
+}
+
+/// `public.patients`.
+pub const PATIENTS: Table = Table {
+    name: "patients",
+    columns: &[
+        text(c"name", c"name_encrypted"),
+        text(c"phone", c"phone_encrypted"),
+        text(c"email", c"email_encrypted"),
+        Column {
+            plain: c"birth_date",
+            encrypted: c"birth_date_encrypted",
+            kind: Kind::Date,
+        },
+        text(c"notes", c"notes_encrypted"),
+    ],
+};
+
+/// `public.evaluations`.
+pub const EVALUATIONS: Table = Table {
+    name: "evaluations",
+    columns: &[text(c"patient_name", c"patient_name_encrypted")],
+};
+
+/// All of them.
+pub const TABLES: [&Table; 2] = [&PATIENTS, &EVALUATIONS];
+
+/// A date as ISO 8601 writes it, and as PostgreSQL does under DateStyle ISO
+/// where ISO 8601 has no form: `infinity`, years before Christ.
+pub fn iso(date: Date) -> String {
+    if date.is_infinity() {
+        return "infinity".to_owned();
+    }
+    if date.is_neg_infinity() {
+        return "-infinity".to_owned();
+    }
+    let (year, month, day) = calendar::year_month_day(date);
+    if year > 0 {
+        format!("{year:04}-{month:02}-{day:02}")
+    } else {
+        format!("{:04}-{month:02}-{day:02} BC", 1 - year)
+    }
+}
