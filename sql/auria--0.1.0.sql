@@ -74,40 +74,6 @@ $$;
 COMMENT ON FUNCTION public.check_shared_link_status(text) IS
     'valid, expired or not_found; a malformed token is not_found';
 
--- auria_pg::rpc::rate_limit::count_request
--- requires:
---   prepare_install
-CREATE  FUNCTION "count_request"(
-	"p_user_id" uuid, /* Option < SqlUuid > */
-	"p_function_name" TEXT, /* Option < & str > */
-	"p_minute_window" timestamp with time zone, /* Option < TimestampWithTimeZone > */
-	"p_hour_window" timestamp with time zone, /* Option < TimestampWithTimeZone > */
-	"p_day_window" timestamp with time zone /* Option < TimestampWithTimeZone > */
-) RETURNS TABLE (
-	"minute_count" INT,  /* i32 */
-	"hour_count" INT,  /* i32 */
-	"day_count" INT  /* i32 */
-)
-VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'count_request_wrapper';
-
--- requires:
---   count_request
-
-
-CREATE OR REPLACE FUNCTION public.check_and_increment_rate_limit(
-    p_user_id uuid, p_function_name text,
-    p_minute_window timestamptz, p_hour_window timestamptz, p_day_window timestamptz)
-RETURNS TABLE (minute_count integer, hour_count integer, day_count integer)
-LANGUAGE sql VOLATILE SECURITY DEFINER
-SET search_path TO pg_catalog, pg_temp
-AS $$ SELECT * FROM auria.count_request($1, $2, $3, $4, $5) $$;
-
-COMMENT ON FUNCTION public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz) IS
-    'Counts one request in the running minute, hour and day, and returns the counts after it';
-
 -- auria_pg::lifecycle::ensure::ensure_check
 -- requires:
 --   prepare_install
@@ -121,22 +87,6 @@ SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'ensure_check_wrapper';
 
--- auria_pg::lifecycle::ensure::ensure_foreign_key
--- requires:
---   prepare_install
-CREATE  FUNCTION "ensure_foreign_key"(
-	"p_table" TEXT, /* Option < & str > */
-	"p_name" TEXT, /* Option < & str > */
-	"p_column" TEXT, /* Option < & str > */
-	"p_references" TEXT, /* Option < & str > */
-	"p_referenced_column" TEXT, /* Option < & str > */
-	"p_on_delete" TEXT /* Option < & str > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'ensure_foreign_key_wrapper';
-
 -- auria_pg::lifecycle::ensure::ensure_index
 -- requires:
 --   prepare_install
@@ -149,19 +99,6 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'ensure_index_wrapper';
-
--- auria_pg::lifecycle::ensure::ensure_unique
--- requires:
---   prepare_install
-CREATE  FUNCTION "ensure_unique"(
-	"p_table" TEXT, /* Option < & str > */
-	"p_name" TEXT, /* Option < & str > */
-	"p_columns" TEXT[] /* :: std :: option :: Option < Vec < String > > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'ensure_unique_wrapper';
 
 -- auria_pg::lifecycle::ensure::ensure_unique_index
 -- requires:
@@ -200,6 +137,99 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'migrate_wrapper';
+
+-- auria_pg::rpc::rate_limit::count_request
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "count_request"(
+	"p_user_id" uuid, /* Option < SqlUuid > */
+	"p_function_name" TEXT, /* Option < & str > */
+	"p_minute_window" timestamp with time zone, /* Option < TimestampWithTimeZone > */
+	"p_hour_window" timestamp with time zone, /* Option < TimestampWithTimeZone > */
+	"p_day_window" timestamp with time zone /* Option < TimestampWithTimeZone > */
+) RETURNS TABLE (
+	"minute_count" INT,  /* i32 */
+	"hour_count" INT,  /* i32 */
+	"day_count" INT  /* i32 */
+)
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'count_request_wrapper';
+
+-- auria_pg::sharing::new_share_token
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "new_share_token"() RETURNS TEXT /* String */
+STRICT VOLATILE PARALLEL SAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'new_share_token_wrapper';
+
+-- auria_pg::triggers::encrypt_phi::encrypt_evaluation_phi
+
+CREATE OR REPLACE FUNCTION public.encrypt_evaluation_phi() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'encrypt_evaluation_phi_wrapper';
+
+-- auria_pg::triggers::encrypt_phi::encrypt_patient_phi
+
+CREATE OR REPLACE FUNCTION public.encrypt_patient_phi() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'encrypt_patient_phi_wrapper';
+
+-- auria_pg::triggers::new_user::handle_new_user
+
+CREATE OR REPLACE FUNCTION public.handle_new_user() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'handle_new_user_wrapper';
+
+-- requires:
+--   count_request
+
+
+CREATE OR REPLACE FUNCTION public.check_and_increment_rate_limit(
+    p_user_id uuid, p_function_name text,
+    p_minute_window timestamptz, p_hour_window timestamptz, p_day_window timestamptz)
+RETURNS TABLE (minute_count integer, hour_count integer, day_count integer)
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path TO pg_catalog, pg_temp
+AS $$ SELECT * FROM auria.count_request($1, $2, $3, $4, $5) $$;
+
+COMMENT ON FUNCTION public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz) IS
+    'Counts one request in the running minute, hour and day, and returns the counts after it';
+
+-- auria_pg::lifecycle::ensure::ensure_foreign_key
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "ensure_foreign_key"(
+	"p_table" TEXT, /* Option < & str > */
+	"p_name" TEXT, /* Option < & str > */
+	"p_column" TEXT, /* Option < & str > */
+	"p_references" TEXT, /* Option < & str > */
+	"p_referenced_column" TEXT, /* Option < & str > */
+	"p_on_delete" TEXT /* Option < & str > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'ensure_foreign_key_wrapper';
+
+-- auria_pg::lifecycle::ensure::ensure_unique
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "ensure_unique"(
+	"p_table" TEXT, /* Option < & str > */
+	"p_name" TEXT, /* Option < & str > */
+	"p_columns" TEXT[] /* :: std :: option :: Option < Vec < String > > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'ensure_unique_wrapper';
 
 -- auria_pg::rpc::cases::can_create_case
 -- requires:
@@ -385,36 +415,6 @@ IMMUTABLE PARALLEL SAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'settled_rollover_wrapper';
-
--- auria_pg::sharing::new_share_token
--- requires:
---   prepare_install
-CREATE  FUNCTION "new_share_token"() RETURNS TEXT /* String */
-STRICT VOLATILE PARALLEL SAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'new_share_token_wrapper';
-
--- auria_pg::triggers::encrypt_phi::encrypt_evaluation_phi
-
-CREATE OR REPLACE FUNCTION public.encrypt_evaluation_phi() RETURNS trigger
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'encrypt_evaluation_phi_wrapper';
-
--- auria_pg::triggers::encrypt_phi::encrypt_patient_phi
-
-CREATE OR REPLACE FUNCTION public.encrypt_patient_phi() RETURNS trigger
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'encrypt_patient_phi_wrapper';
-
--- auria_pg::triggers::new_user::handle_new_user
-
-CREATE OR REPLACE FUNCTION public.handle_new_user() RETURNS trigger
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'handle_new_user_wrapper';
 
 -- auria_pg::triggers::updated_at::update_updated_at_column
 
