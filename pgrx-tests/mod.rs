@@ -110,12 +110,6 @@ mod tests {
     }
 
     #[pg_test]
-    fn the_creating_flag_comes_back_however_the_work_ends() {
-        assert_eq!(extension::outside_of_extension(|| 7), 7);
-        assert!(extension::being_created().is_none());
-    }
-
-    #[pg_test]
     fn settings_last_as_long_as_the_work() {
         let path = || -> String {
             Spi::get_one("SELECT current_setting('search_path')")

@@ -74,6 +74,82 @@ $$;
 COMMENT ON FUNCTION public.check_shared_link_status(text) IS
     'valid, expired or not_found; a malformed token is not_found';
 
+-- auria_pg::lifecycle::ensure::ensure_index
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "ensure_index"(
+	"p_table" TEXT, /* Option < & str > */
+	"p_name" TEXT, /* Option < & str > */
+	"p_definition" TEXT /* Option < & str > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'ensure_index_wrapper';
+
+-- auria_pg::lifecycle::ensure::ensure_unique
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "ensure_unique"(
+	"p_table" TEXT, /* Option < & str > */
+	"p_name" TEXT, /* Option < & str > */
+	"p_columns" TEXT[] /* :: std :: option :: Option < Vec < String > > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'ensure_unique_wrapper';
+
+-- auria_pg::rpc::rate_limit::count_request
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "count_request"(
+	"p_user_id" uuid, /* Option < SqlUuid > */
+	"p_function_name" TEXT, /* Option < & str > */
+	"p_minute_window" timestamp with time zone, /* Option < TimestampWithTimeZone > */
+	"p_hour_window" timestamp with time zone, /* Option < TimestampWithTimeZone > */
+	"p_day_window" timestamp with time zone /* Option < TimestampWithTimeZone > */
+) RETURNS TABLE (
+	"minute_count" INT,  /* i32 */
+	"hour_count" INT,  /* i32 */
+	"day_count" INT  /* i32 */
+)
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'count_request_wrapper';
+
+-- auria_pg::sharing::new_share_token
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "new_share_token"() RETURNS TEXT /* String */
+STRICT VOLATILE PARALLEL SAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'new_share_token_wrapper';
+
+-- auria_pg::triggers::encrypt_phi::encrypt_evaluation_phi
+
+CREATE OR REPLACE FUNCTION public.encrypt_evaluation_phi() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'encrypt_evaluation_phi_wrapper';
+
+-- requires:
+--   count_request
+
+
+CREATE OR REPLACE FUNCTION public.check_and_increment_rate_limit(
+    p_user_id uuid, p_function_name text,
+    p_minute_window timestamptz, p_hour_window timestamptz, p_day_window timestamptz)
+RETURNS TABLE (minute_count integer, hour_count integer, day_count integer)
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path TO pg_catalog, pg_temp
+AS $$ SELECT * FROM auria.count_request($1, $2, $3, $4, $5) $$;
+
+COMMENT ON FUNCTION public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz) IS
+    'Counts one request in the running minute, hour and day, and returns the counts after it';
+
 -- auria_pg::lifecycle::ensure::ensure_check
 -- requires:
 --   prepare_install
@@ -87,18 +163,21 @@ SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'ensure_check_wrapper';
 
--- auria_pg::lifecycle::ensure::ensure_index
+-- auria_pg::lifecycle::ensure::ensure_foreign_key
 -- requires:
 --   prepare_install
-CREATE  FUNCTION "ensure_index"(
+CREATE  FUNCTION "ensure_foreign_key"(
 	"p_table" TEXT, /* Option < & str > */
 	"p_name" TEXT, /* Option < & str > */
-	"p_definition" TEXT /* Option < & str > */
+	"p_column" TEXT, /* Option < & str > */
+	"p_references" TEXT, /* Option < & str > */
+	"p_referenced_column" TEXT, /* Option < & str > */
+	"p_on_delete" TEXT /* Option < & str > */
 ) RETURNS VOID /* Result < (), ErrorReport > */
 VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'ensure_index_wrapper';
+AS 'MODULE_PATHNAME', 'ensure_foreign_key_wrapper';
 
 -- auria_pg::lifecycle::ensure::ensure_unique_index
 -- requires:
@@ -137,99 +216,6 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'migrate_wrapper';
-
--- auria_pg::rpc::rate_limit::count_request
--- requires:
---   prepare_install
-CREATE  FUNCTION "count_request"(
-	"p_user_id" uuid, /* Option < SqlUuid > */
-	"p_function_name" TEXT, /* Option < & str > */
-	"p_minute_window" timestamp with time zone, /* Option < TimestampWithTimeZone > */
-	"p_hour_window" timestamp with time zone, /* Option < TimestampWithTimeZone > */
-	"p_day_window" timestamp with time zone /* Option < TimestampWithTimeZone > */
-) RETURNS TABLE (
-	"minute_count" INT,  /* i32 */
-	"hour_count" INT,  /* i32 */
-	"day_count" INT  /* i32 */
-)
-VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'count_request_wrapper';
-
--- auria_pg::sharing::new_share_token
--- requires:
---   prepare_install
-CREATE  FUNCTION "new_share_token"() RETURNS TEXT /* String */
-STRICT VOLATILE PARALLEL SAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'new_share_token_wrapper';
-
--- auria_pg::triggers::encrypt_phi::encrypt_evaluation_phi
-
-CREATE OR REPLACE FUNCTION public.encrypt_evaluation_phi() RETURNS trigger
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'encrypt_evaluation_phi_wrapper';
-
--- auria_pg::triggers::encrypt_phi::encrypt_patient_phi
-
-CREATE OR REPLACE FUNCTION public.encrypt_patient_phi() RETURNS trigger
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'encrypt_patient_phi_wrapper';
-
--- auria_pg::triggers::new_user::handle_new_user
-
-CREATE OR REPLACE FUNCTION public.handle_new_user() RETURNS trigger
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'handle_new_user_wrapper';
-
--- requires:
---   count_request
-
-
-CREATE OR REPLACE FUNCTION public.check_and_increment_rate_limit(
-    p_user_id uuid, p_function_name text,
-    p_minute_window timestamptz, p_hour_window timestamptz, p_day_window timestamptz)
-RETURNS TABLE (minute_count integer, hour_count integer, day_count integer)
-LANGUAGE sql VOLATILE SECURITY DEFINER
-SET search_path TO pg_catalog, pg_temp
-AS $$ SELECT * FROM auria.count_request($1, $2, $3, $4, $5) $$;
-
-COMMENT ON FUNCTION public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz) IS
-    'Counts one request in the running minute, hour and day, and returns the counts after it';
-
--- auria_pg::lifecycle::ensure::ensure_foreign_key
--- requires:
---   prepare_install
-CREATE  FUNCTION "ensure_foreign_key"(
-	"p_table" TEXT, /* Option < & str > */
-	"p_name" TEXT, /* Option < & str > */
-	"p_column" TEXT, /* Option < & str > */
-	"p_references" TEXT, /* Option < & str > */
-	"p_referenced_column" TEXT, /* Option < & str > */
-	"p_on_delete" TEXT /* Option < & str > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'ensure_foreign_key_wrapper';
-
--- auria_pg::lifecycle::ensure::ensure_unique
--- requires:
---   prepare_install
-CREATE  FUNCTION "ensure_unique"(
-	"p_table" TEXT, /* Option < & str > */
-	"p_name" TEXT, /* Option < & str > */
-	"p_columns" TEXT[] /* :: std :: option :: Option < Vec < String > > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'ensure_unique_wrapper';
 
 -- auria_pg::rpc::cases::can_create_case
 -- requires:
@@ -416,6 +402,20 @@ SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'settled_rollover_wrapper';
 
+-- auria_pg::triggers::encrypt_phi::encrypt_patient_phi
+
+CREATE OR REPLACE FUNCTION public.encrypt_patient_phi() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'encrypt_patient_phi_wrapper';
+
+-- auria_pg::triggers::new_user::handle_new_user
+
+CREATE OR REPLACE FUNCTION public.handle_new_user() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'handle_new_user_wrapper';
+
 -- auria_pg::triggers::updated_at::update_updated_at_column
 
 CREATE OR REPLACE FUNCTION public.update_updated_at_column() RETURNS trigger
@@ -484,5 +484,65 @@ GRANT EXECUTE ON FUNCTION
     public.phi_encrypt(text),
     public.phi_decrypt(bytea)
 TO service_role;
+
+-- What each does, for psql's \df+ and for the documentation a front generates.
+COMMENT ON FUNCTION public.use_credits(uuid, text) IS
+    'Charges an operation: true, or false and nothing changed when neither credits nor free tier allow it. Atomic';
+COMMENT ON FUNCTION public.use_credits(uuid, text, uuid) IS
+    'Charges an operation once for a reference, however often and concurrently it is sent; true each time';
+COMMENT ON FUNCTION public.refund_credits(uuid, text) IS
+    'Gives back the latest use of 30 days not refunded, at what was charged then; false when there is none';
+COMMENT ON FUNCTION public.refund_credits(uuid, text, uuid) IS
+    'Gives back exactly the use with this reference, once; true each time after';
+COMMENT ON FUNCTION public.can_use_credits(uuid, text) IS
+    'What use_credits would answer now, without changing anything. Signed-in users: about themselves only';
+COMMENT ON FUNCTION public.get_credit_cost(text) IS
+    'What an operation costs, in credits; 1 if it is not configured';
+COMMENT ON FUNCTION public.add_bonus_credits(uuid, integer) IS
+    'Adds bought credits, which never expire; makes a subscription for a user who has none';
+COMMENT ON FUNCTION public.reset_monthly_usage_with_rollover() IS
+    'Settles every month that ended more than 30 days after the last reset; returns how many subscriptions';
+COMMENT ON FUNCTION public.can_create_case(uuid) IS
+    'Legacy: whether the case limit leaves room for one more. Signed-in users: about themselves only';
+COMMENT ON FUNCTION public.increment_case_usage(uuid) IS
+    'Legacy: counts one case of the running month';
+COMMENT ON FUNCTION public.reset_monthly_usage() IS
+    'Legacy: zeroes the case and DSD counters where a month ended; returns how many subscriptions';
+COMMENT ON FUNCTION public.cleanup_old_rate_limits() IS
+    'Deletes rate limits that nobody touched for 7 days; returns how many';
+COMMENT ON FUNCTION public.phi_encrypt(text) IS
+    'Encrypts patient data as an OpenPGP message under the PHI key';
+COMMENT ON FUNCTION public.phi_decrypt(bytea) IS
+    'Decrypts what phi_encrypt, pgcrypto or GnuPG wrote under the PHI key or the previous one';
+COMMENT ON FUNCTION public.handle_new_user() IS
+    'Trigger: makes the profile of a new user; never makes a sign-up fail';
+COMMENT ON FUNCTION public.update_updated_at_column() IS
+    'Trigger: sets updated_at to now()';
+COMMENT ON FUNCTION public.encrypt_patient_phi() IS
+    'Trigger: keeps the encrypted columns of patients in step; fails closed';
+COMMENT ON FUNCTION public.encrypt_evaluation_phi() IS
+    'Trigger: keeps patient_name_encrypted of evaluations in step; fails closed';
+COMMENT ON FUNCTION auria.migrate(boolean) IS
+    'Applies pending migrations, or all of them once more; one row for each. Superusers';
+COMMENT ON FUNCTION auria.new_share_token() IS
+    'A new secret for a shared link: 64 hex characters from 32 random bytes';
+COMMENT ON FUNCTION auria.settled_rollover(integer, boolean, integer, integer, integer) IS
+    'What a settled month carries over, in credits; a step of reset_monthly_usage_with_rollover';
+COMMENT ON FUNCTION auria.settled_bonus(integer, integer, integer, integer) IS
+    'What a settled month leaves of the bought credits; a step of reset_monthly_usage_with_rollover';
+COMMENT ON FUNCTION auria.count_request(uuid, text, timestamptz, timestamptz, timestamptz) IS
+    'The counting behind check_and_increment_rate_limit';
+COMMENT ON FUNCTION auria.prepare_install() IS 'First step of the install script';
+COMMENT ON FUNCTION auria.finish_install() IS 'Last step of the install script';
+COMMENT ON FUNCTION auria.ensure_check(text, text, text) IS
+    'For migrations: adds a CHECK, not validated where rows break it';
+COMMENT ON FUNCTION auria.ensure_foreign_key(text, text, text, text, text, text) IS
+    'For migrations: adds or replaces a foreign key, not validated where rows break it';
+COMMENT ON FUNCTION auria.ensure_unique(text, text, text[]) IS
+    'For migrations: adds a UNIQUE constraint, unless rows are duplicates';
+COMMENT ON FUNCTION auria.ensure_index(text, text, text) IS
+    'For migrations: makes an index that is missing or invalid';
+COMMENT ON FUNCTION auria.ensure_unique_index(text, text, text, text) IS
+    'For migrations: makes a partial unique index; over duplicates, for newer rows only';
 
 SELECT auria.finish_install();
