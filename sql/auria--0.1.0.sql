@@ -74,19 +74,6 @@ $$;
 COMMENT ON FUNCTION public.check_shared_link_status(text) IS
     'valid, expired or not_found; a malformed token is not_found';
 
--- auria_pg::lifecycle::ensure::ensure_index
--- requires:
---   prepare_install
-CREATE  FUNCTION "ensure_index"(
-	"p_table" TEXT, /* Option < & str > */
-	"p_name" TEXT, /* Option < & str > */
-	"p_definition" TEXT /* Option < & str > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'ensure_index_wrapper';
-
 -- auria_pg::lifecycle::ensure::ensure_unique
 -- requires:
 --   prepare_install
@@ -99,6 +86,15 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'ensure_unique_wrapper';
+
+-- auria_pg::lifecycle::install::finish_install
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "finish_install"() RETURNS VOID /* Result < (), ErrorReport > */
+STRICT VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'finish_install_wrapper';
 
 -- auria_pg::rpc::rate_limit::count_request
 -- requires:
@@ -119,21 +115,19 @@ SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'count_request_wrapper';
 
--- auria_pg::sharing::new_share_token
--- requires:
---   prepare_install
-CREATE  FUNCTION "new_share_token"() RETURNS TEXT /* String */
-STRICT VOLATILE PARALLEL SAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'new_share_token_wrapper';
+-- auria_pg::triggers::encrypt_phi::encrypt_patient_phi
 
--- auria_pg::triggers::encrypt_phi::encrypt_evaluation_phi
-
-CREATE OR REPLACE FUNCTION public.encrypt_evaluation_phi() RETURNS trigger
+CREATE OR REPLACE FUNCTION public.encrypt_patient_phi() RETURNS trigger
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'encrypt_evaluation_phi_wrapper';
+    AS 'MODULE_PATHNAME', 'encrypt_patient_phi_wrapper';
+
+-- auria_pg::triggers::new_user::handle_new_user
+
+CREATE OR REPLACE FUNCTION public.handle_new_user() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'handle_new_user_wrapper';
 
 -- requires:
 --   count_request
@@ -149,6 +143,14 @@ AS $$ SELECT * FROM auria.count_request($1, $2, $3, $4, $5) $$;
 
 COMMENT ON FUNCTION public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz) IS
     'Counts one request in the running minute, hour and day, and returns the counts after it';
+
+-- auria_pg::phi::backfill::phi_backfill
+
+CREATE PROCEDURE auria.phi_backfill(batch_size integer DEFAULT 1000)
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'phi_backfill_wrapper';
+COMMENT ON PROCEDURE auria.phi_backfill(integer) IS
+    'Encrypts patient data that is not yet and rewrites what is outdated, in batches that it commits';
 
 -- auria_pg::lifecycle::ensure::ensure_check
 -- requires:
@@ -179,6 +181,19 @@ SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'ensure_foreign_key_wrapper';
 
+-- auria_pg::lifecycle::ensure::ensure_index
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "ensure_index"(
+	"p_table" TEXT, /* Option < & str > */
+	"p_name" TEXT, /* Option < & str > */
+	"p_definition" TEXT /* Option < & str > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'ensure_index_wrapper';
+
 -- auria_pg::lifecycle::ensure::ensure_unique_index
 -- requires:
 --   prepare_install
@@ -192,15 +207,6 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'ensure_unique_index_wrapper';
-
--- auria_pg::lifecycle::install::finish_install
--- requires:
---   prepare_install
-CREATE  FUNCTION "finish_install"() RETURNS VOID /* Result < (), ErrorReport > */
-STRICT VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'finish_install_wrapper';
 
 -- auria_pg::lifecycle::migrate::migrate
 -- requires:
@@ -216,6 +222,23 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'migrate_wrapper';
+
+-- auria_pg::phi::status::phi_status
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "phi_status"() RETURNS TABLE (
+	"table_name" TEXT,  /* String */
+	"column_name" TEXT,  /* String */
+	"rows" bigint,  /* i64 */
+	"encrypted" bigint,  /* i64 */
+	"not_encrypted" bigint,  /* i64 */
+	"outdated" bigint,  /* i64 */
+	"unreadable" bigint  /* i64 */
+)
+STRICT STABLE SECURITY DEFINER PARALLEL RESTRICTED
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'phi_status_wrapper';
 
 -- auria_pg::rpc::cases::can_create_case
 -- requires:
@@ -402,19 +425,21 @@ SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'settled_rollover_wrapper';
 
--- auria_pg::triggers::encrypt_phi::encrypt_patient_phi
+-- auria_pg::sharing::new_share_token
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "new_share_token"() RETURNS TEXT /* String */
+STRICT VOLATILE PARALLEL SAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'new_share_token_wrapper';
 
-CREATE OR REPLACE FUNCTION public.encrypt_patient_phi() RETURNS trigger
+-- auria_pg::triggers::encrypt_phi::encrypt_evaluation_phi
+
+CREATE OR REPLACE FUNCTION public.encrypt_evaluation_phi() RETURNS trigger
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'encrypt_patient_phi_wrapper';
-
--- auria_pg::triggers::new_user::handle_new_user
-
-CREATE OR REPLACE FUNCTION public.handle_new_user() RETURNS trigger
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'handle_new_user_wrapper';
+    AS 'MODULE_PATHNAME', 'encrypt_evaluation_phi_wrapper';
 
 -- auria_pg::triggers::updated_at::update_updated_at_column
 
@@ -544,5 +569,8 @@ COMMENT ON FUNCTION auria.ensure_index(text, text, text) IS
     'For migrations: makes an index that is missing or invalid';
 COMMENT ON FUNCTION auria.ensure_unique_index(text, text, text, text) IS
     'For migrations: makes a partial unique index; over duplicates, for newer rows only';
+
+GRANT EXECUTE ON FUNCTION auria.phi_status() TO service_role;
+GRANT EXECUTE ON PROCEDURE auria.phi_backfill(integer) TO service_role;
 
 SELECT auria.finish_install();

@@ -119,4 +119,7 @@ COMMENT ON FUNCTION auria.ensure_index(text, text, text) IS
 COMMENT ON FUNCTION auria.ensure_unique_index(text, text, text, text) IS
     'For migrations: makes a partial unique index; over duplicates, for newer rows only';
 
+GRANT EXECUTE ON FUNCTION auria.phi_status() TO service_role;
+GRANT EXECUTE ON PROCEDURE auria.phi_backfill(integer) TO service_role;
+
 SELECT auria.finish_install();

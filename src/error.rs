@@ -55,6 +55,14 @@ impl Error {
         self.code == PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION
     }
 
+    /// Whether it is about a stored value that cannot be read, rather than
+    /// about the key or the database.
+    pub fn is_about_a_stored_value(&self) -> bool {
+        self.is_wrong_key_or_corrupt()
+            || self.code == PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED
+            || self.code == PgSqlErrorCode::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE
+    }
+
     /// Raises the error now, for callers that have no `Result` to return it in.
     pub fn raise(self) -> ! {
         ErrorReport::from(self).report(PgLogLevel::ERROR);

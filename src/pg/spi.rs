@@ -145,9 +145,18 @@ pub struct Spi {
 /// When PostgreSQL raises an error inside, the panic passes through here
 /// without a disconnect: the abort of the (sub)transaction does that.
 pub fn connected<T>(work: impl FnOnce(&Spi) -> Result<T>) -> Result<T> {
+    connected_with(0, work)
+}
+
+/// [`connected`] for a procedure, which may commit inside.
+pub fn connected_to_commit<T>(work: impl FnOnce(&Spi) -> Result<T>) -> Result<T> {
+    connected_with(pg_sys::SPI_OPT_NONATOMIC, work)
+}
+
+fn connected_with<T>(options: u32, work: impl FnOnce(&Spi) -> Result<T>) -> Result<T> {
     // SAFETY: called on the backend's main thread inside a transaction, as all
     // code of this library is; each connect is paired with a finish below.
-    if unsafe { pg_sys::SPI_connect() } != pg_sys::SPI_OK_CONNECT as i32 {
+    if unsafe { pg_sys::SPI_connect_ext(options as i32) } != pg_sys::SPI_OK_CONNECT as i32 {
         return Err(spi_failure("SPI_connect"));
     }
     let outcome = work(&Spi {

@@ -63,9 +63,6 @@ pub const EVALUATIONS: Table = Table {
     columns: &[text(c"patient_name", c"patient_name_encrypted")],
 };
 
-/// All of them.
-pub const TABLES: [&Table; 2] = [&PATIENTS, &EVALUATIONS];
-
 /// A date as ISO 8601 writes it, and as PostgreSQL does under DateStyle ISO
 /// where ISO 8601 has no form: `infinity`, years before Christ.
 pub fn iso(date: Date) -> String {

@@ -8,11 +8,15 @@
 //! | `secret` | where a secret is found: Vault, then a file |
 //! | `keyring` | the secrets of this backend, looked up once per transaction |
 //! | `columns` | which columns hold patient data |
+//! | `page` | reading those columns, some rows at a time |
 //! | `status` | how far encryption has come |
 //! | `backfill` | encrypting what is not yet, rewriting what is old |
 
+mod backfill;
 pub mod columns;
 mod keyring;
+mod page;
 mod secret;
+mod status;
 
 pub use keyring::{decrypt, encrypt};

@@ -1,8 +1,4 @@
-//! Symmetric ciphers and CFB, from the `pgp` crate (RFC 4880, 9.2 and 13.9).
-
-use pgp::crypto::sym::SymmetricKeyAlgorithm;
-
-use crate::OpenError;
+//! The symmetric ciphers by name, and what OpenPGP says of each (RFC 4880, 9.2).
 
 /// The longest key and the longest block of any cipher here.
 pub(crate) const MAX_KEY: usize = 32;
@@ -58,39 +54,5 @@ impl Cipher {
             Self::TripleDes | Self::Cast5 | Self::Blowfish => 8,
             Self::Aes128 | Self::Aes192 | Self::Aes256 => 16,
         }
-    }
-
-    fn algorithm(self) -> SymmetricKeyAlgorithm {
-        SymmetricKeyAlgorithm::from(self.code())
-    }
-
-    /// CFB in place from the all-zero IV, without resynchronisation: session keys (RFC 4880, 5.3)
-    /// and SEIPD (5.13).
-    pub(crate) fn decrypt(self, key: &[u8], data: &mut [u8]) -> Result<(), OpenError> {
-        self.decrypt_from(key, &[0; MAX_BLOCK][..self.block_len()], data)
-    }
-
-    /// OpenPGP's CFB with resynchronisation after the prefix, in place: the old data packet
-    /// without MDC (RFC 4880, 13.9).
-    pub(crate) fn decrypt_resync(self, key: &[u8], data: &mut [u8]) -> Result<(), OpenError> {
-        let block = self.block_len();
-        let (prefix, rest) = data
-            .split_at_mut_checked(block + 2)
-            .ok_or(OpenError::WrongKeyOrCorrupt)?;
-        self.decrypt_from(key, &prefix[2..], rest)?;
-        self.decrypt(key, prefix)
-    }
-
-    fn decrypt_from(self, key: &[u8], iv: &[u8], data: &mut [u8]) -> Result<(), OpenError> {
-        self.algorithm()
-            .decrypt_with_iv_regular(key, iv, data)
-            .map_err(|_| OpenError::WrongKeyOrCorrupt)
-    }
-
-    /// CFB in place from the all-zero IV. `key` has this cipher's length.
-    pub(crate) fn encrypt(self, key: &[u8], data: &mut [u8]) {
-        self.algorithm()
-            .encrypt_with_iv_regular(key, &[0; MAX_BLOCK][..self.block_len()], data)
-            .expect("fails only for a key or IV of another length than the cipher's");
     }
 }

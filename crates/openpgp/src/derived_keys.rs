@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::{
     cipher::Cipher,
+    keyed::Keyed,
     limits::CACHED_KEYS,
     s2k::{DerivedKey, S2k},
 };
@@ -15,6 +16,8 @@ use crate::{
 pub(crate) struct DerivedKeys {
     keys: HashMap<(S2k, Cipher), Kept>,
     oldest_first: VecDeque<(S2k, Cipher)>,
+    /// The key used last, ready for use: values come in runs that share a salt.
+    latest: Option<((S2k, Cipher), Keyed)>,
 }
 
 struct Kept {
@@ -23,7 +26,17 @@ struct Kept {
 }
 
 impl DerivedKeys {
-    pub(crate) fn derive(&mut self, s2k: S2k, cipher: Cipher, secret: &[u8]) -> &DerivedKey {
+    /// The cipher ready for use, its key derived unless it has been before.
+    pub(crate) fn keyed(&mut self, s2k: S2k, cipher: Cipher, secret: &[u8]) -> Option<&Keyed> {
+        let wanted = (s2k, cipher);
+        if self.latest.as_ref().is_none_or(|(held, _)| *held != wanted) {
+            let keyed = Keyed::new(cipher, self.derive(s2k, cipher, secret))?;
+            self.latest = Some((wanted, keyed));
+        }
+        self.latest.as_ref().map(|(_, keyed)| keyed)
+    }
+
+    fn derive(&mut self, s2k: S2k, cipher: Cipher, secret: &[u8]) -> &DerivedKey {
         let wanted = (s2k, cipher);
         if self.keys.len() >= CACHED_KEYS && !self.keys.contains_key(&wanted) {
             self.evict_one();

@@ -6,13 +6,14 @@
 //! within the bounds of [`limits`], does not panic, and tells a wrong key and damaged data apart
 //! by nothing.
 //!
-//! The cipher implementations are those of the `pgp` crate.
+//! The cipher implementations are those of the `pgp` crate and the crates it is made of.
 
 mod buffer;
 mod cipher;
 mod derived_keys;
 mod error;
 mod inflate;
+mod keyed;
 pub mod limits;
 mod literal;
 mod message;

@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 use crate::{
     OpenError,
     buffer::Buffer,
-    cipher::Cipher,
     derived_keys::DerivedKeys,
     inflate::inflate,
+    keyed::Keyed,
     limits::{MAX_NESTING, MAX_PLAINTEXT},
     literal::{self, Literal},
     message::Message,
@@ -75,8 +75,8 @@ impl Opener {
         let message = Message::parse(message)?;
         let mut result = Err(OpenError::WrongKeyOrCorrupt);
         for session_key in message.session_keys() {
-            result = session_key.with_key(&self.secret, &mut self.keys, |cipher, key| {
-                decrypt(&message, cipher, key, &mut self.buffer)
+            result = session_key.with_key(&self.secret, &mut self.keys, |keyed| {
+                decrypt(&message, keyed, &mut self.buffer)
             });
             if result != Err(OpenError::WrongKeyOrCorrupt) {
                 break;
@@ -101,13 +101,12 @@ impl Opener {
 /// Decrypts the data packet into `buffer` and returns where in it the packets inside are.
 fn decrypt(
     message: &Message<'_>,
-    cipher: Cipher,
-    key: &[u8],
+    keyed: &Keyed,
     buffer: &mut Buffer,
 ) -> Result<Range<usize>, OpenError> {
     buffer.prepare(message.data.len());
     message.data.append_to(buffer.as_vec());
-    let prefix = cipher.block_len() + 2;
+    let prefix = keyed.block_len() + 2;
     if message.integrity_protected {
         let (&mut version, encrypted) = buffer
             .split_first_mut()
@@ -115,7 +114,7 @@ fn decrypt(
         if version != SEIPD_VERSION || encrypted.len() < prefix + MDC {
             return Err(OpenError::WrongKeyOrCorrupt);
         }
-        cipher.decrypt(key, encrypted)?;
+        keyed.decrypt(encrypted)?;
         // The repeated octets of the prefix are not looked at: the MDC covers them, and a quick
         // check ahead of it is an oracle (RFC 9580, 13.4).
         let (protected, digest) = encrypted.split_at(encrypted.len() - 20);
@@ -126,7 +125,7 @@ fn decrypt(
         }
         Ok(1 + prefix..buffer.len() - MDC)
     } else {
-        cipher.decrypt_resync(key, buffer)?;
+        keyed.decrypt_resync(buffer)?;
         // All the evidence an old packet has that the key fits.
         if buffer[prefix - 4..prefix - 2] != buffer[prefix - 2..prefix] {
             return Err(OpenError::WrongKeyOrCorrupt);

@@ -209,6 +209,16 @@ pub(crate) struct DerivedKey {
 }
 
 impl DerivedKey {
+    /// At most [`MAX_KEY`] octets.
+    pub(crate) fn from_slice(key: &[u8]) -> Self {
+        let mut octets = Zeroizing::new([0; MAX_KEY]);
+        octets[..key.len()].copy_from_slice(key);
+        Self {
+            octets,
+            len: key.len(),
+        }
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.octets[..self.len]
     }

@@ -6,7 +6,8 @@ use crate::{
     OpenError,
     cipher::{Cipher, MAX_KEY},
     derived_keys::DerivedKeys,
-    s2k::S2k,
+    keyed::Keyed,
+    s2k::{DerivedKey, S2k},
 };
 
 const VERSION: u8 = 4;
@@ -42,20 +43,23 @@ impl<'a> SessionKeyPacket<'a> {
         &self,
         secret: &[u8],
         keys: &mut DerivedKeys,
-        attempt: impl FnOnce(Cipher, &[u8]) -> Result<T, OpenError>,
+        attempt: impl FnOnce(&Keyed) -> Result<T, OpenError>,
     ) -> Result<T, OpenError> {
-        let derived = keys.derive(self.s2k, self.cipher, secret).as_bytes();
+        let derived = keys
+            .keyed(self.s2k, self.cipher, secret)
+            .ok_or(OpenError::WrongKeyOrCorrupt)?;
         if self.encrypted_key.is_empty() {
-            return attempt(self.cipher, derived);
+            return attempt(derived);
         }
         let mut opened = Zeroizing::new([0; 1 + MAX_KEY]);
         let opened = &mut opened[..self.encrypted_key.len()];
         opened.copy_from_slice(self.encrypted_key);
-        self.cipher.decrypt(derived, opened)?;
-        match Cipher::from_code(opened[0]) {
-            Some(cipher) if cipher.key_len() == opened.len() - 1 => attempt(cipher, &opened[1..]),
-            _ => Err(OpenError::WrongKeyOrCorrupt),
-        }
+        derived.decrypt(opened)?;
+        let session_key = DerivedKey::from_slice(&opened[1..]);
+        Cipher::from_code(opened[0])
+            .and_then(|cipher| Keyed::new(cipher, &session_key))
+            .ok_or(OpenError::WrongKeyOrCorrupt)
+            .and_then(|keyed| attempt(&keyed))
     }
 }
 

@@ -4,15 +4,18 @@
 //! itself, then SEIPD v1 holding one literal packet, mode `u`, no name, date 0, uncompressed
 //! (RFC 4880, 5.3, 5.13, 5.9; RFC 9580 keeps all of them readable).
 
+use aes::Aes256Enc;
+use cfb_mode::cipher::KeyInit;
 use rand::RngCore;
 use sha1::{Digest, Sha1};
 
 use crate::{
     PlaintextTooLarge,
     cipher::Cipher,
+    keyed,
     limits::MAX_PLAINTEXT,
     literal, packet,
-    s2k::{DerivedKey, Hash, S2k, SALT},
+    s2k::{Hash, S2k, SALT},
     session_key::{self, SessionKeyPacket},
 };
 
@@ -38,8 +41,9 @@ const MDC: usize = 22;
 /// encryption is CFB from an all-zero IV with no prefix (RFC 4880, 5.3), so two of them under one
 /// salt would share their keystream. That form is never written.
 pub struct Sealer {
-    key: DerivedKey,
-    s2k: S2k,
+    key: Aes256Enc,
+    /// The session key packet, the same in each message.
+    session_key: Vec<u8>,
 }
 
 impl Sealer {
@@ -52,9 +56,17 @@ impl Sealer {
             salt,
             count: COUNT,
         };
+        let mut session_key = Vec::new();
+        packet::write_header(
+            &mut session_key,
+            packet::SYMMETRIC_KEY_SESSION_KEY,
+            4 + SALT + 1,
+        );
+        session_key::write_body(&mut session_key, CIPHER, s2k);
         Self {
-            key: s2k.derive(secret, CIPHER),
-            s2k,
+            key: Aes256Enc::new_from_slice(s2k.derive(secret, CIPHER).as_bytes())
+                .expect("AES-256 takes the 32 octets that are derived for it"),
+            session_key,
         }
     }
 
@@ -65,15 +77,9 @@ impl Sealer {
         }
         let literal_len = literal::HEADER + plaintext.len();
         let encrypted_len = PREFIX + packet::header_len(literal_len) + literal_len + MDC;
-        let mut message = Vec::with_capacity(32 + encrypted_len);
+        let mut message = Vec::with_capacity(self.session_key.len() + 7 + encrypted_len);
 
-        packet::write_header(
-            &mut message,
-            packet::SYMMETRIC_KEY_SESSION_KEY,
-            4 + SALT + 1,
-        );
-        session_key::write_body(&mut message, CIPHER, self.s2k);
-
+        message.extend_from_slice(&self.session_key);
         packet::write_header(&mut message, packet::INTEGRITY_PROTECTED, 1 + encrypted_len);
         message.push(1);
 
@@ -89,7 +95,7 @@ impl Sealer {
         let mdc = Sha1::digest(&message[encrypted..]);
         message.extend_from_slice(&mdc);
 
-        CIPHER.encrypt(self.key.as_bytes(), &mut message[encrypted..]);
+        keyed::encrypt(&self.key, &mut message[encrypted..]);
         Ok(message)
     }
 }

@@ -1,0 +1,74 @@
+//! A cipher with its key, in OpenPGP's CFB (RFC 4880, 13.9).
+
+use aes::Aes256Enc;
+use cfb_mode::cipher::{AsyncStreamCipher, InnerIvInit, KeyInit};
+use pgp::crypto::sym::SymmetricKeyAlgorithm;
+
+use crate::{
+    OpenError,
+    cipher::{Cipher, MAX_BLOCK},
+    s2k::DerivedKey,
+};
+
+/// The ciphers are those of the `pgp` crate. AES-256, which every value of our own is encrypted
+/// with, is the same code held with its key already expanded: for a short value, expanding it
+/// costs as much as encrypting.
+pub(crate) enum Keyed {
+    Expanded(Aes256Enc),
+    Other(Cipher, DerivedKey),
+}
+
+impl Keyed {
+    /// `None` when the key is not of the cipher's length.
+    pub(crate) fn new(cipher: Cipher, key: &DerivedKey) -> Option<Self> {
+        if key.as_bytes().len() != cipher.key_len() {
+            return None;
+        }
+        Some(match cipher {
+            Cipher::Aes256 => Self::Expanded(Aes256Enc::new_from_slice(key.as_bytes()).ok()?),
+            other => Self::Other(other, key.clone()),
+        })
+    }
+
+    pub(crate) fn block_len(&self) -> usize {
+        match self {
+            Self::Expanded(_) => Cipher::Aes256.block_len(),
+            Self::Other(cipher, _) => cipher.block_len(),
+        }
+    }
+
+    /// CFB in place from the all-zero IV, without resynchronisation: session keys (RFC 4880, 5.3)
+    /// and SEIPD (5.13).
+    pub(crate) fn decrypt(&self, data: &mut [u8]) -> Result<(), OpenError> {
+        self.decrypt_from(&[0; MAX_BLOCK][..self.block_len()], data)
+    }
+
+    /// CFB in place, resynchronised after the prefix: the old data packet without MDC
+    /// (RFC 4880, 13.9).
+    pub(crate) fn decrypt_resync(&self, data: &mut [u8]) -> Result<(), OpenError> {
+        let (prefix, rest) = data
+            .split_at_mut_checked(self.block_len() + 2)
+            .ok_or(OpenError::WrongKeyOrCorrupt)?;
+        self.decrypt_from(&prefix[2..], rest)?;
+        self.decrypt(prefix)
+    }
+
+    fn decrypt_from(&self, iv: &[u8], data: &mut [u8]) -> Result<(), OpenError> {
+        match self {
+            Self::Expanded(cipher) => {
+                cfb_mode::Decryptor::inner_iv_slice_init(cipher, iv)
+                    .map_err(|_| OpenError::WrongKeyOrCorrupt)?
+                    .decrypt(data);
+                Ok(())
+            }
+            Self::Other(cipher, key) => SymmetricKeyAlgorithm::from(cipher.code())
+                .decrypt_with_iv_regular(key.as_bytes(), iv, data)
+                .map_err(|_| OpenError::WrongKeyOrCorrupt),
+        }
+    }
+}
+
+/// AES-256 in place from the all-zero IV.
+pub(crate) fn encrypt(cipher: &Aes256Enc, data: &mut [u8]) {
+    cfb_mode::Encryptor::inner_iv_init(cipher, &[0; 16].into()).encrypt(data);
+}
