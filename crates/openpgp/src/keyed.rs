@@ -13,6 +13,8 @@ use crate::{
 /// The ciphers are those of the `pgp` crate. AES-256, which every value of our own is encrypted
 /// with, is the same code held with its key already expanded: for a short value, expanding it
 /// costs as much as encrypting.
+// One of them exists per opener, and one more for a moment: not worth an allocation.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum Keyed {
     Expanded(Aes256Enc),
     Other(Cipher, DerivedKey),
