@@ -251,7 +251,6 @@ fn a_newer_window_starts_again_and_an_older_one_counts_into_the_stored_one() {
     assert_eq!(count("10:00"), (2, 2));
     assert_eq!(count("10:01"), (1, 3));
     assert_eq!(count("10:00"), (2, 4));
-    drop(count);
     db.superuser().run(
         "ALTER TABLE public.rate_limits DISABLE TRIGGER USER; \
          UPDATE public.rate_limits SET updated_at = now() - INTERVAL '8 days'",
