@@ -18,7 +18,7 @@ pub fn reserve_setting_prefix(prefix: &CStr) {
 /// The extension whose script is running; `None` outside of one.
 pub fn being_created() -> Option<pg_sys::Oid> {
     // SAFETY: reads globals of the backend.
-    unsafe { pg_sys::creating_extension.then(|| pg_sys::CurrentExtensionObject) }
+    unsafe { pg_sys::creating_extension.then_some(pg_sys::CurrentExtensionObject) }
 }
 
 /// Runs `work` so that what it creates belongs to nobody but its owner: not to
