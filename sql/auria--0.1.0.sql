@@ -14,144 +14,6 @@ AS 'MODULE_PATHNAME', 'prepare_install_wrapper';
 
 SELECT auria.prepare_install();
 
--- requires:
---   prepare_install
-
--- The RPCs a visitor with a token calls, and the rate limiter's. Definers,
--- because a visitor has no right on the tables; the token is the right.
--- A malformed token is one that does not exist.
---
--- The tables are made by the last step of the installation, or by a restore.
-SET LOCAL check_function_bodies = off;
-
-CREATE OR REPLACE FUNCTION public.get_shared_evaluation(p_token text)
-RETURNS TABLE (tooth text, treatment_type text, cavity_class text, status text,
-               ai_treatment_indication text, created_at timestamptz, clinic_name text)
-LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
-SET search_path TO pg_catalog, pg_temp
-AS $$
-    SELECT e.tooth, e.treatment_type, e.cavity_class, e.status,
-           e.ai_treatment_indication, e.created_at, p.clinic_name
-      FROM public.shared_links l
-      JOIN public.evaluations e ON e.session_id = l.session_id AND e.user_id = l.user_id
-      LEFT JOIN public.profiles p ON p.user_id = l.user_id
-     WHERE l.token = p_token AND l.expires_at > now()
-     ORDER BY e.tooth, e.created_at, e.id
-$$;
-
-COMMENT ON FUNCTION public.get_shared_evaluation(text) IS
-    'The evaluations that a share token opens, ordered by tooth; nothing for an expired or unknown token';
-
-CREATE OR REPLACE FUNCTION public.get_shared_dsd(p_token text)
-RETURNS TABLE (dsd_analysis jsonb, dsd_simulation_url text, dsd_simulation_layers jsonb,
-               photo_frontal text)
-LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
-SET search_path TO pg_catalog, pg_temp
-AS $$
-    SELECT e.dsd_analysis, e.dsd_simulation_url, e.dsd_simulation_layers, e.photo_frontal
-      FROM public.shared_links l
-      JOIN public.evaluations e ON e.session_id = l.session_id AND e.user_id = l.user_id
-     WHERE l.token = p_token AND l.expires_at > now() AND e.dsd_analysis IS NOT NULL
-     ORDER BY e.created_at DESC, e.id
-     LIMIT 1
-$$;
-
-COMMENT ON FUNCTION public.get_shared_dsd(text) IS
-    'The latest smile design of the session that a share token opens; at most one row';
-
-CREATE OR REPLACE FUNCTION public.check_shared_link_status(p_token text)
-RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
-SET search_path TO pg_catalog, pg_temp
-AS $$
-    SELECT coalesce(
-        (SELECT CASE WHEN l.expires_at > now() THEN 'valid' ELSE 'expired' END
-           FROM public.shared_links l
-          WHERE l.token = p_token),
-        'not_found')
-$$;
-
-COMMENT ON FUNCTION public.check_shared_link_status(text) IS
-    'valid, expired or not_found; a malformed token is not_found';
-
--- auria_pg::lifecycle::ensure::ensure_unique
--- requires:
---   prepare_install
-CREATE  FUNCTION "ensure_unique"(
-	"p_table" TEXT, /* Option < & str > */
-	"p_name" TEXT, /* Option < & str > */
-	"p_columns" TEXT[] /* :: std :: option :: Option < Vec < String > > */
-) RETURNS VOID /* Result < (), ErrorReport > */
-VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'ensure_unique_wrapper';
-
--- auria_pg::lifecycle::install::finish_install
--- requires:
---   prepare_install
-CREATE  FUNCTION "finish_install"() RETURNS VOID /* Result < (), ErrorReport > */
-STRICT VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'finish_install_wrapper';
-
--- auria_pg::rpc::rate_limit::count_request
--- requires:
---   prepare_install
-CREATE  FUNCTION "count_request"(
-	"p_user_id" uuid, /* Option < SqlUuid > */
-	"p_function_name" TEXT, /* Option < & str > */
-	"p_minute_window" timestamp with time zone, /* Option < TimestampWithTimeZone > */
-	"p_hour_window" timestamp with time zone, /* Option < TimestampWithTimeZone > */
-	"p_day_window" timestamp with time zone /* Option < TimestampWithTimeZone > */
-) RETURNS TABLE (
-	"minute_count" INT,  /* i32 */
-	"hour_count" INT,  /* i32 */
-	"day_count" INT  /* i32 */
-)
-VOLATILE PARALLEL UNSAFE
-SET search_path TO pg_catalog, pg_temp
-LANGUAGE c /* Rust */
-AS 'MODULE_PATHNAME', 'count_request_wrapper';
-
--- auria_pg::triggers::encrypt_phi::encrypt_patient_phi
-
-CREATE OR REPLACE FUNCTION public.encrypt_patient_phi() RETURNS trigger
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'encrypt_patient_phi_wrapper';
-
--- auria_pg::triggers::new_user::handle_new_user
-
-CREATE OR REPLACE FUNCTION public.handle_new_user() RETURNS trigger
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', 'handle_new_user_wrapper';
-
--- requires:
---   count_request
-
-
-CREATE OR REPLACE FUNCTION public.check_and_increment_rate_limit(
-    p_user_id uuid, p_function_name text,
-    p_minute_window timestamptz, p_hour_window timestamptz, p_day_window timestamptz)
-RETURNS TABLE (minute_count integer, hour_count integer, day_count integer)
-LANGUAGE sql VOLATILE SECURITY DEFINER
-SET search_path TO pg_catalog, pg_temp
-AS $$ SELECT * FROM auria.count_request($1, $2, $3, $4, $5) $$;
-
-COMMENT ON FUNCTION public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz) IS
-    'Counts one request in the running minute, hour and day, and returns the counts after it';
-
--- auria_pg::phi::backfill::phi_backfill
-
-CREATE PROCEDURE auria.phi_backfill(batch_size integer DEFAULT 1000)
-    LANGUAGE c
-    AS 'MODULE_PATHNAME', 'phi_backfill_wrapper';
-COMMENT ON PROCEDURE auria.phi_backfill(integer) IS
-    'Encrypts patient data that is not yet and rewrites what is outdated, in batches that it commits';
-
 -- auria_pg::lifecycle::ensure::ensure_check
 -- requires:
 --   prepare_install
@@ -194,6 +56,19 @@ SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'ensure_index_wrapper';
 
+-- auria_pg::lifecycle::ensure::ensure_unique
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "ensure_unique"(
+	"p_table" TEXT, /* Option < & str > */
+	"p_name" TEXT, /* Option < & str > */
+	"p_columns" TEXT[] /* :: std :: option :: Option < Vec < String > > */
+) RETURNS VOID /* Result < (), ErrorReport > */
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'ensure_unique_wrapper';
+
 -- auria_pg::lifecycle::ensure::ensure_unique_index
 -- requires:
 --   prepare_install
@@ -207,6 +82,15 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'ensure_unique_index_wrapper';
+
+-- auria_pg::lifecycle::install::finish_install
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "finish_install"() RETURNS VOID /* Result < (), ErrorReport > */
+STRICT VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'finish_install_wrapper';
 
 -- auria_pg::lifecycle::migrate::migrate
 -- requires:
@@ -222,6 +106,14 @@ VOLATILE PARALLEL UNSAFE
 SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'migrate_wrapper';
+
+-- auria_pg::phi::backfill::phi_backfill
+
+CREATE PROCEDURE auria.phi_backfill(batch_size integer DEFAULT 1000)
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'phi_backfill_wrapper';
+COMMENT ON PROCEDURE auria.phi_backfill(integer) IS
+    'Encrypts patient data that is not yet and rewrites what is outdated, in batches that it commits';
 
 -- auria_pg::phi::status::phi_status
 -- requires:
@@ -396,6 +288,25 @@ SET search_path TO pg_catalog, pg_temp
 LANGUAGE c /* Rust */
 AS 'MODULE_PATHNAME', 'cleanup_old_rate_limits_wrapper';
 
+-- auria_pg::rpc::rate_limit::count_request
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "count_request"(
+	"p_user_id" uuid, /* Option < SqlUuid > */
+	"p_function_name" TEXT, /* Option < & str > */
+	"p_minute_window" timestamp with time zone, /* Option < TimestampWithTimeZone > */
+	"p_hour_window" timestamp with time zone, /* Option < TimestampWithTimeZone > */
+	"p_day_window" timestamp with time zone /* Option < TimestampWithTimeZone > */
+) RETURNS TABLE (
+	"minute_count" INT,  /* i32 */
+	"hour_count" INT,  /* i32 */
+	"day_count" INT  /* i32 */
+)
+VOLATILE PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'count_request_wrapper';
+
 -- auria_pg::rpc::settlement::settled_bonus
 -- requires:
 --   prepare_install
@@ -441,12 +352,101 @@ CREATE OR REPLACE FUNCTION public.encrypt_evaluation_phi() RETURNS trigger
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'encrypt_evaluation_phi_wrapper';
 
+-- auria_pg::triggers::encrypt_phi::encrypt_patient_phi
+
+CREATE OR REPLACE FUNCTION public.encrypt_patient_phi() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'encrypt_patient_phi_wrapper';
+
+-- auria_pg::triggers::new_user::handle_new_user
+
+CREATE OR REPLACE FUNCTION public.handle_new_user() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'handle_new_user_wrapper';
+
 -- auria_pg::triggers::updated_at::update_updated_at_column
 
 CREATE OR REPLACE FUNCTION public.update_updated_at_column() RETURNS trigger
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'update_updated_at_column_wrapper';
+
+-- requires:
+--   count_request
+
+
+CREATE OR REPLACE FUNCTION public.check_and_increment_rate_limit(
+    p_user_id uuid, p_function_name text,
+    p_minute_window timestamptz, p_hour_window timestamptz, p_day_window timestamptz)
+RETURNS TABLE (minute_count integer, hour_count integer, day_count integer)
+LANGUAGE sql VOLATILE SECURITY DEFINER
+SET search_path TO pg_catalog, pg_temp
+AS $$ SELECT * FROM auria.count_request($1, $2, $3, $4, $5) $$;
+
+COMMENT ON FUNCTION public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz) IS
+    'Counts one request in the running minute, hour and day, and returns the counts after it';
+
+-- requires:
+--   prepare_install
+
+-- The RPCs a visitor with a token calls, and the rate limiter's. Definers,
+-- because a visitor has no right on the tables; the token is the right.
+-- A malformed token is one that does not exist.
+--
+-- The tables are made by the last step of the installation, or by a restore.
+SET LOCAL check_function_bodies = off;
+
+CREATE OR REPLACE FUNCTION public.get_shared_evaluation(p_token text)
+RETURNS TABLE (tooth text, treatment_type text, cavity_class text, status text,
+               ai_treatment_indication text, created_at timestamptz, clinic_name text)
+LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+SET search_path TO pg_catalog, pg_temp
+AS $$
+    SELECT e.tooth, e.treatment_type, e.cavity_class, e.status,
+           e.ai_treatment_indication, e.created_at, p.clinic_name
+      FROM public.shared_links l
+      JOIN public.evaluations e ON e.session_id = l.session_id AND e.user_id = l.user_id
+      LEFT JOIN public.profiles p ON p.user_id = l.user_id
+     WHERE l.token = p_token AND l.expires_at > now()
+     ORDER BY e.tooth, e.created_at, e.id
+$$;
+
+COMMENT ON FUNCTION public.get_shared_evaluation(text) IS
+    'The evaluations that a share token opens, ordered by tooth; nothing for an expired or unknown token';
+
+CREATE OR REPLACE FUNCTION public.get_shared_dsd(p_token text)
+RETURNS TABLE (dsd_analysis jsonb, dsd_simulation_url text, dsd_simulation_layers jsonb,
+               photo_frontal text)
+LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+SET search_path TO pg_catalog, pg_temp
+AS $$
+    SELECT e.dsd_analysis, e.dsd_simulation_url, e.dsd_simulation_layers, e.photo_frontal
+      FROM public.shared_links l
+      JOIN public.evaluations e ON e.session_id = l.session_id AND e.user_id = l.user_id
+     WHERE l.token = p_token AND l.expires_at > now() AND e.dsd_analysis IS NOT NULL
+     ORDER BY e.created_at DESC, e.id
+     LIMIT 1
+$$;
+
+COMMENT ON FUNCTION public.get_shared_dsd(text) IS
+    'The latest smile design of the session that a share token opens; at most one row';
+
+CREATE OR REPLACE FUNCTION public.check_shared_link_status(p_token text)
+RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+SET search_path TO pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(
+        (SELECT CASE WHEN l.expires_at > now() THEN 'valid' ELSE 'expired' END
+           FROM public.shared_links l
+          WHERE l.token = p_token),
+        'not_found')
+$$;
+
+COMMENT ON FUNCTION public.check_shared_link_status(text) IS
+    'valid, expired or not_found; a malformed token is not_found';
 
 -- finalize
 -- Who may execute what. First nobody may anything; then each right by name.
