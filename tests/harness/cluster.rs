@@ -21,12 +21,24 @@ use crate::watchdog::Watchdog;
 
 const TEMPLATE: &str = "auria_template";
 
+const LEGACY_CIPHERS: &str = "openssl_conf = init
+[init]
+providers = providers
+[providers]
+default = default_provider
+legacy = legacy_provider
+[default_provider]
+activate = 1
+[legacy_provider]
+activate = 1";
+
 static SHARED: LazyLock<Cluster> = LazyLock::new(|| ClusterOptions::default().start());
 
 /// How a server of its own is to be.
 #[derive(Default)]
 pub struct ClusterOptions {
     settings: Vec<(String, String)>,
+    legacy_ciphers: bool,
     durable: bool,
 }
 
@@ -43,9 +55,18 @@ impl ClusterOptions {
         self
     }
 
+    /// A server whose OpenSSL offers pgcrypto Blowfish and CAST5, which OpenSSL 3 keeps in a provider of their own.
+    pub fn legacy_ciphers(mut self) -> Self {
+        self.legacy_ciphers = true;
+        self
+    }
+
     /// Makes the server and starts it.
     pub fn start(self) -> Cluster {
-        let cluster = Cluster::bare();
+        let mut cluster = Cluster::bare();
+        if self.legacy_ciphers {
+            cluster.openssl = Some(cluster.secret_file("openssl.cnf", LEGACY_CIPHERS));
+        }
         cluster.run(
             "initdb",
             &[
@@ -94,6 +115,7 @@ pub struct Cluster {
     port: u16,
     template: OnceLock<()>,
     databases: AtomicU32,
+    openssl: Option<PathBuf>,
     watchdog: Watchdog,
 }
 
@@ -118,6 +140,7 @@ impl Cluster {
             port,
             template: OnceLock::new(),
             databases: AtomicU32::new(0),
+            openssl: None,
             watchdog,
         }
     }
@@ -341,6 +364,7 @@ impl Cluster {
 
     fn output(&self, program: &str, arguments: &[&str]) -> Output {
         owner::command(&STAGE.program(program))
+            .envs(self.openssl.iter().map(|file| ("OPENSSL_CONF", file)))
             .args(arguments)
             .arg("-D")
             .arg(self.data_directory())
