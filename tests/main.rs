@@ -13,5 +13,6 @@ mod phi_limits;
 mod phi_pgcrypto;
 mod phi_triggers;
 mod races;
+mod schema;
 mod settlement;
 mod sign_up;

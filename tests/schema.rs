@@ -1,0 +1,347 @@
+//! The schema of a new database, and of one that an older state is brought to.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use auria_tests::{Session, database, empty_database};
+
+const EXPECTED: &str = include_str!("schema/expected.txt");
+const CATALOGUE: &str = include_str!("schema/catalogue.sql");
+
+/// Policies and grants of every table, for comparing one database with another.
+const ACCESS: &str = "
+    SELECT format('%s: policy %s %s %s %s %s', p.polrelid::regclass, p.polname, p.polcmd,
+                  (SELECT string_agg(r.rolname, ',' ORDER BY r.rolname) FROM pg_roles r WHERE r.oid = ANY (p.polroles)),
+                  pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+    FROM pg_policy p
+    UNION ALL
+    SELECT format('%s: %s may %s', c.oid::regclass, a.grantee::regrole, a.privilege_type)
+    FROM pg_class c, aclexplode(c.relacl) AS a
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+    UNION ALL
+    SELECT format('%s.%s: %s may %s', t.attrelid::regclass, t.attname, a.grantee::regrole, a.privilege_type)
+    FROM pg_attribute t, aclexplode(t.attacl) AS a
+    WHERE t.attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+    UNION ALL
+    SELECT format('%s %s: %s', d.objoid::regclass,
+                  (SELECT attname FROM pg_attribute WHERE attrelid = d.objoid AND attnum = d.objsubid), d.description)
+    FROM pg_description d JOIN pg_class c ON d.classoid = 'pg_class'::regclass AND c.oid = d.objoid
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'";
+
+/// Columns whose name and type say all there is to say.
+const OBVIOUS: &str = "id user_id created_at updated_at applied_at name full_name phone description number brand \
+                       opacity aesthetics credits pack_id success priority_support canceled_at trial_start trial_end";
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn migration_files() -> Vec<(String, String)> {
+    let mut files: Vec<_> = fs::read_dir(repository().join("sql/migrations"))
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, fs::read_to_string(&path).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn expected() -> Vec<String> {
+    let mut table = "";
+    let mut lines = Vec::new();
+    for line in EXPECTED.lines().filter(|line| !line.starts_with('#')) {
+        match line.strip_prefix("    ") {
+            Some(content) => lines.push(format!("{table}: {content}")),
+            None => table = line,
+        }
+    }
+    lines
+}
+
+/// What the catalogue says, in the order of `expected.txt`.
+fn catalogue(session: &mut Session) -> Vec<String> {
+    session.run("SET search_path = pg_catalog");
+    let mut rows: Vec<(String, i32, String)> = session
+        .query(CATALOGUE, &[])
+        .unwrap()
+        .iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2)))
+        .collect();
+    rows.sort_by_key(|(table, place, line)| {
+        (table.contains('.'), table.clone(), *place, line.clone())
+    });
+    rows.into_iter()
+        .map(|(table, _, line)| format!("{table}: {line}"))
+        .collect()
+}
+
+fn access(session: &mut Session) -> Vec<String> {
+    session.run("SET search_path = pg_catalog");
+    column(session, ACCESS)
+}
+
+fn column(session: &mut Session, query: &str) -> Vec<String> {
+    let rows = session.query(query, &[]).unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[track_caller]
+fn assert_same(what: &str, here: &[String], wanted: &[String]) {
+    let (found, told): (BTreeSet<_>, BTreeSet<_>) =
+        (here.iter().collect(), wanted.iter().collect());
+    let missing: Vec<_> = told.difference(&found).collect();
+    let beyond: Vec<_> = found.difference(&told).collect();
+    assert!(
+        missing.is_empty() && beyond.is_empty(),
+        "{what}: missing {missing:#?}, not expected {beyond:#?}"
+    );
+}
+
+#[test]
+fn a_new_database_has_the_schema_of_the_specification_and_no_more() {
+    let db = database();
+    let (found, wanted) = (catalogue(&mut db.superuser()), expected());
+    assert_same("a new database", &found, &wanted);
+    assert_eq!(found, wanted, "the order of columns");
+}
+
+#[test]
+fn only_functions_are_members_of_the_extension() {
+    let db = database();
+    let mut session = db.superuser();
+    let kinds = column(
+        &mut session,
+        "SELECT DISTINCT classid::regclass::text FROM pg_depend
+         WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+           AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'auria')",
+    );
+    assert_eq!(kinds, ["pg_proc"]);
+}
+
+#[test]
+fn sixteen_functions_in_public_are_compiled() {
+    let db = database();
+    let mut session = db.superuser();
+    let row = session
+        .query_one(
+            "SELECT count(DISTINCT proname), count(*) FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+             WHERE l.lanname = 'c' AND p.pronamespace = 'public'::regnamespace
+               AND p.probin LIKE '%auria_pg%'",
+            &[],
+        )
+        .unwrap();
+    // use_credits and refund_credits have a second form each.
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (16, 18));
+}
+
+#[test]
+fn every_table_and_every_column_that_is_not_obvious_is_explained_in_the_database() {
+    let db = database();
+    let mut session = db.superuser();
+    let tables = column(
+        &mut session,
+        "SELECT oid::regclass::text FROM pg_class
+         WHERE relnamespace IN ('public'::regnamespace, 'auria'::regnamespace) AND relkind = 'r'
+           AND obj_description(oid, 'pg_class') IS NULL",
+    );
+    assert!(tables.is_empty(), "tables without a comment: {tables:?}");
+    let columns = column(
+        &mut session,
+        &format!(
+            "SELECT c.oid::regclass || '.' || a.attname
+             FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+             WHERE c.relnamespace IN ('public'::regnamespace, 'auria'::regnamespace) AND c.relkind = 'r'
+               AND col_description(c.oid, a.attnum) IS NULL
+               AND a.attname <> ALL (string_to_array('{OBVIOUS}', ' '))"
+        ),
+    );
+    assert!(columns.is_empty(), "columns without a comment: {columns:?}");
+}
+
+#[test]
+fn photos_and_simulations_are_private_and_avatars_are_public() {
+    let db = database();
+    let buckets = column(
+        &mut db.superuser(),
+        "SELECT id || ' ' || name || ' ' || public FROM storage.buckets ORDER BY id",
+    );
+    assert_eq!(
+        buckets,
+        [
+            "avatars avatars true",
+            "clinical-photos clinical-photos false",
+            "dsd-simulations dsd-simulations false"
+        ]
+    );
+}
+
+#[test]
+fn the_record_holds_eighteen_migrations_with_the_checksums_of_their_files() {
+    let db = database();
+    let mut session = db.superuser();
+    let files = migration_files();
+    assert_eq!(files.len(), 18);
+    for (place, (name, sql)) in files.iter().enumerate() {
+        let number = i32::try_from(place + 1).unwrap();
+        let row = session
+            .query_one(
+                "SELECT name, sha256 = encode(sha256(convert_to($2, 'UTF8')), 'hex')
+                 FROM auria.migrations WHERE number = $1",
+                &[&number, sql],
+            )
+            .unwrap();
+        assert!(
+            name.ends_with(row.get::<_, &str>(0)),
+            "{name} is recorded as {}",
+            row.get::<_, &str>(0)
+        );
+        assert!(row.get::<_, bool>(1), "the checksum of {name}");
+    }
+    assert_eq!(
+        session.value::<i64>("SELECT count(*) FROM auria.migrations"),
+        18
+    );
+}
+
+#[test]
+fn a_new_database_holds_the_plans_packs_costs_resins_and_shades_on_offer() {
+    let db = database();
+    let mut session = db.superuser();
+    for (table, rows, written) in [
+        ("subscription_plans", 4, None),
+        ("credit_packs", 3, None),
+        ("credit_costs", 2, None),
+        (
+            "resins",
+            14,
+            Some(("indications", "array_to_string(indications, '; ')")),
+        ),
+        ("resin_catalog", 181, None),
+    ] {
+        let file = repository().join(format!("tests/schema/seed/{table}.csv"));
+        let csv = fs::read_to_string(file).unwrap();
+        let header = csv.lines().next().unwrap();
+        let columns = match written {
+            Some((column, expression)) => header.replace(column, expression),
+            None => header.to_owned(),
+        };
+        let mut seeded = String::new();
+        session
+            .copy_out(&format!(
+                "COPY (SELECT {columns} FROM public.{table}) TO STDOUT (FORMAT csv)"
+            ))
+            .unwrap()
+            .read_to_string(&mut seeded)
+            .unwrap();
+        let sorted = |text: &str| {
+            let mut lines: Vec<_> = text.lines().map(|line| line.trim().to_owned()).collect();
+            lines.sort();
+            lines
+        };
+        let wanted = sorted(csv.split_once('\n').unwrap().1);
+        assert_eq!(wanted.len(), rows, "{table}");
+        assert_eq!(sorted(&seeded), wanted, "{table}");
+    }
+    let untold = session.value::<i64>(
+        "SELECT count(*) FROM public.subscription_plans
+         WHERE description IS NULL OR jsonb_array_length(features) = 0 OR stripe_price_id IS NOT NULL",
+    );
+    assert_eq!(
+        untold, 0,
+        "plans without description or features, or with a foreign price id"
+    );
+}
+
+#[test]
+fn seeding_again_keeps_what_a_clinic_has_changed() {
+    let db = database();
+    let mut session = db.superuser();
+    session.run(
+        "UPDATE public.subscription_plans SET price_monthly = 1, stripe_price_id = 'price_mine' WHERE id = 'starter';
+         UPDATE public.credit_costs SET credits = 7 WHERE operation = 'case_analysis';
+         UPDATE public.credit_packs SET price = 3 WHERE id = 'pack_10';
+         UPDATE public.resins SET description = 'minha' WHERE name = 'Aura';
+         UPDATE public.resin_catalog SET opacity = 'minha' WHERE product_line = 'Aura' AND shade = 'A1'",
+    );
+    let rows = "SELECT string_agg(t::text, ',' ORDER BY t::text) FROM (
+                    SELECT to_jsonb(p) - 'updated_at' FROM public.subscription_plans p UNION ALL
+                    SELECT to_jsonb(c) FROM public.credit_costs c UNION ALL SELECT to_jsonb(k) FROM public.credit_packs k
+                    UNION ALL SELECT to_jsonb(r) FROM public.resins r
+                    UNION ALL SELECT to_jsonb(s) FROM public.resin_catalog s) t";
+    let before: String = session.value(rows);
+    let applied: i64 = session.value("SELECT count(*) FROM auria.migrate(again => true)");
+    assert_eq!(applied, 18);
+    assert_eq!(session.value::<String>(rows), before);
+}
+
+#[test]
+fn migrations_run_again_change_nothing() {
+    let db = database();
+    let mut session = db.superuser();
+    let before = (catalogue(&mut session), access(&mut session));
+    session.run("SELECT FROM auria.migrate(again => true)");
+    assert_same("tables", &catalogue(&mut session), &before.0);
+    assert_same("access", &access(&mut session), &before.1);
+    assert_eq!(
+        session.value::<i64>("SELECT count(*) FROM auria.migrate()"),
+        0
+    );
+}
+
+/// What migration 010 adds, and 008: a new database has them from the start, an old one has not.
+const LATER_COLUMNS: &str = "treatment_type desired_tooth_shape ideal_resin_id ideal_reason is_from_inventory \
+    has_inventory_at_creation ai_treatment_indication ai_indication_reason protocol_layers cementation_protocol \
+    generic_protocol checklist_progress alerts warnings photo_45 photo_face additional_photos tooth_bounds \
+    dsd_analysis dsd_simulation_url simulation_url patient_aesthetic_goals patient_desired_changes";
+
+#[test]
+fn a_database_that_stopped_at_any_migration_reaches_the_last_one() {
+    let wanted = {
+        let db = database();
+        let mut session = db.superuser();
+        (catalogue(&mut session), access(&mut session))
+    };
+    let platform = [
+        "auth_schema",
+        "auth_users",
+        "auth_uid",
+        "auth_role",
+        "auth_jwt",
+    ]
+    .into_iter()
+    .chain([
+        "storage_schema",
+        "storage_buckets",
+        "storage_objects",
+        "storage_foldername",
+    ])
+    .map(|name| fs::read_to_string(repository().join(format!("sql/platform/{name}.sql"))).unwrap())
+    .collect::<String>();
+    for stop in 1..=17 {
+        let db = empty_database();
+        let mut session = db.superuser();
+        // The functions alone, as in a restore: the tables are made here, up to the stop.
+        session.run("SET row_security = off; CREATE EXTENSION auria CASCADE; RESET row_security");
+        session.run(&platform);
+        for (_, sql) in &migration_files()[..stop] {
+            session.run(&sql.replace("@extschema:pg_trgm@", "public"));
+        }
+        for column in LATER_COLUMNS.split_whitespace().filter(|_| stop < 10) {
+            session.run(&format!(
+                "ALTER TABLE public.evaluations DROP COLUMN {column}"
+            ));
+        }
+        if stop < 8 {
+            session.run("ALTER TABLE public.evaluations DROP COLUMN session_id");
+        }
+        session.run("SELECT FROM auria.migrate()");
+        let what = format!("a database that stopped at {stop}");
+        assert_same(&what, &catalogue(&mut session), &wanted.0);
+        assert_same(&what, &access(&mut session), &wanted.1);
+    }
+}
