@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{LazyLock, OnceLock};
+use std::sync::{Barrier, LazyLock, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -183,6 +183,38 @@ impl Cluster {
         writeln!(file, "{content}").unwrap();
         owner::give(&path);
         path
+    }
+
+    /// A session as this role in a database of this name.
+    pub fn session(&self, database: &str, role: As) -> Session {
+        Session::open(self, database, role)
+    }
+
+    /// Opens that many sessions, then has each do its work at the same moment; the answers in the sessions' order.
+    pub fn concurrently<T: Send>(
+        &self,
+        database: &str,
+        sessions: usize,
+        role: As,
+        work: impl Fn(usize, &mut Session) -> T + Sync,
+    ) -> Vec<T> {
+        let start = Barrier::new(sessions);
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..sessions)
+                .map(|number| {
+                    let mut session = self.session(database, role);
+                    let (start, work) = (&start, &work);
+                    scope.spawn(move || {
+                        start.wait();
+                        work(number, &mut session)
+                    })
+                })
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
+        })
     }
 
     /// A session of the superuser in a database of this name.

@@ -1,8 +1,5 @@
 //! A database of one test.
 
-use std::sync::Barrier;
-use std::thread;
-
 use uuid::Uuid;
 
 use crate::cluster::Cluster;
@@ -85,23 +82,7 @@ impl<'cluster> Database<'cluster> {
         role: As,
         work: impl Fn(usize, &mut Session) -> T + Sync,
     ) -> Vec<T> {
-        let start = Barrier::new(sessions);
-        thread::scope(|scope| {
-            let threads: Vec<_> = (0..sessions)
-                .map(|number| {
-                    let mut session = self.session(role);
-                    let (start, work) = (&start, &work);
-                    scope.spawn(move || {
-                        start.wait();
-                        work(number, &mut session)
-                    })
-                })
-                .collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap())
-                .collect()
-        })
+        self.cluster.concurrently(&self.name, sessions, role, work)
     }
 }
 
