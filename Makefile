@@ -8,7 +8,7 @@ DESTDIR ?=
 # rustup does not put itself on the PATH of a shell that reads no profile.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help build install uninstall setup stage sql check-sql lint test demo
+.PHONY: help build install uninstall setup stage sql check-sql types lint test demo
 
 help:
 	@echo 'make demo [KEEP=1]                    watch a dental practice live on a throw-away server'
@@ -16,6 +16,7 @@ help:
 	@echo 'make install PG_CONFIG=… [DESTDIR=…]  build and install for that PostgreSQL'
 	@echo 'make uninstall PG_CONFIG=…            remove what install put there'
 	@echo 'make sql                              write sql/auria--VERSION.sql anew from the code'
+	@echo 'make types                            write docs/database.types.ts anew from a running database'
 	@echo 'make lint                             rustfmt and clippy, warnings are errors'
 
 build:
@@ -35,6 +36,9 @@ sql: build
 
 check-sql: build
 	@scripts/schema check "$(PG_CONFIG)"
+
+types:
+	@scripts/front types
 
 lint:
 	@scripts/lint "$(PG_CONFIG)"

@@ -15,7 +15,10 @@ static TRUSTED_OWNERS: GucSetting<Option<CString>> = GucSetting::<Option<CString
 /// A value that an API role set before the library was loaded is thrown away
 /// by PostgreSQL when the setting turns out to be superuser-only.
 pub fn register() {
-    let secret_place = GucFlags::SUPERUSER_ONLY | GucFlags::NOT_WHILE_SEC_REST;
+    // Not NOT_WHILE_SEC_REST: where the first call of the session comes from
+    // within a SECURITY DEFINER function, PostgreSQL would throw away even what
+    // the configuration file says.
+    let secret_place = GucFlags::SUPERUSER_ONLY;
     GucRegistry::define_string_guc(
         c"auria.phi_key_file",
         c"File whose first line is the secret that encrypts patient data.",

@@ -14,5 +14,6 @@ mod phi_pgcrypto;
 mod phi_triggers;
 mod races;
 mod schema;
+mod settings;
 mod settlement;
 mod sign_up;

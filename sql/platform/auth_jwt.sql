@@ -1,6 +1,7 @@
 -- All claims of the current request's token.
 CREATE FUNCTION auth.jwt() RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path TO pg_catalog, pg_temp
 AS $$
     SELECT COALESCE(
         NULLIF(pg_catalog.current_setting('request.jwt.claim', true), ''),

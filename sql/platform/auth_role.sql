@@ -1,6 +1,7 @@
 -- The role that the token of the current request names.
 CREATE FUNCTION auth.role() RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path TO pg_catalog, pg_temp
 AS $$
     SELECT COALESCE(
         NULLIF(pg_catalog.current_setting('request.jwt.claim.role', true), ''),

@@ -3,6 +3,7 @@
 -- ones set request.jwt.claim.sub. After such a transaction both are ''.
 CREATE FUNCTION auth.uid() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
+    SET search_path TO pg_catalog, pg_temp
 AS $$
     SELECT COALESCE(
         NULLIF(pg_catalog.current_setting('request.jwt.claim.sub', true), ''),

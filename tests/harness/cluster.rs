@@ -162,7 +162,12 @@ impl Cluster {
 
     /// What the server has written to its log so far.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// Where it writes that log.
+    pub fn log_file(&self) -> PathBuf {
+        self.directory.join("log")
     }
 
     /// Leaves the server running when this process ends.
@@ -224,8 +229,14 @@ impl Cluster {
 
     /// A database of its own with the extension created in it.
     pub fn database(&self) -> Database<'_> {
+        self.new_database(self.template())
+    }
+
+    /// The name of a database with the extension created in it, for others to be made from. Nobody may stay
+    /// connected to it.
+    pub fn template(&self) -> &'static str {
         self.template.get_or_init(|| self.make_template());
-        self.new_database(TEMPLATE)
+        TEMPLATE
     }
 
     /// A database of its own as PostgreSQL makes it.
@@ -253,7 +264,7 @@ impl Cluster {
 
     /// Starts the server, stopped or killed before.
     pub fn start(&self) {
-        let log = self.directory.join("log");
+        let log = self.log_file();
         // After a kill the last backends may hold the shared memory for another moment.
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {

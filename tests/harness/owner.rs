@@ -13,13 +13,16 @@ fn is_root() -> bool {
 
 /// A command that runs as the user of the servers.
 pub(crate) fn command(program: &Path) -> Command {
-    if is_root() {
+    let mut command = if is_root() {
         let mut command = Command::new("runuser");
         command.args(["-u", SERVER_USER, "--"]).arg(program);
         command
     } else {
         Command::new(program)
-    }
+    };
+    // A server is not started from a developer's shell, where errors carry a backtrace as their detail.
+    command.env_remove("RUST_BACKTRACE");
+    command
 }
 
 /// Gives a file or directory to the user of the servers.

@@ -1,0 +1,86 @@
+// The tests of the front: every flow and attack on each pinned PostgREST, the same on fronts that are none, every
+// attack with its hole open, what needs SQL rather than a front, and the generated types.
+import { CONTROLS } from './stage/controls.js';
+import { VERSIONS, startPostgrest, verify } from './stage/postgrest.js';
+import { createDatabase, startServer } from './stage/server.js';
+import { SECRET } from './stage/tokens.js';
+import { trial } from './stage/trial.js';
+import { checkTypes } from './types.js';
+
+// The processes that run the tests sign tokens for the PostgREST that this one starts.
+process.env.FRONT_JWT_SECRET = SECRET;
+
+const THROUGH_THE_FRONT = ['flows', 'attacks'];
+const failures = [];
+
+async function step(what, work) {
+  const started = performance.now();
+  const told = await work().catch((error) => {
+    failures.push(what);
+    return `FAILED: ${error.message}`;
+  });
+  console.log(`${what}: ${told} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+}
+
+/** All of these must pass, and there must be some; a skipped test is a failed one. */
+function mustPass({ status, output, passed, failed, skipped }) {
+  if (status !== 0 || failed.length > 0 || skipped.length > 0 || passed.length === 0) {
+    throw new Error(`${failed.length} failed, ${skipped.length} skipped\n${output}`);
+  }
+  return `${passed.length} passed`;
+}
+
+const { server, stop } = await startServer();
+try {
+  let expected = [];
+  for (const version of VERSIONS) {
+    await step(`flows and attacks through PostgREST ${version.number}`, async () => {
+      await verify(version);
+      const database = await createDatabase(server, `front_${version.number.replaceAll('.', '_')}`);
+      const postgrest = await startPostgrest(version, server, database);
+      try {
+        const outcome = await trial(THROUGH_THE_FRONT, { server, database, url: postgrest.url, version: version.number });
+        expected = [...outcome.passed, ...outcome.failed];
+        return mustPass(outcome);
+      } finally {
+        await postgrest.stop();
+      }
+    });
+  }
+
+  for (const { what, start } of CONTROLS) {
+    await step(`the same against ${what}`, async () => {
+      const database = await createDatabase(server, `control_${CONTROLS.findIndex((control) => control.what === what)}`);
+      const control = await start();
+      try {
+        const { passed, failed } = await trial(THROUGH_THE_FRONT, { server, database, url: control.url, version: VERSIONS[0].number });
+        if (passed.length > 0) throw new Error(`these pass where no front is:\n  ${passed.join('\n  ')}`);
+        if (failed.length !== expected.length) throw new Error(`${failed.length} failed of ${expected.length}`);
+        return `all ${failed.length} fail, as they must`;
+      } finally {
+        await control.stop();
+      }
+    });
+  }
+
+  await step('attacks with SQL and lint of the catalogue', async () => {
+    const database = await createDatabase(server, 'front_sql');
+    return mustPass(await trial(['sql', 'lint'], { server, database, url: null, version: VERSIONS[0].number }));
+  });
+
+  await step('every attack with its hole open', async () =>
+    mustPass(await trial(['attacks', 'sql', 'lint'], { server, version: VERSIONS[0].number }, { holes: true })).replace(
+      'passed',
+      'noticed',
+    ),
+  );
+
+  await step('docs/database.types.ts is what the database says', () => checkTypes(server));
+} finally {
+  await stop();
+}
+
+if (failures.length > 0) {
+  console.error(`failed: ${failures.join('; ')}`);
+  process.exit(1);
+}

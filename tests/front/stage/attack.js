@@ -1,0 +1,62 @@
+// An attack that must come to nothing, and the hole through which it would succeed.
+//
+// Run normally, the attack is tried on the front under test. Run with FRONT_HOLES, the hole is opened first, in a
+// database of its own, and the test passes only if the check of the attack then fails: a check that cannot fail
+// holds nothing.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import pg from 'pg';
+import { Front } from './front.js';
+import { server, sharedFront, version } from './flow.js';
+import { startPostgrest, versionOf } from './postgrest.js';
+import { createDatabase, dropDatabase } from './server.js';
+
+const openHoles = process.env.FRONT_HOLES === '1';
+let opened = 0;
+
+/**
+ * An attack through the front. `hole` is what would let it succeed: SQL for the superuser; `{ sql, undo }` where that
+ * reaches beyond the database; or `{ settings }` for PostgREST. It is null where PostgreSQL itself is the guard and
+ * cannot be told to look away.
+ */
+export function attack(name, hole, body) {
+  register(name, hole, body, (database) => startPostgrest(versionOf(version), server, database, hole.settings));
+}
+
+/** An attack by somebody who has SQL of his own, or a look at the catalogue: no front is needed for it. */
+export function attackWithSql(name, hole, body) {
+  register(name, hole, body, async () => ({ url: null, stop: async () => {} }));
+}
+
+function register(name, hole, body, openFront) {
+  if (!openHoles) {
+    test(name, { timeout: 30_000 }, () => body(sharedFront()));
+  } else if (hole !== null) {
+    test(`${name}: noticed when the hole is open`, { timeout: 60_000 }, () => withHole(hole, body, openFront));
+  }
+}
+
+async function withHole(hole, body, openFront) {
+  const database = await createDatabase(server, `hole_${process.pid}_${opened++}`);
+  const front = new Front({ server, database, version, url: null });
+  let opening;
+  try {
+    const sql = typeof hole === 'string' ? hole : hole.sql;
+    if (sql) await front.truth(sql);
+    opening = await openFront(database);
+    front.url = opening.url;
+    const failure = await body(front).then(
+      () => assert.fail('the attack is not noticed'),
+      (error) => error,
+    );
+    // A statement that must succeed and does not is a failed check, too.
+    const noticed = failure instanceof assert.AssertionError || failure instanceof pg.DatabaseError;
+    assert.ok(noticed, failure);
+    if (process.env.FRONT_HOLES_TELL) console.log(`${test.name} ${failure.message.split('\n').slice(0, 12).join('\n')}`);
+  } finally {
+    if (hole.undo) await front.truth(hole.undo);
+    await opening?.stop();
+    await front.close();
+    await dropDatabase(server, database);
+  }
+}
