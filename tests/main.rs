@@ -5,6 +5,7 @@
 
 mod crash;
 mod credits;
+mod dump_restore;
 mod harness_works;
 mod memory;
 mod phi_backfill;
