@@ -7,6 +7,7 @@ mod crash;
 mod credits;
 mod dump_restore;
 mod harness_works;
+mod install;
 mod memory;
 mod phi_backfill;
 mod phi_keys;

@@ -1,0 +1,242 @@
+//! CREATE EXTENSION and DROP EXTENSION, as a DBA meets them.
+
+use auria_tests::{ClusterOptions, Database, Session, empty_database, refused_with};
+
+const CREATE: &str = "CREATE EXTENSION auria CASCADE";
+
+/// Kind and number of the members of the extension.
+fn members(dba: &mut Session, extension: &str) -> Vec<(String, i64)> {
+    dba.query(
+        "SELECT classid::regclass::text, count(*) FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid \
+          WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = $1 \
+          GROUP BY 1 ORDER BY 1",
+        &[&extension],
+    )
+    .unwrap()
+    .iter()
+    .map(|row| (row.get(0), row.get(1)))
+    .collect()
+}
+
+fn tables(dba: &mut Session) -> i64 {
+    dba.value(
+        "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'",
+    )
+}
+
+fn installed() -> Database<'static> {
+    let db = empty_database();
+    db.superuser().run(CREATE);
+    db
+}
+
+#[test]
+fn one_command_makes_the_whole_database() {
+    let db = installed();
+    let mut dba = db.superuser();
+    assert_eq!(tables(&mut dba), 18);
+    assert_eq!(
+        dba.value::<i64>("SELECT count(*) FROM auria.migrations"),
+        18
+    );
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM storage.buckets"), 3);
+    let rpcs = dba.value::<i64>(
+        "SELECT count(DISTINCT proname) FROM pg_proc p JOIN pg_language l ON l.oid = prolang \
+          WHERE pronamespace = 'public'::regnamespace AND lanname = 'c' AND probin = '$libdir/auria_pg'",
+    );
+    assert_eq!(rpcs, 16);
+}
+
+#[test]
+fn the_members_of_the_extension_are_functions_and_nothing_else() {
+    let db = installed();
+    let kinds = members(&mut db.superuser(), "auria");
+    assert_eq!(kinds.len(), 1, "{kinds:?}");
+    assert_eq!(kinds[0].0, "pg_proc");
+}
+
+#[test]
+fn a_second_install_says_that_it_exists_and_changes_nothing() {
+    let db = installed();
+    let mut dba = db.superuser();
+    let before = members(&mut dba, "auria");
+    refused_with(dba.batch_execute(CREATE), "42710");
+    dba.run("CREATE EXTENSION IF NOT EXISTS auria CASCADE");
+    assert_eq!(members(&mut dba, "auria"), before);
+}
+
+#[test]
+fn a_role_that_is_no_superuser_is_refused_clearly() {
+    let db = empty_database();
+    let mut dba = db.superuser();
+    dba.run("CREATE EXTENSION pg_trgm");
+    dba.run(&format!(
+        "CREATE ROLE {0}_owner; ALTER DATABASE {0} OWNER TO {0}_owner; SET ROLE {0}_owner",
+        db.name()
+    ));
+    let refusal = refused_with(dba.batch_execute("CREATE EXTENSION auria"), "42501");
+    assert!(refusal.message().contains("auria"), "{refusal:?}");
+    assert!(
+        refusal.hint().unwrap_or_default().contains("superuser"),
+        "{refusal:?}"
+    );
+    dba.run("RESET ROLE");
+    dba.run(&format!(
+        "ALTER DATABASE {0} OWNER TO postgres; DROP OWNED BY {0}_owner; DROP ROLE {0}_owner",
+        db.name()
+    ));
+    assert_eq!(tables(&mut dba), 0);
+}
+
+#[test]
+fn without_pg_trgm_and_without_cascade_the_refusal_names_both() {
+    let db = empty_database();
+    let mut dba = db.superuser();
+    let refusal = refused_with(dba.batch_execute("CREATE EXTENSION auria"), "42704");
+    assert!(refusal.message().contains("pg_trgm"), "{refusal:?}");
+    assert!(
+        refusal.hint().unwrap_or_default().contains("CASCADE"),
+        "{refusal:?}"
+    );
+    assert_eq!(tables(&mut dba), 0);
+}
+
+#[test]
+fn pg_trgm_may_live_in_a_schema_of_any_name() {
+    let db = empty_database();
+    let mut dba = db.superuser();
+    dba.run(r#"CREATE SCHEMA "Busca ""x"""; CREATE EXTENSION pg_trgm SCHEMA "Busca ""x""""#);
+    dba.run("CREATE EXTENSION auria");
+    let definition: String =
+        dba.value("SELECT pg_get_indexdef('public.idx_patients_name_trgm'::regclass)");
+    assert!(definition.contains("gin_trgm_ops"), "{definition}");
+}
+
+#[test]
+fn the_file_name_of_the_library_is_no_name_of_an_extension() {
+    let db = empty_database();
+    refused_with(
+        db.superuser().batch_execute("CREATE EXTENSION auria_pg"),
+        "0A000",
+    );
+}
+
+/// What Supabase has made before an extension comes: enough of it to see whether it is touched.
+const SUPABASE: &str = r#"
+CREATE ROLE anon NOLOGIN NOINHERIT;
+CREATE ROLE authenticated NOLOGIN NOINHERIT;
+CREATE ROLE service_role NOLOGIN NOINHERIT BYPASSRLS;
+COMMENT ON ROLE anon IS 'made by the platform';
+CREATE SCHEMA auth;
+CREATE TABLE auth.users (instance_id uuid, id uuid PRIMARY KEY, aud varchar(255), email varchar(255),
+    raw_app_meta_data jsonb, raw_user_meta_data jsonb, is_super_admin boolean, created_at timestamptz, updated_at timestamptz);
+CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS
+    $$SELECT (current_setting('request.jwt.claims', true)::jsonb ->> 'sub')::uuid$$;
+CREATE FUNCTION auth.role() RETURNS text LANGUAGE sql STABLE AS
+    $$SELECT current_setting('request.jwt.claims', true)::jsonb ->> 'role'$$;
+CREATE FUNCTION auth.jwt() RETURNS jsonb LANGUAGE sql STABLE AS
+    $$SELECT current_setting('request.jwt.claims', true)::jsonb$$;
+CREATE SCHEMA storage;
+CREATE TABLE storage.buckets (id text PRIMARY KEY, name text NOT NULL, owner uuid, public boolean DEFAULT false,
+    created_at timestamptz DEFAULT now(), updated_at timestamptz DEFAULT now());
+CREATE TABLE storage.objects (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), bucket_id text REFERENCES storage.buckets,
+    name text, owner uuid, metadata jsonb, created_at timestamptz DEFAULT now());
+ALTER TABLE storage.objects ENABLE ROW LEVEL SECURITY;
+CREATE FUNCTION storage.foldername(name text) RETURNS text[] LANGUAGE sql IMMUTABLE AS
+    $$SELECT (string_to_array(name, '/'))[1 : array_length(string_to_array(name, '/'), 1) - 1]$$;
+CREATE SCHEMA extensions;
+CREATE EXTENSION pg_trgm SCHEMA extensions;
+"#;
+
+/// Everything that the platform owns: functions by their text, columns, roles; objects by their oid.
+const PLATFORM: &str = "\
+    SELECT string_agg(line, E'\n' ORDER BY line) FROM ( \
+        SELECT p.oid || pg_get_functiondef(p.oid) FROM pg_proc p WHERE pronamespace IN ('auth'::regnamespace, 'storage'::regnamespace) \
+        UNION ALL SELECT attrelid || attname || format_type(atttypid, atttypmod) FROM pg_attribute JOIN pg_class c ON c.oid = attrelid \
+            WHERE relnamespace IN ('auth'::regnamespace, 'storage'::regnamespace) AND attnum > 0 \
+        UNION ALL SELECT oid || rolname || rolcanlogin || rolinherit || rolbypassrls || coalesce(shobj_description(oid, 'pg_authid'), '') \
+            FROM pg_roles WHERE rolname IN ('anon', 'authenticated', 'service_role') \
+    ) platform (line)";
+
+#[test]
+fn what_a_platform_has_made_is_left_as_it_is() {
+    let cluster = ClusterOptions::default().start();
+    let db = cluster.empty_database();
+    let mut dba = db.superuser();
+    dba.run(SUPABASE);
+    let before: String = dba.value(PLATFORM);
+    dba.run("CREATE EXTENSION auria");
+    assert_eq!(dba.value::<String>(PLATFORM), before);
+    assert_eq!(tables(&mut dba), 18);
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM storage.buckets"), 3);
+}
+
+#[test]
+fn a_server_without_the_roles_gets_them() {
+    let cluster = ClusterOptions::default().start();
+    let db = cluster.empty_database();
+    let mut dba = db.superuser();
+    dba.run(CREATE);
+    let roles: Vec<(String, bool, bool)> = dba
+        .query(
+            "SELECT rolname::text, rolcanlogin, rolbypassrls FROM pg_roles \
+              WHERE rolname IN ('anon', 'authenticated', 'service_role') ORDER BY 1",
+            &[],
+        )
+        .unwrap()
+        .iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2)))
+        .collect();
+    let expected = [
+        ("anon", false, false),
+        ("authenticated", false, false),
+        ("service_role", false, true),
+    ];
+    assert_eq!(
+        roles,
+        expected.map(|(name, login, bypass)| (name.to_owned(), login, bypass))
+    );
+}
+
+#[test]
+fn drop_without_cascade_is_refused_and_with_cascade_every_row_stays() {
+    let db = installed();
+    let dentist = db.sign_up("ana@clinica.example");
+    let mut dba = db.superuser();
+    dba.execute(
+        "INSERT INTO public.patients (user_id, name) VALUES ($1, 'Maria')",
+        &[&dentist],
+    )
+    .unwrap();
+    refused_with(dba.batch_execute("DROP EXTENSION auria"), "2BP01");
+
+    let ciphertext = "SELECT name_encrypted FROM public.patients";
+    let before: Vec<u8> = dba.value(ciphertext);
+    dba.run("DROP EXTENSION auria CASCADE");
+    assert_eq!(tables(&mut dba), 18);
+    assert_eq!(dba.value::<Vec<u8>>(ciphertext), before);
+
+    dba.run(CREATE);
+    assert_eq!(dba.value::<Vec<u8>>(ciphertext), before);
+    assert_eq!(
+        dba.value::<String>("SELECT public.phi_decrypt(name_encrypted) FROM public.patients"),
+        "Maria"
+    );
+    // The triggers went with the functions and must be back: a new row is encrypted, a new user has a profile.
+    let other = db.sign_up("bia@clinica.example");
+    dba.execute(
+        "INSERT INTO public.patients (user_id, name) VALUES ($1, 'João')",
+        &[&other],
+    )
+    .unwrap();
+    assert_eq!(
+        dba.value::<i64>("SELECT count(*) FROM public.patients WHERE name_encrypted IS NULL"),
+        0
+    );
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.profiles"), 2);
+    let default: Option<String> = dba.value(
+        "SELECT column_default FROM information_schema.columns \
+          WHERE table_name = 'shared_links' AND column_name = 'token'",
+    );
+    assert_eq!(default.as_deref(), Some("auria.new_share_token()"));
+}
