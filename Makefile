@@ -8,11 +8,12 @@ DESTDIR ?=
 # rustup does not put itself on the PATH of a shell that reads no profile.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help build install uninstall setup stage sql check-sql types lint test demo
+.PHONY: help build install uninstall setup stage sql check-sql types lint test bench-phi demo
 
 help:
 	@echo 'make demo [KEEP=1]                    watch a dental practice live on a throw-away server'
 	@echo 'make test                             run every test'
+	@echo 'make bench-phi                        measure encryption beside pgcrypto'
 	@echo 'make install PG_CONFIG=… [DESTDIR=…]  build and install for that PostgreSQL'
 	@echo 'make uninstall PG_CONFIG=…            remove what install put there'
 	@echo 'make sql                              write sql/auria--VERSION.sql anew from the code'
@@ -50,3 +51,8 @@ test:
 demo:
 	@scripts/setup
 	@scripts/demo "$(PG_CONFIG)"
+
+# The server runs the release build; so does the client, which has a thousand rows to take in.
+bench-phi:
+	@scripts/setup test
+	@cargo bench --locked --quiet --package auria_tests --bench phi

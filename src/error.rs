@@ -187,7 +187,7 @@ pub fn phi_key_refused(place: &'static str, reason: &'static str) -> Error {
     phi_key_state("the key for patient data was refused")
         .detail(format!("{place} {reason}."))
         .hint(
-            "A key is one line of 16 bytes or more, as openssl rand -base64 48 makes it; a key \
+            "A key is one line of 16 bytes or more, as openssl rand -base64 32 makes it; a key \
              file is a regular file with an absolute path, owned by the server's account, mode 0600.",
         )
 }

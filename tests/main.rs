@@ -10,6 +10,7 @@ mod harness_works;
 mod install;
 mod memory;
 mod phi_backfill;
+mod phi_docs;
 mod phi_keys;
 mod phi_limits;
 mod phi_pgcrypto;

@@ -1,0 +1,46 @@
+//! The SQL that docs/phi.md shows, run in its order.
+
+use auria_tests::database;
+
+const PAGE: &str = include_str!("../docs/phi.md");
+
+#[test]
+fn every_statement_of_the_page_on_patient_data_runs_in_its_order() {
+    let db = database();
+    let dentist = db.sign_up("ana@clinica.test");
+    let mut session = db.superuser();
+    // What Supabase would have brought.
+    session.run(
+        "CREATE SCHEMA extensions; CREATE EXTENSION pgcrypto SCHEMA extensions; CREATE SCHEMA vault;
+         CREATE FUNCTION public.pgp_sym_decrypt(bytea, text) RETURNS text
+            LANGUAGE sql RETURN extensions.pgp_sym_decrypt($1, $2);
+         CREATE TABLE vault.secrets (name text UNIQUE, secret text);
+         CREATE VIEW vault.decrypted_secrets AS SELECT name, secret AS decrypted_secret FROM vault.secrets;
+         CREATE FUNCTION vault.create_secret(secret text, name text) RETURNS void
+            LANGUAGE sql BEGIN ATOMIC INSERT INTO vault.secrets VALUES (name, secret); END",
+    );
+    let blocks: Vec<&str> = PAGE
+        .split("```sql\n")
+        .skip(1)
+        .map(|block| block.split("```").next().unwrap())
+        .collect();
+    assert_eq!(blocks.len(), 6);
+    for (number, block) in blocks.iter().enumerate() {
+        session.run(block);
+        if number == 0 {
+            session
+                .execute(
+                    "INSERT INTO public.patients (user_id, name) VALUES ($1, 'Maria')",
+                    &[&dentist],
+                )
+                .unwrap();
+        }
+    }
+    // The rotation that the page describes has been carried out.
+    let last = blocks.last().unwrap().trim_end().trim_end_matches(';');
+    assert_eq!(session.value::<String>(last), "Maria");
+    assert_eq!(
+        session.value::<i64>("SELECT count(*) FROM vault.secrets"),
+        1
+    );
+}
