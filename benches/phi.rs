@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use auria_tests::{ClusterOptions, Database, Session};
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 
 /// What was measured: the time of one unit of work on either side.
 struct Pair {
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let db = cluster.database();
     prepare(&db);
     let version: String = db.superuser().value("SELECT version()");
-    println!("{version}\nmedian of {ROUNDS} rounds, both sides in turn\n");
+    println!("{version}\nfastest of {ROUNDS} rounds, both sides in turn\n");
     println!(
         "{:<62} {:>12} {:>12} {:>8} {:>7}",
         "", "auria", "pgcrypto", "ratio", "target"
@@ -125,7 +125,7 @@ fn vacuum(db: &Database<'_>, tables: &[&str]) {
     }
 }
 
-/// The median time of a statement, per unit, on either side, each in a session of its own.
+/// The time of a statement, per unit, on either side, each in a session of its own.
 fn in_turn(db: &Database<'_>, ours: (&str, u32), theirs: (&str, u32)) -> (Duration, Duration) {
     let mut sessions = (db.superuser(), db.superuser());
     let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
@@ -133,7 +133,7 @@ fn in_turn(db: &Database<'_>, ours: (&str, u32), theirs: (&str, u32)) -> (Durati
         our_times.push(time(&mut sessions.0, ours.0) / ours.1);
         their_times.push(time(&mut sessions.1, theirs.0) / theirs.1);
     }
-    (median(our_times), median(their_times))
+    (fastest(our_times), fastest(their_times))
 }
 
 fn time(session: &mut Session, statement: &str) -> Duration {
@@ -142,9 +142,9 @@ fn time(session: &mut Session, statement: &str) -> Duration {
     start.elapsed()
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
+/// What else the machine does only ever adds to a time.
+fn fastest(times: Vec<Duration>) -> Duration {
+    times.into_iter().min().unwrap_or_default()
 }
 
 fn encrypt(db: &Database<'_>) -> Pair {
@@ -190,25 +190,21 @@ fn decrypt_own(db: &Database<'_>) -> Pair {
 fn decrypt_foreign(db: &Database<'_>) -> Pair {
     let mut times = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        // A session that has derived no key yet, each time.
-        times.0.push(
-            time(
-                &mut db.superuser(),
-                "SELECT count(public.phi_decrypt(message)) FROM before.theirs",
-            ) / 2000,
-        );
-        times.1.push(
-            time(
-                &mut db.superuser(),
-                "SELECT count(before.phi_decrypt(message)) FROM before.theirs",
-            ) / 2000,
-        );
+        // A session that has loaded its library and derived no key of these yet, each time.
+        let first_reading = |schema: &str| {
+            let mut session = db.superuser();
+            session.run(&format!("SELECT {schema}.phi_encrypt('x')"));
+            let reading = format!("SELECT count({schema}.phi_decrypt(message)) FROM before.theirs");
+            time(&mut session, &reading) / 2000
+        };
+        times.0.push(first_reading("public"));
+        times.1.push(first_reading("before"));
     }
     Pair {
         what: "phi_decrypt, first reading of values pgcrypto wrote",
         target: 2.0,
-        ours: median(times.0),
-        theirs: median(times.1),
+        ours: fastest(times.0),
+        theirs: fastest(times.1),
     }
 }
 
@@ -274,7 +270,7 @@ fn update(db: &Database<'_>) -> Pair {
     Pair {
         what: "a column that is no PHI updated in 10,000 patients, per row",
         target: 20.0,
-        ours: median(times.0),
-        theirs: median(times.1),
+        ours: fastest(times.0),
+        theirs: fastest(times.1),
     }
 }

@@ -123,11 +123,8 @@ impl S2k {
 
     /// The key of `cipher` that `secret` gives.
     pub(crate) fn derive(&self, secret: &[u8], cipher: Cipher) -> DerivedKey {
-        let mut key = DerivedKey {
-            octets: Zeroizing::new([0; MAX_KEY]),
-            len: cipher.key_len(),
-        };
-        let out = &mut key.octets[..key.len];
+        let mut key = DerivedKey(Zeroizing::new(vec![0; cipher.key_len()]));
+        let out = &mut key.0[..];
         let (Self::Simple { hash } | Self::Salted { hash, .. } | Self::Iterated { hash, .. }) =
             *self;
         match hash {
@@ -201,26 +198,17 @@ const fn decoded(count: u8) -> usize {
     (16 + (count & 15) as usize) << ((count >> 4) + 6)
 }
 
-/// A cipher key, zeroised when dropped.
+/// A cipher key, zeroised when dropped. On the heap, so that moving it copies no key.
 #[derive(Clone)]
-pub(crate) struct DerivedKey {
-    octets: Zeroizing<[u8; MAX_KEY]>,
-    len: usize,
-}
+pub(crate) struct DerivedKey(Zeroizing<Vec<u8>>);
 
 impl DerivedKey {
-    /// At most [`MAX_KEY`] octets.
     pub(crate) fn from_slice(key: &[u8]) -> Self {
-        let mut octets = Zeroizing::new([0; MAX_KEY]);
-        octets[..key.len()].copy_from_slice(key);
-        Self {
-            octets,
-            len: key.len(),
-        }
+        Self(Zeroizing::new(key.to_vec()))
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.octets[..self.len]
+        &self.0
     }
 }
 
