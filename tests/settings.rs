@@ -38,7 +38,10 @@ fn a_changed_configuration_file_reaches_a_session_that_has_the_library() {
     superuser.run("ALTER SYSTEM SET auria.phi_key_file = ''");
     cluster.reload();
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while superuser.value::<String>("SHOW auria.phi_key_file") != "" {
+    while !superuser
+        .value::<String>("SHOW auria.phi_key_file")
+        .is_empty()
+    {
         assert!(
             std::time::Instant::now() < deadline,
             "the change is not seen"
