@@ -3,6 +3,7 @@
 // A test that cannot do its work stops there.
 #![allow(clippy::unwrap_used)]
 
+mod adoption;
 mod crash;
 mod credits;
 mod dump_restore;
