@@ -1,5 +1,6 @@
 // The tests of the front: every flow and attack on each pinned PostgREST, the same on fronts that are none, every
 // attack with its hole open, what needs SQL rather than a front, and the generated types.
+import { checkSecurityPage } from './security_page.js';
 import { CONTROLS } from './stage/controls.js';
 import { VERSIONS, startPostgrest, verify } from './stage/postgrest.js';
 import { createDatabase, startServer } from './stage/server.js';
@@ -12,6 +13,7 @@ process.env.FRONT_JWT_SECRET = SECRET;
 
 const THROUGH_THE_FRONT = ['flows', 'attacks'];
 const failures = [];
+const attacks = new Set();
 
 async function step(what, work) {
   const started = performance.now();
@@ -23,7 +25,8 @@ async function step(what, work) {
 }
 
 /** All of these must pass, and there must be some; a skipped test is a failed one. */
-function mustPass({ status, output, passed, failed, skipped }) {
+function mustPass({ status, output, passed, failed, skipped, attacks: tried }) {
+  for (const name of tried) attacks.add(name);
   if (status !== 0 || failed.length > 0 || skipped.length > 0 || passed.length === 0) {
     throw new Error(`${failed.length} failed, ${skipped.length} skipped\n${output}`);
   }
@@ -67,6 +70,8 @@ try {
     const database = await createDatabase(server, 'front_sql');
     return mustPass(await trial(['sql', 'lint'], { server, database, url: null, version: VERSIONS[0].number }));
   });
+
+  await step('docs/security.md names every attack and no other', () => checkSecurityPage(attacks));
 
   await step('every attack with its hole open', async () =>
     mustPass(await trial(['attacks', 'sql', 'lint'], { server, version: VERSIONS[0].number }, { holes: true })).replace(

@@ -152,8 +152,8 @@ attack(
 
 attack(
   'an error about a row that is refused does not print the row',
-  // What PostgreSQL prints of a failing row would hold the name if the caller may read the table.
-  'ALTER TABLE public.patients ADD CONSTRAINT hole CHECK (notes IS NULL)',
+  // Without row-level security PostgreSQL tells what the failing row contains to whoever may read the table.
+  'ALTER TABLE public.patients DISABLE ROW LEVEL SECURITY',
   async (front) => {
     const dentist = await front.signUp();
     const patient = await newPatient(dentist, 'Visível Apenas Aqui', { notes: 'hipertensa' });
@@ -162,8 +162,8 @@ attack(
       await dentist.db.from('patients').insert({ user_id: randomUUID(), name: 'Visível Apenas Aqui', notes: 'hipertensa' }),
     ];
     for (const refusal of refusals) {
+      tellsNothingOf(refusal, 'hipertensa');
       assert.ok(refusal.status >= 400);
-      tellsNothingOf(refusal.error, 'hipertensa');
     }
   },
 );

@@ -60,7 +60,8 @@ const enter = async ({ run }, schema) => {
 
 const RESET = (signature) => `ALTER FUNCTION public.${signature} RESET search_path`;
 
-attackWithSql('the traps are sharp: a careless function springs them', 'CREATE FUNCTION public.trap() RETURNS void LANGUAGE sql AS $$ SELECT 1/0 $$', async (front) => {
+// The traps themselves: there is no hole to open here, the other tests rest on it.
+attackWithSql('the traps are sharp: a careless statement springs them', null, async (front) => {
   const { dentist } = await practiceInSql(front);
   const schema = await traps(front, dentist);
   await asUser(front, dentist, async (session) => {
@@ -71,7 +72,6 @@ attackWithSql('the traps are sharp: a careless function springs them', 'CREATE F
     }
     await session.refuses('SELECT token FROM shared_links', '42703');
   });
-  assert.deepEqual(await front.truth("SELECT 1 FROM pg_proc WHERE proname = 'trap'"), []);
 });
 
 attackWithSql('what a user may call springs no trap in the search path', RESET('can_use_credits(uuid, text)'), async (front) => {

@@ -27,6 +27,8 @@ export async function trial(directories, underTest, { holes = false } = {}) {
       process.execPath,
       [
         '--test',
+        // Tests wait for servers more than they compute.
+        '--test-concurrency=3',
         '--test-reporter=spec',
         '--test-reporter-destination=stdout',
         '--test-reporter=./stage/tally.js',
@@ -45,7 +47,9 @@ export async function trial(directories, underTest, { holes = false } = {}) {
     const status = await new Promise((resolve) => child.once('close', resolve));
     const verdicts = (await readFile(tally, 'utf8')).split('\n').filter(Boolean).map(JSON.parse);
     const named = (wanted) => verdicts.filter(({ verdict }) => verdict === wanted).map(({ name }) => name);
-    return { status, output, passed: named('pass'), failed: named('fail'), skipped: named('skipped') };
+    // A test is from where it was registered, which is the same place for all attacks.
+    const attacks = verdicts.filter(({ file }) => file === join('stage', 'attack.js')).map(({ name }) => name);
+    return { status, output, attacks, passed: named('pass'), failed: named('fail'), skipped: named('skipped') };
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
