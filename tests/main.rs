@@ -3,6 +3,7 @@
 // A test that cannot do its work stops there.
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod adoption;
 mod crash;
 mod credits;
@@ -20,4 +21,6 @@ mod races;
 mod schema;
 mod settings;
 mod settlement;
+mod share_token;
 mod sign_up;
+mod storage;

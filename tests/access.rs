@@ -1,0 +1,523 @@
+//! Who may do what: every cell of the access matrix, walked with real statements as the real roles.
+
+use auria_tests::{Session, database};
+use postgres::Transaction;
+use uuid::Uuid;
+
+/// S I U D as in the specification. `T` is S for whoever presents a share token, and for nobody else.
+struct Rights {
+    table: &'static str,
+    anon: &'static str,
+    own: &'static str,
+    others: &'static str,
+    service: &'static str,
+    /// Makes a row of the user `$user`; without an owner in the table, any row.
+    row: &'static str,
+    key: &'static str,
+}
+
+const fn owned(table: &'static str, own: &'static str, row: &'static str) -> Rights {
+    Rights {
+        table,
+        anon: "",
+        own,
+        others: "",
+        service: "SIUD",
+        row,
+        key: "id",
+    }
+}
+
+/// Readable by everyone; the rows belong to nobody.
+const fn public(table: &'static str, key: &'static str, row: &'static str) -> Rights {
+    Rights {
+        table,
+        anon: "S",
+        own: "S",
+        others: "S",
+        service: "SIUD",
+        row,
+        key,
+    }
+}
+
+const fn backend_only(table: &'static str, key: &'static str, row: &'static str) -> Rights {
+    Rights {
+        table,
+        anon: "",
+        own: "",
+        others: "",
+        service: "SIUD",
+        row,
+        key,
+    }
+}
+
+const EVALUATION: &str = "INSERT INTO public.evaluations (user_id, session_id, patient_age, tooth, region, \
+    cavity_class, restoration_size, substrate, aesthetic_level, tooth_color, longevity_expectation, budget, patient_name) \
+    VALUES ('$user', '$user', 40, '11', 'anterior', 'Classe IV', 'media', 'esmalte', 'alto', 'A2', 'longa', 'alto', 'Paciente')";
+
+const MATRIX: [Rights; 19] = [
+    owned("public.profiles", "SIU", "INSERT INTO public.profiles (user_id) VALUES ('$user')"),
+    owned("public.patients", "SIUD", "INSERT INTO public.patients (user_id, name) VALUES ('$user', 'Paciente')"),
+    Rights { anon: "T", ..owned("public.evaluations", "SIUD", EVALUATION) },
+    owned("public.evaluation_drafts", "SIUD",
+        "INSERT INTO public.evaluation_drafts (user_id, draft_data) VALUES ('$user', '{}')"),
+    owned("public.user_inventory", "SIUD",
+        "INSERT INTO public.user_inventory (user_id, resin_id)
+         VALUES ('$user', (SELECT id FROM public.resin_catalog ORDER BY brand, shade LIMIT 1))"),
+    owned("public.session_detected_teeth", "SIUD",
+        "INSERT INTO public.session_detected_teeth (session_id, user_id, tooth) VALUES ('$user', '$user', '11')"),
+    Rights { anon: "T", ..owned("public.shared_links", "SIUD",
+        "INSERT INTO public.shared_links (user_id, session_id, token) VALUES ('$user', '$user', 'the-token')") },
+    owned("public.subscriptions", "S", "INSERT INTO public.subscriptions (user_id) VALUES ('$user')"),
+    owned("public.rate_limits", "S",
+        "INSERT INTO public.rate_limits (user_id, function_name) VALUES ('$user', 'analyze')"),
+    owned("public.credit_usage", "S",
+        "INSERT INTO public.credit_usage (user_id, operation, credits_used) VALUES ('$user', 'case_analysis', 1)"),
+    owned("public.payment_history", "S",
+        "INSERT INTO public.payment_history (user_id, amount, status) VALUES ('$user', 5900, 'succeeded')"),
+    owned("public.credit_pack_purchases", "S",
+        "INSERT INTO public.credit_pack_purchases (user_id, pack_id, credits, amount) VALUES ('$user', 'pack_10', 10, 2900)"),
+    public("public.resins", "id",
+        "INSERT INTO public.resins (name, manufacturer, type, opacity, resistance, polishing, aesthetics, price_range)
+         VALUES ('Nova', 'Nova', 'Nova', 'a', 'a', 'a', 'a', 'a')"),
+    public("public.resin_catalog", "id",
+        "INSERT INTO public.resin_catalog (brand, product_line, shade, type, opacity) VALUES ('Nova', 'Nova', 'A1', 'Body', 'media')"),
+    public("public.credit_costs", "operation", "INSERT INTO public.credit_costs (operation, credits) VALUES ('nova', 1)"),
+    public("public.credit_packs", "id",
+        "INSERT INTO public.credit_packs (id, name, credits, price) VALUES ('novo', 'Novo', 1, 1)"),
+    public("public.subscription_plans", "id",
+        "INSERT INTO public.subscription_plans (id, name, price_monthly) VALUES ('novo', 'Novo', 1)"),
+    backend_only("public.prompt_executions", "id",
+        "INSERT INTO public.prompt_executions (prompt_id, prompt_version, model, latency_ms, success)
+         VALUES ('p', '1', 'm', 1, true)"),
+    backend_only("auria.migrations", "number",
+        "INSERT INTO auria.migrations (number, name, sha256) VALUES (999, 'x', 'x')"),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Role {
+    Anon,
+    Authenticated,
+    Service,
+}
+
+/// What became of one statement, in a transaction that leaves nothing behind.
+fn is_allowed(
+    session: &mut Session,
+    rights: &Rights,
+    command: char,
+    role: Role,
+    asks: Uuid,
+    owner: Uuid,
+    token: bool,
+) -> bool {
+    let mut transaction = session.transaction().unwrap();
+    let row = rights.row.replace("$user", &owner.to_string());
+    // The row asked for is the only one of its table, and what it points at is there.
+    let setup = format!(
+        "DELETE FROM {};
+         {}
+         {}
+         {}",
+        rights.table,
+        if rights.table == "public.shared_links" || token && rights.table != "public.evaluations" {
+            EVALUATION.replace("$user", &owner.to_string()) + ";"
+        } else {
+            String::new()
+        },
+        if token && rights.table != "public.shared_links" {
+            format!(
+                "INSERT INTO public.shared_links (user_id, session_id, token) VALUES ('{owner}', '{owner}', 'the-token');"
+            )
+        } else {
+            String::new()
+        },
+        if command == 'I' { "" } else { row.as_str() },
+    );
+    transaction
+        .batch_execute(&setup)
+        .unwrap_or_else(|error| panic!("{setup}\n{error:?}"));
+    become_role(&mut transaction, role, asks, token.then_some("the-token"));
+    let statement = match command {
+        'S' => format!("SELECT 1 FROM {}", rights.table),
+        'I' => row,
+        'U' => format!("UPDATE {0} SET {1} = {1}", rights.table, rights.key),
+        _ => format!("DELETE FROM {}", rights.table),
+    };
+    match transaction.execute(&statement, &[]) {
+        Ok(rows) => rows == 1,
+        Err(error) => {
+            let refusal = error.as_db_error().unwrap();
+            assert_eq!(
+                refusal.code().code(),
+                "42501",
+                "{statement} as {role:?}: {refusal:?}"
+            );
+            false
+        }
+    }
+}
+
+fn become_role(transaction: &mut Transaction, role: Role, user: Uuid, token: Option<&str>) {
+    let (name, claims) = match role {
+        Role::Anon => ("anon", "{\"role\": \"anon\"}".to_owned()),
+        Role::Authenticated => (
+            "authenticated",
+            format!("{{\"sub\": \"{user}\", \"role\": \"authenticated\"}}"),
+        ),
+        Role::Service => ("service_role", "{\"role\": \"service_role\"}".to_owned()),
+    };
+    let headers = token.map_or_else(String::new, |token| {
+        format!("{{\"x-share-token\": \"{token}\"}}")
+    });
+    transaction
+        .batch_execute(&format!(
+            "SET LOCAL \"request.jwt.claims\" = '{claims}';
+             SET LOCAL \"request.headers\" = '{headers}';
+             SET LOCAL ROLE {name}"
+        ))
+        .unwrap();
+}
+
+#[test]
+fn every_role_may_do_on_every_table_what_the_matrix_says_and_nothing_else() {
+    let db = database();
+    let (ana, bia) = (
+        db.sign_up("ana@clinica.example"),
+        db.sign_up("bia@clinica.example"),
+    );
+    let mut session = db.superuser();
+    let mut wrong = Vec::new();
+    for rights in &MATRIX {
+        for command in ['S', 'I', 'U', 'D'] {
+            for (role, owner, cell, who) in [
+                (Role::Anon, ana, rights.anon, "anon"),
+                (Role::Authenticated, ana, rights.own, "authenticated, own"),
+                (
+                    Role::Authenticated,
+                    bia,
+                    rights.others,
+                    "authenticated, others'",
+                ),
+                (Role::Service, ana, rights.service, "service_role"),
+            ] {
+                let told = cell.contains(command);
+                let found = is_allowed(&mut session, rights, command, role, ana, owner, false);
+                if found != told {
+                    wrong.push(format!("{} {command} {who}: {found}", rights.table));
+                }
+                // With a token anon may read where the cell says T; a token adds nothing for anybody else.
+                let told = told || command == 'S' && cell == "T";
+                let found = is_allowed(&mut session, rights, command, role, ana, owner, true);
+                if found != told {
+                    wrong.push(format!(
+                        "{} {command} {who}, with a token: {found}",
+                        rights.table
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "not as in the matrix: {wrong:#?}");
+}
+
+#[test]
+fn the_matrix_holds_every_table() {
+    let db = database();
+    let mut session = db.superuser();
+    let mut tables = strings(
+        &mut session,
+        "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname IN ('public', 'auria') AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')",
+    );
+    let mut told: Vec<_> = MATRIX
+        .iter()
+        .map(|rights| rights.table.to_owned())
+        .collect();
+    tables.sort();
+    told.sort();
+    assert_eq!(tables, told);
+}
+
+#[test]
+fn no_api_role_holds_a_right_on_a_table_that_the_matrix_does_not_name() {
+    let db = database();
+    let mut session = db.superuser();
+    let held = strings(
+        &mut session,
+        "SELECT c.oid::regclass || ' ' || g.name || ' ' || a.privilege_type
+         FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) AS a
+         CROSS JOIN LATERAL (SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END AS name) AS g
+         WHERE c.relnamespace IN ('public'::regnamespace, 'auria'::regnamespace)
+           AND (g.name = 'PUBLIC' OR a.is_grantable
+                OR g.name IN ('anon', 'authenticated', 'service_role')
+                   AND a.privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE'))
+           AND a.grantee <> c.relowner",
+    );
+    assert!(held.is_empty(), "{held:?}");
+}
+
+#[test]
+fn a_row_cannot_be_given_away() {
+    let db = database();
+    let (ana, bia) = (
+        db.sign_up("ana@clinica.example"),
+        db.sign_up("bia@clinica.example"),
+    );
+    let mut session = db.superuser();
+    for rights in MATRIX.iter().filter(|rights| rights.own.contains('U')) {
+        let mut transaction = session.transaction().unwrap();
+        let evaluation = EVALUATION.replace("$user", &ana.to_string());
+        let row = rights.row.replace("$user", &ana.to_string());
+        transaction
+            .batch_execute(&format!("DELETE FROM public.profiles; {evaluation}; {row}"))
+            .unwrap();
+        become_role(&mut transaction, Role::Authenticated, ana, None);
+        let given = transaction.execute(
+            &format!("UPDATE {} SET user_id = $1", rights.table),
+            &[&bia],
+        );
+        let refusal = given.unwrap_err();
+        assert_eq!(refusal.code().unwrap().code(), "42501", "{}", rights.table);
+    }
+}
+
+#[test]
+fn an_evaluation_points_only_at_a_patient_of_its_owner() {
+    let db = database();
+    let (ana, bia) = (
+        db.sign_up("ana@clinica.example"),
+        db.sign_up("bia@clinica.example"),
+    );
+    let mut session = db.superuser();
+    let mut patient = |user: Uuid| -> Uuid {
+        session
+            .query_one(
+                "INSERT INTO public.patients (user_id, name) VALUES ($1, 'Paciente') RETURNING id",
+                &[&user],
+            )
+            .unwrap()
+            .get(0)
+    };
+    let (own, foreign) = (patient(ana), patient(bia));
+    let mut ana_session = db.authenticated(ana);
+    ana_session.run(&EVALUATION.replace("$user", &ana.to_string()));
+    let point = "UPDATE public.evaluations SET patient_id = $1";
+    assert_eq!(ana_session.execute(point, &[&own]).unwrap(), 1);
+    let with_patient = |patient: Uuid| {
+        EVALUATION
+            .replace("(user_id,", "(patient_id, user_id,")
+            .replace("VALUES (", &format!("VALUES ('{patient}', "))
+            .replace("$user", &ana.to_string())
+    };
+    assert_eq!(ana_session.execute(&with_patient(own), &[]).unwrap(), 1);
+    auria_tests::refused_with(ana_session.execute(point, &[&foreign]), "42501");
+    auria_tests::refused_with(ana_session.execute(&with_patient(foreign), &[]), "42501");
+}
+
+#[test]
+fn a_plan_that_is_not_on_offer_is_seen_by_the_backend_alone() {
+    let db = database();
+    let dentist = db.sign_up("ana@clinica.example");
+    db.superuser()
+        .run("UPDATE public.subscription_plans SET is_active = false WHERE id = 'starter'");
+    let plans = "SELECT count(*) FROM public.subscription_plans";
+    assert_eq!(db.anon().value::<i64>(plans), 3);
+    assert_eq!(db.authenticated(dentist).value::<i64>(plans), 3);
+    assert_eq!(db.service().value::<i64>(plans), 4);
+}
+
+/// Who may execute which function of the extension: anon, authenticated, service_role, in this order.
+const FUNCTIONS: &str = "
+    public.use_credits(uuid,text)                           - - s
+    public.use_credits(uuid,text,uuid)                      - - s
+    public.refund_credits(uuid,text)                        - - s
+    public.refund_credits(uuid,text,uuid)                   - - s
+    public.can_use_credits(uuid,text)                       - u s
+    public.get_credit_cost(text)                            a u s
+    public.add_bonus_credits(uuid,integer)                  - - s
+    public.reset_monthly_usage_with_rollover()              - - s
+    public.can_create_case(uuid)                            - u s
+    public.increment_case_usage(uuid)                       - - s
+    public.reset_monthly_usage()                            - - s
+    public.cleanup_old_rate_limits()                        - - s
+    public.phi_encrypt(text)                                - - s
+    public.phi_decrypt(bytea)                               - - s
+    public.handle_new_user()                                - - -
+    public.update_updated_at_column()                       - - -
+    public.encrypt_patient_phi()                            - - -
+    public.encrypt_evaluation_phi()                         - - -
+    public.get_shared_evaluation(text)                      a u s
+    public.get_shared_dsd(text)                             a u s
+    public.check_shared_link_status(text)                   a u s
+    public.check_and_increment_rate_limit(uuid,text,timestamptz,timestamptz,timestamptz)  - - s
+    auria.new_share_token()                                 - u s
+    auria.phi_status()                                      - - s
+    auria.phi_backfill(integer)                             - - s
+    auria.migrate(boolean)                                  - - -
+    auria.prepare_install()                                 - - -
+    auria.finish_install()                                  - - -
+    auria.ensure_check(text,text,text)                      - - -
+    auria.ensure_foreign_key(text,text,text,text,text,text) - - -
+    auria.ensure_index(text,text,text)                      - - -
+    auria.ensure_unique(text,text,text[])                   - - -
+    auria.ensure_unique_index(text,text,text,text)          - - -
+    auria.count_request(uuid,text,timestamptz,timestamptz,timestamptz)  - - -
+    auria.settled_bonus(integer,integer,integer,integer)    - - -
+    auria.settled_rollover(integer,boolean,integer,integer,integer)  - - -
+";
+
+fn strings(session: &mut Session, query: &str) -> Vec<String> {
+    session
+        .query(query, &[])
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect()
+}
+
+/// The functions of the list, each with its three rights.
+fn functions() -> impl Iterator<Item = (&'static str, [bool; 3])> {
+    FUNCTIONS
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            let mut words = line.split_whitespace();
+            let signature = words.next().unwrap();
+            let rights: Vec<bool> = words.map(|word| word != "-").collect();
+            (signature, rights.try_into().unwrap())
+        })
+}
+
+#[test]
+fn every_function_may_be_executed_by_those_the_matrix_names_and_by_nobody_else() {
+    let db = database();
+    let mut session = db.superuser();
+    session.run("CREATE ROLE stranger");
+    let rows = session
+        .query(
+            "SELECT p.oid::regprocedure::text, has_function_privilege('anon', p.oid, 'EXECUTE'),
+                    has_function_privilege('authenticated', p.oid, 'EXECUTE'),
+                    has_function_privilege('service_role', p.oid, 'EXECUTE'),
+                    has_function_privilege('stranger', p.oid, 'EXECUTE')
+             FROM pg_proc p
+             WHERE EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                           WHERE e.extname = 'auria' AND d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+                             AND d.deptype = 'e')",
+            &[],
+        )
+        .unwrap();
+    session.run("DROP ROLE stranger");
+    let mut told: Vec<_> = functions()
+        .map(|(signature, rights)| {
+            (
+                session.value::<String>(&format!("SELECT '{signature}'::regprocedure::text")),
+                rights,
+            )
+        })
+        .collect();
+    let mut wrong = Vec::new();
+    for row in rows {
+        let signature: String = row.get(0);
+        let found: [bool; 3] = [row.get(1), row.get(2), row.get(3)];
+        let place = told.iter().position(|(name, _)| *name == signature);
+        let wanted = match place {
+            Some(place) => told.swap_remove(place).1,
+            None => {
+                wrong.push(format!("{signature} is not in the matrix"));
+                continue;
+            }
+        };
+        if found != wanted || row.get::<_, bool>(4) {
+            wrong.push(format!(
+                "{signature}: {found:?}, PUBLIC {}",
+                row.get::<_, bool>(4)
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(told.is_empty(), "not members of the extension: {told:?}");
+}
+
+#[test]
+fn a_call_without_the_right_is_refused_and_changes_nothing() {
+    let db = database();
+    let dentist = db.sign_up("ana@clinica.example");
+    let mut sessions = [db.anon(), db.authenticated(dentist), db.service()];
+    for (signature, rights) in functions() {
+        let (name, types) = signature.trim_end_matches(')').split_once('(').unwrap();
+        let arguments: Vec<_> = types
+            .split(',')
+            .filter(|name| !name.is_empty())
+            .map(|name| format!("NULL::{name}"))
+            .collect();
+        let call = format!("SELECT {name}({})", arguments.join(", "));
+        for (session, may) in sessions.iter_mut().zip(rights) {
+            let answer = session.query(&call, &[]);
+            let is_refused = answer.as_ref().is_err_and(|error| {
+                error
+                    .as_db_error()
+                    .unwrap()
+                    .message()
+                    .starts_with("permission denied for")
+            });
+            // The schema auria is closed to users; the default of shared_links.token needs no way in.
+            let may = may
+                && !(name.starts_with("auria.")
+                    && session.value::<String>("SELECT current_user::text") == "authenticated");
+            assert_eq!(is_refused, !may, "{call}: {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn policies_name_their_roles_ask_once_per_query_and_never_overlap() {
+    let db = database();
+    let mut session = db.superuser();
+    let ours = "FROM pg_policy p WHERE p.polrelid IN (SELECT oid FROM pg_class WHERE relnamespace IN \
+                ('public'::regnamespace, 'auria'::regnamespace) OR oid = 'storage.objects'::regclass)";
+    for (finding, query) in [
+        ("for PUBLIC", format!("SELECT polname::text {ours} AND 0 = ANY (polroles)")),
+        ("an UPDATE without WITH CHECK", format!("SELECT polname::text {ours} AND polcmd = 'w' AND polwithcheck IS NULL")),
+        (
+            "auth.uid() or a setting asked per row",
+            format!(
+                "SELECT polname::text {ours} AND concat(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
+                     ~ '(?<!SELECT )auth\\.uid\\(\\)|(?<!SELECT \\(\\(NULLIF\\()current_setting'"
+            ),
+        ),
+        (
+            "several policies of one table for one role and command",
+            format!(
+                "SELECT polrelid::regclass::text {ours} AND polrelid <> 'storage.objects'::regclass
+                 GROUP BY polrelid, polcmd, polroles HAVING count(*) > 1"
+            ),
+        ),
+        (
+            "a function of the extension, without which the policy would go too",
+            format!(
+                "SELECT polname::text {ours} AND EXISTS (
+                     SELECT FROM pg_depend d JOIN pg_depend m ON m.classid = 'pg_proc'::regclass AND m.objid = d.refobjid
+                      WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid
+                        AND d.refclassid = 'pg_proc'::regclass AND m.deptype = 'e')"
+            ),
+        ),
+    ] {
+        let found = strings(&mut session, &query);
+        assert!(found.is_empty(), "{finding}: {found:?}");
+    }
+    let unprotected = strings(
+        &mut session,
+        "SELECT oid::regclass::text FROM pg_class c
+         WHERE relnamespace IN ('public'::regnamespace, 'auria'::regnamespace, 'storage'::regnamespace) AND relkind = 'r'
+           AND (NOT relrowsecurity
+                OR relnamespace <> 'storage'::regnamespace AND NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid))",
+    );
+    assert!(
+        unprotected.is_empty(),
+        "tables without row-level security, or with no policy: {unprotected:?}"
+    );
+}
