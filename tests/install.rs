@@ -240,3 +240,17 @@ fn drop_without_cascade_is_refused_and_with_cascade_every_row_stays() {
     );
     assert_eq!(default.as_deref(), Some("auria.new_share_token()"));
 }
+
+#[test]
+fn databases_of_one_server_can_be_installed_at_the_same_moment() {
+    let cluster = ClusterOptions::default().start();
+    let databases: Vec<_> = (0..4).map(|_| cluster.empty_database()).collect();
+    std::thread::scope(|scope| {
+        for db in &databases {
+            scope.spawn(|| db.superuser().run(CREATE));
+        }
+    });
+    for db in &databases {
+        assert_eq!(tables(&mut db.superuser()), 18);
+    }
+}

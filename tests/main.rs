@@ -18,6 +18,7 @@ mod phi_limits;
 mod phi_pgcrypto;
 mod phi_triggers;
 mod races;
+mod readme;
 mod schema;
 mod settings;
 mod settlement;

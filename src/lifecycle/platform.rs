@@ -40,7 +40,18 @@ const SCHEMAS: &[StandIn] = stand_ins! {
 };
 
 /// Makes the roles `anon`, `authenticated`, `service_role` where missing.
+///
+/// Roles belong to the server: an installation in another database may be
+/// making the same ones at this moment, and is waited for.
 pub fn ensure_roles(spi: &Spi) -> Result<()> {
+    let any_missing = ROLES
+        .iter()
+        .map(|role| statement_result_is_true(spi, role.exists, &[]))
+        .collect::<Result<Vec<_>>>()?
+        .contains(&false);
+    if any_missing {
+        spi.execute_script("LOCK TABLE pg_catalog.pg_authid IN SHARE ROW EXCLUSIVE MODE")?;
+    }
     ensure(spi, ROLES)
 }
 
