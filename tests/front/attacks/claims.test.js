@@ -4,9 +4,14 @@ import { randomUUID } from 'node:crypto';
 import { answer, answered, refused } from '../stage/assertions.js';
 import { attack } from '../stage/attack.js';
 import { practiceOf } from '../stage/practice.js';
-import { sign, unsigned, userToken } from '../stage/tokens.js';
+import { SECRET, sign, unsigned, userToken } from '../stage/tokens.js';
 
 const SECRET_OF_THE_ATTACKER = 'a'.repeat(64);
+
+/** A front that would take the word of either. */
+const BOTH_SECRETS = JSON.stringify({
+  keys: [SECRET, SECRET_OF_THE_ATTACKER].map((secret) => ({ kty: 'oct', alg: 'HS256', k: Buffer.from(secret).toString('base64url') })),
+});
 
 /** The front sends a token back without an answer. */
 async function rejected(front, token, statuses = [401]) {
@@ -16,7 +21,7 @@ async function rejected(front, token, statuses = [401]) {
   assert.ok(!text.includes('Segredo'), text);
 }
 
-attack('a token that somebody else signed is rejected', { settings: { PGRST_JWT_SECRET: SECRET_OF_THE_ATTACKER } }, async (front) => {
+attack('a token that somebody else signed is rejected', { settings: { PGRST_JWT_SECRET: BOTH_SECRETS } }, async (front) => {
   const { dentist, patient } = await practiceOf(front);
   const claims = { role: 'authenticated', sub: dentist.id };
   await rejected(front, sign(claims, { secret: SECRET_OF_THE_ATTACKER }));

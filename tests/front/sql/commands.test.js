@@ -76,8 +76,16 @@ attackWithSql(
   'row-level security cannot be switched off by the session',
   'ALTER TABLE public.shared_links DISABLE ROW LEVEL SECURITY',
   async (front) => {
-    await practiceInSql(front);
+    const { token } = await practiceInSql(front);
     const { dentist } = await practiceInSql(front);
+    await asVisitor(front, async ({ run, refuses, rows, value }) => {
+      await run('SET row_security = off');
+      await refuses('SELECT token FROM public.shared_links', '42501');
+      await refuses('SELECT tooth FROM public.evaluations', '42501');
+      assert.equal(await value('SELECT public.check_shared_link_status($1)', [token]), 'valid');
+      assert.equal((await rows('SELECT * FROM public.get_shared_evaluation($1)', [token])).length, 1);
+      assert.deepEqual(await rows('SELECT * FROM public.get_shared_evaluation($1)', ['0'.repeat(64)]), []);
+    });
     await asUser(front, dentist, async ({ refuses, run, value }) => {
       assert.equal(Number(await value('SELECT count(*) FROM public.patients')), 1);
       await run('SET row_security = off');
