@@ -8,7 +8,7 @@ DESTDIR ?=
 # rustup does not put itself on the PATH of a shell that reads no profile.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help build install uninstall setup stage sql check-sql types lint test bench-phi demo
+.PHONY: help build install uninstall setup sql check-sql types lint test bench-phi demo
 
 help:
 	@echo 'make demo [KEEP=1]                    watch a dental practice live on a throw-away server'
