@@ -16,6 +16,7 @@ mod phi_docs;
 mod phi_keys;
 mod phi_limits;
 mod phi_pgcrypto;
+mod phi_secrecy;
 mod phi_triggers;
 mod races;
 mod readme;

@@ -1,0 +1,111 @@
+//! What stays in the memory of a backend, and in the log.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+
+use auria_tests::{ClusterOptions, Session};
+use uuid::Uuid;
+
+/// How often `needle` stands in the memory that a backend may write; `None` where the system lets nobody look.
+fn occurrences(pid: u32, needle: &[u8]) -> Option<usize> {
+    let memory = File::open(format!("/proc/{pid}/mem")).ok()?;
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    let mut found = 0;
+    for line in maps.lines() {
+        let mut fields = line.split_whitespace();
+        let (range, rights) = (fields.next()?, fields.next()?);
+        if !rights.starts_with("rw-p") {
+            continue;
+        }
+        let (start, end) = range.split_once('-')?;
+        let start = u64::from_str_radix(start, 16).ok()?;
+        let end = u64::from_str_radix(end, 16).ok()?;
+        let mut octets = vec![0; (end - start) as usize];
+        if memory.read_exact_at(&mut octets, start).is_ok() {
+            found += octets
+                .windows(needle.len())
+                .filter(|window| *window == needle)
+                .count();
+        }
+    }
+    Some(found)
+}
+
+fn secret() -> String {
+    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
+}
+
+fn work(session: &mut Session) {
+    session.run(
+        "SELECT public.phi_decrypt(public.phi_encrypt('Maria ' || i)) FROM generate_series(1, 20) AS i",
+    );
+}
+
+#[test]
+fn a_secret_that_was_rotated_out_is_gone_from_the_memory_of_the_backend() {
+    let (first, second) = (secret(), secret());
+    let cluster = ClusterOptions::default().start();
+    let key = cluster.secret_file("rotating.key", &first);
+    let db = cluster.database();
+    let mut session = db.superuser();
+    session.run(&format!("SET auria.phi_key_file = '{}'", key.display()));
+    work(&mut session);
+    let pid = session.backend_pid();
+    let Some(in_use) = occurrences(pid, first.as_bytes()) else {
+        eprintln!("not looked: this system shows no process the memory of another");
+        return;
+    };
+    assert!(
+        in_use > 0,
+        "a secret in use is somewhere, or this test looks in the wrong place"
+    );
+
+    cluster.secret_file("rotating.key", &second);
+    work(&mut session);
+    assert_eq!(occurrences(pid, first.as_bytes()), Some(0));
+    assert!(occurrences(pid, second.as_bytes()) > Some(0));
+
+    // So it is when the key is taken away and nothing takes its place.
+    fs::remove_file(&key).unwrap();
+    auria_tests::refused_with(
+        session.query("SELECT public.phi_encrypt('x')", &[]),
+        "55000",
+    );
+    assert_eq!(occurrences(pid, second.as_bytes()), Some(0));
+}
+
+#[test]
+fn the_log_of_a_server_that_logs_everything_holds_neither_secret_nor_plaintext_of_ours() {
+    let secret = secret();
+    let cluster = ClusterOptions::default()
+        .setting("log_min_messages", "debug5")
+        .setting("log_min_error_statement", "panic")
+        .start();
+    let key = cluster.secret_file("logged.key", &secret);
+    let db = cluster.database();
+    let dentist = db.sign_up("ana@clinica.test");
+    let mut session = db.superuser();
+    session.run(&format!("SET auria.phi_key_file = '{}'", key.display()));
+    session
+        .execute(
+            "INSERT INTO public.patients (user_id, name) VALUES ($1, $2)",
+            &[&dentist, &"Maria Irrepetível"],
+        )
+        .unwrap();
+    session.run(
+        "SELECT public.phi_decrypt(name_encrypted) FROM public.patients;
+         SELECT * FROM auria.phi_status()",
+    );
+    session.run("CALL auria.phi_backfill()");
+    auria_tests::refused_with(
+        session.query(
+            "SELECT public.phi_decrypt(set_byte(name_encrypted, 30, 0)) FROM public.patients",
+            &[],
+        ),
+        "39000",
+    );
+    let log = cluster.log();
+    assert!(log.contains("wrong key or corrupt data"));
+    assert!(!log.contains(&secret));
+    assert!(!log.contains("Irrepetível"));
+}
