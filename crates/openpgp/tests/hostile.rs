@@ -87,6 +87,19 @@ fn a_bomb_of_each_kind_stops_at_the_limit() {
 }
 
 #[test]
+fn inflating_stops_at_the_limit_and_does_not_look_at_what_comes_after() {
+    // Nothing in it is a packet: only one who inflated all of it would know.
+    let zeros = vec![0; 3 * MAX_PLAINTEXT];
+    for bomb in [zip(&zeros), zlib(&zeros)] {
+        assert_eq!(open(&encrypt(&bomb, true)), Err(OpenError::TooLarge));
+    }
+    assert_eq!(
+        open(&encrypt(&zip(&zeros[..MAX_PLAINTEXT]), true)),
+        Err(OpenError::WrongKeyOrCorrupt)
+    );
+}
+
+#[test]
 fn the_limit_is_on_the_plaintext_to_the_octet() {
     let longest = vec![b'x'; MAX_PLAINTEXT];
     assert_eq!(
