@@ -1,5 +1,8 @@
 // The tests of the front: every flow and attack on each pinned PostgREST, the same on fronts that are none, every
 // attack with its hole open, what needs SQL rather than a front, and the generated types.
+//
+// FRONT_ONLY=pattern runs the tests whose names match (the steps that count all tests then fail); FRONT_TELL=1 prints
+// what each test said, and how each attack was noticed with its hole open.
 import { checkSecurityPage } from './security_page.js';
 import { CONTROLS } from './stage/controls.js';
 import { VERSIONS, startPostgrest, verify } from './stage/postgrest.js';
@@ -27,6 +30,7 @@ async function step(what, work) {
 /** All of these must pass, and there must be some; a skipped test is a failed one. */
 function mustPass({ status, output, passed, failed, skipped, attacks: tried }) {
   for (const name of tried) attacks.add(name);
+  if (process.env.FRONT_TELL) console.log(output);
   if (status !== 0 || failed.length > 0 || skipped.length > 0 || passed.length === 0) {
     throw new Error(`${failed.length} failed, ${skipped.length} skipped\n${output}`);
   }

@@ -52,7 +52,7 @@ async function withHole(hole, body, openFront) {
     // A statement that must succeed and does not is a failed check, too.
     const noticed = failure instanceof assert.AssertionError || failure instanceof pg.DatabaseError;
     assert.ok(noticed, failure);
-    if (process.env.FRONT_HOLES_TELL) console.log(`REASON ${failure.message}\n${failure.stack}`);
+    if (process.env.FRONT_TELL) console.log(`noticed by: ${failure.stack}`);
   } finally {
     if (hole.undo) await front.truth(hole.undo);
     await opening?.stop();
