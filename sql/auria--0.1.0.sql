@@ -14,6 +14,19 @@ AS 'MODULE_PATHNAME', 'prepare_install_wrapper';
 
 SELECT auria.prepare_install();
 
+-- auria_pg::lifecycle::doctor::doctor
+-- requires:
+--   prepare_install
+CREATE  FUNCTION "doctor"() RETURNS TABLE (
+	"check" TEXT,  /* String */
+	"ok" bool,  /* bool */
+	"detail" TEXT  /* String */
+)
+STRICT VOLATILE SECURITY DEFINER PARALLEL UNSAFE
+SET search_path TO pg_catalog, pg_temp
+LANGUAGE c /* Rust */
+AS 'MODULE_PATHNAME', 'doctor_wrapper';
+
 -- auria_pg::lifecycle::ensure::ensure_check
 -- requires:
 --   prepare_install
@@ -547,6 +560,8 @@ COMMENT ON FUNCTION public.encrypt_patient_phi() IS
     'Trigger: keeps the encrypted columns of patients in step; fails closed';
 COMMENT ON FUNCTION public.encrypt_evaluation_phi() IS
     'Trigger: keeps patient_name_encrypted of evaluations in step; fails closed';
+COMMENT ON FUNCTION auria.doctor() IS
+    'Whether the database is as it should be: one row for each check. Changes nothing; for monitoring';
 COMMENT ON FUNCTION auria.migrate(boolean) IS
     'Applies pending migrations, or all of them once more; one row for each. Superusers';
 COMMENT ON FUNCTION auria.new_share_token() IS
@@ -571,6 +586,7 @@ COMMENT ON FUNCTION auria.ensure_unique_index(text, text, text, text) IS
     'For migrations: makes a partial unique index; over duplicates, for newer rows only';
 
 GRANT EXECUTE ON FUNCTION auria.phi_status() TO service_role;
+GRANT EXECUTE ON FUNCTION auria.doctor() TO service_role;
 GRANT EXECUTE ON PROCEDURE auria.phi_backfill(integer) TO service_role;
 
 SELECT auria.finish_install();

@@ -96,6 +96,8 @@ COMMENT ON FUNCTION public.encrypt_patient_phi() IS
     'Trigger: keeps the encrypted columns of patients in step; fails closed';
 COMMENT ON FUNCTION public.encrypt_evaluation_phi() IS
     'Trigger: keeps patient_name_encrypted of evaluations in step; fails closed';
+COMMENT ON FUNCTION auria.doctor() IS
+    'Whether the database is as it should be: one row for each check. Changes nothing; for monitoring';
 COMMENT ON FUNCTION auria.migrate(boolean) IS
     'Applies pending migrations, or all of them once more; one row for each. Superusers';
 COMMENT ON FUNCTION auria.new_share_token() IS
@@ -120,6 +122,7 @@ COMMENT ON FUNCTION auria.ensure_unique_index(text, text, text, text) IS
     'For migrations: makes a partial unique index; over duplicates, for newer rows only';
 
 GRANT EXECUTE ON FUNCTION auria.phi_status() TO service_role;
+GRANT EXECUTE ON FUNCTION auria.doctor() TO service_role;
 GRANT EXECUTE ON PROCEDURE auria.phi_backfill(integer) TO service_role;
 
 SELECT auria.finish_install();

@@ -50,6 +50,14 @@ impl Error {
         self.code
     }
 
+    /// Message and detail in one line, for a report.
+    pub fn told(&self) -> String {
+        match &self.detail {
+            Some(detail) => format!("{}: {detail}", self.message),
+            None => self.message.clone().into_owned(),
+        }
+    }
+
     /// Whether it is [`phi_wrong_key_or_corrupt`].
     pub fn is_wrong_key_or_corrupt(&self) -> bool {
         self.code == PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION

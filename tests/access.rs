@@ -355,6 +355,7 @@ const FUNCTIONS: &str = "
     public.check_and_increment_rate_limit(uuid,text,timestamptz,timestamptz,timestamptz)  - - s
     auria.new_share_token()                                 - u s
     auria.phi_status()                                      - - s
+    auria.doctor()                                          - - s
     auria.phi_backfill(integer)                             - - s
     auria.migrate(boolean)                                  - - -
     auria.prepare_install()                                 - - -

@@ -7,6 +7,7 @@ mod access;
 mod adoption;
 mod crash;
 mod credits;
+mod doctor;
 mod dump_restore;
 mod harness_works;
 mod install;

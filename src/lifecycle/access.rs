@@ -16,6 +16,18 @@ pub struct ForeignPolicy {
     pub roles: String,
 }
 
+/// Our policies as they should be in force, in the notation of
+/// `expected/policies.sql`. They are as PostgreSQL writes expressions back,
+/// which a test compares with a fresh installation.
+pub fn expected_policies() -> impl Iterator<Item = &'static str> {
+    include_str!("expected/policies.txt").lines()
+}
+
+/// The grants as they should be, in the notation of `expected/grants.sql`.
+pub fn expected_grants() -> impl Iterator<Item = &'static str> {
+    include_str!("expected/grants.txt").lines()
+}
+
 /// The names of the policies that the migrations make. The migrations are the
 /// one place where policies are written down, so their names are read there.
 pub fn policy_names() -> impl Iterator<Item = &'static str> {

@@ -36,7 +36,7 @@ pub const TABLES: [&str; 18] = [
 
 /// Every function of schema `public` that a database may have had before it
 /// had this extension.
-const FUNCTIONS: [&str; 22] = [
+pub const FUNCTIONS: [&str; 22] = [
     "public.use_credits(uuid,text)",
     "public.use_credits(uuid,text,uuid)",
     "public.refund_credits(uuid,text)",
@@ -70,9 +70,30 @@ thread_local! {
 }
 
 /// Refuses (42501) when a table, function or schema that would be taken over
-/// belongs to somebody who is not trusted: the installing role, a superuser,
-/// the database's owner, or a role named in `auria.trusted_owners`.
+/// belongs to somebody who is not trusted.
 pub fn refuse_untrusted(spi: &Spi) -> Result<()> {
+    let found = untrusted(spi)?;
+    let Some(first) = found.first() else {
+        return Ok(());
+    };
+    Err(Error::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("will not take over {first}"),
+    )
+    .detail(format!(
+        "{} such objects were found; nothing was changed.",
+        found.len()
+    ))
+    .hint(
+        "Give it to a superuser or to the owner of the database, or, if you trust that role, \
+         name it in the setting auria.trusted_owners and create the extension again.",
+    ))
+}
+
+/// The tables and functions, ours or to be ours, and the schema, that belong to
+/// somebody who is not trusted. Trusted are the role whose rights are in force,
+/// superusers, the database's owner, and the roles in `auria.trusted_owners`.
+pub fn untrusted(spi: &Spi) -> Result<Vec<String>> {
     let tables = TABLES.map(|table| format!("public.{table}")).join(" ") + " auria.migrations";
     let functions = FUNCTIONS.join(" ");
     let trusted = guc::trusted_owners().join(",");
@@ -81,14 +102,18 @@ pub fn refuse_untrusted(spi: &Spi) -> Result<()> {
             SELECT 'table ' || name, c.relowner \
               FROM pg_catalog.regexp_split_to_table($1, ' ') AS name \
               JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(name) \
-             UNION ALL \
+             UNION \
             SELECT 'function ' || signature, p.proowner \
               FROM pg_catalog.regexp_split_to_table($2, ' ') AS signature \
               JOIN pg_catalog.pg_proc p ON p.oid = pg_catalog.to_regprocedure(signature) \
-             UNION ALL \
+             UNION \
+            SELECT 'function ' || p.oid::pg_catalog.regprocedure, p.proowner \
+              FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+             WHERE n.nspname = 'auria' \
+             UNION \
             SELECT 'schema auria', n.nspowner \
               FROM pg_catalog.pg_namespace n WHERE n.nspname = 'auria') \
-         SELECT found.object, r.rolname::text \
+         SELECT pg_catalog.format('%s, which belongs to role \"%s\"', found.object, r.rolname) \
            FROM found JOIN pg_catalog.pg_roles r ON r.oid = found.owner \
           WHERE NOT r.rolsuper \
             AND r.rolname <> CURRENT_USER \
@@ -96,30 +121,14 @@ pub fn refuse_untrusted(spi: &Spi) -> Result<()> {
             AND r.oid <> (SELECT d.datdba FROM pg_catalog.pg_database d \
                            WHERE d.datname = pg_catalog.current_database()) \
             AND r.rolname <> ALL (pg_catalog.string_to_array($3, ',')) \
-          ORDER BY found.object",
+          ORDER BY 1",
         &[
             Arg::Text(Some(&tables)),
             Arg::Text(Some(&functions)),
             Arg::Text(Some(&trusted)),
         ],
     )?;
-    let Some(row) = rows.first() else {
-        return Ok(());
-    };
-    let object: String = row.expect(1)?;
-    let owner: String = row.expect(2)?;
-    Err(Error::new(
-        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        format!("will not take over {object}, which belongs to role \"{owner}\""),
-    )
-    .detail(format!(
-        "{} such objects were found; nothing was changed.",
-        rows.len()
-    ))
-    .hint(
-        "Give it to a superuser or to the owner of the database, or, if you trust that role, \
-         name it in the setting auria.trusted_owners and create the extension again.",
-    ))
+    rows.iter().map(|row| row.expect(1)).collect()
 }
 
 /// Makes the functions that exist members of the extension that is being

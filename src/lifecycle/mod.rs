@@ -9,10 +9,12 @@
 //! | `platform` | stand-ins for what Supabase would have brought |
 //! | `migrations` | the list of migration files |
 //! | `migrate` | applying them and keeping the record |
+//! | `doctor` | whether all is as it should be |
 //! | `ensure` | what migrations call to add constraints to tables with rows |
 
 pub mod access;
 mod adopt;
+mod doctor;
 mod ensure;
 mod install;
 mod migrate;
