@@ -14,6 +14,14 @@ AS 'MODULE_PATHNAME', 'prepare_install_wrapper';
 
 SELECT auria.prepare_install();
 
+-- auria_pg::ledger::reset::reset_monthly
+
+CREATE PROCEDURE auria.reset_monthly(batch_size integer DEFAULT 1000)
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'reset_monthly_wrapper';
+COMMENT ON PROCEDURE auria.reset_monthly(integer) IS
+    'Settles every month that ended, like reset_monthly_usage_with_rollover, in batches that it commits';
+
 -- auria_pg::lifecycle::doctor::doctor
 -- requires:
 --   prepare_install
@@ -588,5 +596,6 @@ COMMENT ON FUNCTION auria.ensure_unique_index(text, text, text, text) IS
 GRANT EXECUTE ON FUNCTION auria.phi_status() TO service_role;
 GRANT EXECUTE ON FUNCTION auria.doctor() TO service_role;
 GRANT EXECUTE ON PROCEDURE auria.phi_backfill(integer) TO service_role;
+GRANT EXECUTE ON PROCEDURE auria.reset_monthly(integer) TO service_role;
 
 SELECT auria.finish_install();

@@ -124,5 +124,6 @@ COMMENT ON FUNCTION auria.ensure_unique_index(text, text, text, text) IS
 GRANT EXECUTE ON FUNCTION auria.phi_status() TO service_role;
 GRANT EXECUTE ON FUNCTION auria.doctor() TO service_role;
 GRANT EXECUTE ON PROCEDURE auria.phi_backfill(integer) TO service_role;
+GRANT EXECUTE ON PROCEDURE auria.reset_monthly(integer) TO service_role;
 
 SELECT auria.finish_install();

@@ -357,6 +357,7 @@ const FUNCTIONS: &str = "
     auria.phi_status()                                      - - s
     auria.doctor()                                          - - s
     auria.phi_backfill(integer)                             - - s
+    auria.reset_monthly(integer)                            - - s
     auria.migrate(boolean)                                  - - -
     auria.prepare_install()                                 - - -
     auria.finish_install()                                  - - -

@@ -21,6 +21,8 @@ mod phi_secrecy;
 mod phi_triggers;
 mod races;
 mod readme;
+mod replicas;
+mod reset_in_batches;
 mod schema;
 mod settings;
 mod settlement;

@@ -9,6 +9,7 @@
 //! | `refund` | refund_credits |
 //! | `purchase` | add_bonus_credits |
 //! | `settle` | the monthly resets |
+//! | `reset` | the monthly reset in batches that are committed |
 //! | `cases` | the case limits from before there were credits |
 //!
 //! Locks are taken in one order: the subscription's row, then the user's
@@ -20,6 +21,7 @@ mod cases;
 mod entry;
 mod purchase;
 mod refund;
+mod reset;
 mod settle;
 mod spend;
 

@@ -1,7 +1,9 @@
 //! The month's end: `reset_monthly_usage_with_rollover`.
 
+use uuid::Uuid;
+
 use crate::error::Result;
-use crate::pg::spi::{Sees, Spi};
+use crate::pg::spi::{Arg, Sees, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::statement;
 
@@ -25,6 +27,28 @@ statement! {
                usage_reset_at = clock_timestamp(), \
                updated_at = now() \
          WHERE s.usage_reset_at < now() - interval '30 days'";
+
+    /// The same for some that are locked already, whose ids come as text.
+    SETTLE_LOCKED = "UPDATE public.subscriptions s \
+           SET (credits_rollover, credits_bonus) = ( \
+                   SELECT auria.settled_rollover( \
+                              p.credits_per_month, p.allows_rollover, p.rollover_max, \
+                              s.credits_used_this_month, s.credits_rollover), \
+                          auria.settled_bonus( \
+                              p.credits_per_month, \
+                              s.credits_used_this_month, s.credits_rollover, s.credits_bonus) \
+                     FROM (SELECT) AS one \
+                     LEFT JOIN public.subscription_plans p ON p.id = s.plan_id), \
+               credits_used_this_month = 0, \
+               cases_used_this_month = 0, \
+               dsd_used_this_month = 0, \
+               usage_reset_at = clock_timestamp(), \
+               updated_at = now() \
+         WHERE s.id = ANY (pg_catalog.string_to_array($1, ',')::pg_catalog.uuid[]) \
+           AND s.usage_reset_at < now() - interval '30 days'";
+
+    ANY_DUE = "SELECT EXISTS (SELECT FROM public.subscriptions \
+         WHERE usage_reset_at < now() - interval '30 days')";
 }
 
 /// Settles every month that ended; returns how many subscriptions.
@@ -33,4 +57,25 @@ pub fn reset_with_rollover(spi: &Spi) -> Result<i32> {
     transaction::lock(Lock::Settlement, 0);
     let rows = spi.query(&SETTLE, Sees::OwnSnapshot, &[])?;
     Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
+}
+
+/// Settles these, which the transaction has locked; returns how many.
+pub fn settle_locked(spi: &Spi, ids: &[Uuid]) -> Result<usize> {
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+    let rows = spi.query(
+        &SETTLE_LOCKED,
+        Sees::OwnSnapshot,
+        &[Arg::Text(Some(&ids.join(",")))],
+    )?;
+    Ok(rows.len())
+}
+
+/// Whether any month ended and is not settled.
+pub fn any_due(spi: &Spi) -> Result<bool> {
+    spi.query(&ANY_DUE, Sees::OwnSnapshot, &[])?
+        .first()
+        .map_or(Ok(false), |row| row.expect(1))
 }

@@ -1,0 +1,187 @@
+//! `CALL auria.reset_monthly(batch_size)`: the month's end while clients spend.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use auria_tests::{As, Database, Session, database, refused_with};
+use uuid::Uuid;
+
+/// So many users with a subscription whose month has ended. Their ids count up from 1.
+fn months_that_ended(db: &Database, users: i32) {
+    db.superuser().run(&format!(
+        "SET session_replication_role = replica;
+         INSERT INTO public.subscription_plans (id, name, price_monthly, credits_per_month, allows_rollover)
+         VALUES ('ample', 'Ample', 0, 100000, true);
+         INSERT INTO auth.users (id)
+         SELECT pg_catalog.lpad(n::text, 32, '0')::uuid FROM generate_series(1, {users}) AS n;
+         INSERT INTO public.subscriptions (user_id, plan_id, status, credits_used_this_month, usage_reset_at)
+         SELECT id, 'ample', 'active', 7, now() - INTERVAL '31 days' FROM auth.users;
+         ANALYZE public.subscriptions"
+    ));
+}
+
+fn user(number: usize) -> Uuid {
+    format!("{number:032}").parse().unwrap()
+}
+
+fn due(session: &mut Session) -> i64 {
+    session.value(
+        "SELECT count(*) FROM public.subscriptions WHERE usage_reset_at < now() - INTERVAL '30 days'",
+    )
+}
+
+#[test]
+fn clients_spend_on_while_two_hundred_thousand_months_are_settled() {
+    const USERS: usize = 200_000;
+    let db = database();
+    months_that_ended(&db, USERS as i32);
+    let over = AtomicBool::new(false);
+    let mut admin = db.superuser();
+    let (took, clients) = thread::scope(|scope| {
+        let clients: Vec<_> = (0..3)
+            .map(|client| {
+                let (db, over) = (&db, &over);
+                scope.spawn(move || {
+                    let mut service = db.session(As::Service);
+                    let (mut spent, mut longest, mut next) = (0, Duration::ZERO, client * 7_919);
+                    while !over.load(Ordering::Relaxed) {
+                        next = (next + 104_729) % USERS;
+                        let started = Instant::now();
+                        let charged: bool = service
+                            .query_one(
+                                "SELECT public.use_credits($1, 'dsd_simulation')",
+                                &[&user(next + 1)],
+                            )
+                            .unwrap()
+                            .get(0);
+                        longest = longest.max(started.elapsed());
+                        assert!(charged);
+                        spent += 1;
+                    }
+                    (spent, longest)
+                })
+            })
+            .collect();
+        let mut service = db.service();
+        let started = Instant::now();
+        let outcome = service.batch_execute("CALL auria.reset_monthly(1000)");
+        let took = started.elapsed();
+        over.store(true, Ordering::Relaxed);
+        outcome.unwrap();
+        let notices = service.notices();
+        assert!(notices.len() > 100, "{} notices", notices.len());
+        assert!(
+            notices[notices.len() - 1]
+                .message()
+                .contains("200000 subscriptions settled, done"),
+            "{:?}",
+            notices.last()
+        );
+        let clients: Vec<(i64, Duration)> = clients
+            .into_iter()
+            .map(|client| client.join().unwrap())
+            .collect();
+        (took, clients)
+    });
+    assert_eq!(due(&mut admin), 0);
+    let spent: i64 = clients.iter().map(|(spent, _)| spent).sum();
+    assert!(spent > 0);
+    assert_eq!(
+        admin.value::<i64>("SELECT count(*) FROM public.credit_usage"),
+        spent
+    );
+    // What was spent before a settlement went into its month: nothing of it was lost, nothing counted twice.
+    assert_eq!(
+        admin.value::<i64>(
+            "SELECT sum(credits_used_this_month - credits_rollover)::bigint FROM public.subscriptions"
+        ),
+        2 * spent + (7 - 100_000) * USERS as i64
+    );
+    assert_eq!(
+        admin.value::<String>(
+            r#"SELECT COALESCE(string_agg(detail, ''), '') FROM auria.doctor() WHERE "check" = 'ledger'"#
+        ),
+        ""
+    );
+    let longest = clients.iter().map(|(_, longest)| *longest).max().unwrap();
+    assert!(
+        longest * 5 < took,
+        "a client waited {longest:?} of {took:?}"
+    );
+}
+
+#[test]
+fn a_locked_subscription_keeps_nobody_elses_month_waiting_and_is_settled_at_last() {
+    let db = database();
+    months_that_ended(&db, 50);
+    let mut holder = db.superuser();
+    holder.run("BEGIN");
+    holder
+        .execute(
+            "UPDATE public.subscriptions SET credits_used_this_month = 9 WHERE user_id = $1",
+            &[&user(3)],
+        )
+        .unwrap();
+    let mut watcher = db.superuser();
+    thread::scope(|scope| {
+        let reset = scope.spawn(|| db.service().run("CALL auria.reset_monthly(10)"));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while due(&mut watcher) > 1 {
+            assert!(Instant::now() < deadline, "{} are due", due(&mut watcher));
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert!(!reset.is_finished());
+        holder.run("COMMIT");
+        reset.join().unwrap();
+    });
+    assert_eq!(due(&mut watcher), 0);
+    let carried: i32 = watcher
+        .query_one(
+            "SELECT credits_rollover FROM public.subscriptions WHERE user_id = $1",
+            &[&user(3)],
+        )
+        .unwrap()
+        .get(0);
+    assert_eq!(carried, 100_000 - 9);
+}
+
+#[test]
+fn it_settles_as_the_single_statement_does_and_nothing_twice() {
+    let (one, other) = (database(), database());
+    for db in [&one, &other] {
+        months_that_ended(db, 25);
+        db.superuser().run(
+            "UPDATE public.subscriptions SET credits_bonus = 3, credits_used_this_month = 100002 \
+              WHERE user_id::text LIKE '%5'; \
+             UPDATE public.subscriptions SET usage_reset_at = now() WHERE user_id::text LIKE '%7'",
+        );
+    }
+    one.service()
+        .run("SELECT public.reset_monthly_usage_with_rollover()");
+    other.service().run("CALL auria.reset_monthly(4)");
+    other.service().run("CALL auria.reset_monthly(4)");
+    let pools = "SELECT string_agg(concat_ws(' ', user_id, credits_used_this_month, credits_rollover, credits_bonus), \
+                                   ',' ORDER BY user_id) FROM public.subscriptions";
+    assert_eq!(
+        one.superuser().value::<String>(pools),
+        other.superuser().value::<String>(pools)
+    );
+}
+
+#[test]
+fn it_refuses_where_it_cannot_commit_and_what_is_no_batch() {
+    let db = database();
+    let mut service = db.service();
+    service.run("BEGIN");
+    refused_with(service.batch_execute("CALL auria.reset_monthly()"), "2D000");
+    service.run("ROLLBACK");
+    refused_with(
+        service.batch_execute("CALL auria.reset_monthly(0)"),
+        "22023",
+    );
+    refused_with(
+        service.batch_execute("CALL auria.reset_monthly(NULL)"),
+        "22004",
+    );
+}
