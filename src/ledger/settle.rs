@@ -7,45 +7,41 @@ use crate::pg::spi::{Arg, Sees, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::statement;
 
+/// The settlement of the months that ended, and of no others. The plan is looked
+/// up for each row as it is when its lock is held. `usage_reset_at` is the clock
+/// at that moment, so that what the ledger has after it belongs to the new month.
+macro_rules! settle_and {
+    ($restriction:literal) => {
+        concat!(
+            "UPDATE public.subscriptions s \
+                SET (credits_rollover, credits_bonus) = ( \
+                        SELECT auria.settled_rollover( \
+                                   p.credits_per_month, p.allows_rollover, p.rollover_max, \
+                                   s.credits_used_this_month, s.credits_rollover), \
+                               auria.settled_bonus( \
+                                   p.credits_per_month, \
+                                   s.credits_used_this_month, s.credits_rollover, s.credits_bonus) \
+                          FROM (SELECT) AS one \
+                          LEFT JOIN public.subscription_plans p ON p.id = s.plan_id), \
+                    credits_used_this_month = 0, \
+                    cases_used_this_month = 0, \
+                    dsd_used_this_month = 0, \
+                    usage_reset_at = clock_timestamp(), \
+                    updated_at = now() \
+              WHERE s.usage_reset_at < now() - interval '30 days'",
+            $restriction
+        )
+    };
+}
+
 statement! {
-    /// One statement for all. The plan is looked up for each row as it is when
-    /// its lock is held. `usage_reset_at` is the clock at that moment, so that
-    /// what the ledger has after it belongs to the new month.
-    SETTLE = "UPDATE public.subscriptions s \
-           SET (credits_rollover, credits_bonus) = ( \
-                   SELECT auria.settled_rollover( \
-                              p.credits_per_month, p.allows_rollover, p.rollover_max, \
-                              s.credits_used_this_month, s.credits_rollover), \
-                          auria.settled_bonus( \
-                              p.credits_per_month, \
-                              s.credits_used_this_month, s.credits_rollover, s.credits_bonus) \
-                     FROM (SELECT) AS one \
-                     LEFT JOIN public.subscription_plans p ON p.id = s.plan_id), \
-               credits_used_this_month = 0, \
-               cases_used_this_month = 0, \
-               dsd_used_this_month = 0, \
-               usage_reset_at = clock_timestamp(), \
-               updated_at = now() \
-         WHERE s.usage_reset_at < now() - interval '30 days'";
+    /// One statement for all.
+    SETTLE = settle_and!("");
 
     /// The same for some that are locked already, whose ids come as text.
-    SETTLE_LOCKED = "UPDATE public.subscriptions s \
-           SET (credits_rollover, credits_bonus) = ( \
-                   SELECT auria.settled_rollover( \
-                              p.credits_per_month, p.allows_rollover, p.rollover_max, \
-                              s.credits_used_this_month, s.credits_rollover), \
-                          auria.settled_bonus( \
-                              p.credits_per_month, \
-                              s.credits_used_this_month, s.credits_rollover, s.credits_bonus) \
-                     FROM (SELECT) AS one \
-                     LEFT JOIN public.subscription_plans p ON p.id = s.plan_id), \
-               credits_used_this_month = 0, \
-               cases_used_this_month = 0, \
-               dsd_used_this_month = 0, \
-               usage_reset_at = clock_timestamp(), \
-               updated_at = now() \
-         WHERE s.id = ANY (pg_catalog.string_to_array($1, ',')::pg_catalog.uuid[]) \
-           AND s.usage_reset_at < now() - interval '30 days'";
+    SETTLE_LOCKED = settle_and!(
+        " AND s.id = ANY (pg_catalog.string_to_array($1, ',')::pg_catalog.uuid[])"
+    );
 
     ANY_DUE = "SELECT EXISTS (SELECT FROM public.subscriptions \
          WHERE usage_reset_at < now() - interval '30 days')";

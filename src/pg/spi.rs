@@ -122,7 +122,7 @@ impl Statement {
 /// Declares statements with kept plans: `statement! { NAME = "SELECT …"; }`.
 #[macro_export]
 macro_rules! statement {
-    ($($(#[$doc:meta])* $name:ident = $sql:literal;)+) => {
+    ($($(#[$doc:meta])* $name:ident = $sql:expr;)+) => {
         thread_local! {
             $($(#[$doc])* static $name: $crate::pg::spi::Statement = const {
                 // The literal is NUL-terminated right here and holds no other NUL.
