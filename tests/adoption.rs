@@ -243,31 +243,7 @@ fn grants_made_by_hand_stay_also_after_a_dump_and_restore() {
     let granted = "SELECT has_function_privilege('reporting', 'public.get_credit_cost(text)', 'EXECUTE WITH GRANT OPTION') \
                       AND has_table_privilege('reporting', 'public.credit_usage', 'SELECT')";
     assert!(admin.value::<bool>(granted));
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let path = file.path().to_str().unwrap();
-    for (program, arguments) in [
-        ("pg_dump", vec!["-f", path, db.name()]),
-        (
-            "psql",
-            vec![
-                "-q",
-                "-X",
-                "-v",
-                "ON_ERROR_STOP=1",
-                "--single-transaction",
-                "-f",
-                path,
-                copy.name(),
-            ],
-        ),
-    ] {
-        let output = db.cluster().client(program, &arguments);
-        assert!(
-            output.status.success(),
-            "{program}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
+    db.dump_into(db.cluster(), copy.name());
     let mut restored = copy.superuser();
     assert!(restored.value::<bool>(granted));
     let tables = columns(&mut admin);

@@ -3,9 +3,7 @@
 
 use std::fs;
 
-use auria_tests::{
-    As, Cluster, ClusterOptions, Database, Session, database, empty_database, refused_with,
-};
+use auria_tests::{As, ClusterOptions, Database, Session, database, empty_database, refused_with};
 use uuid::Uuid;
 
 /// The schema as it is, one line for each thing that a restore could lose.
@@ -151,36 +149,11 @@ fn works(db: &Database, ana: Uuid) {
     );
 }
 
-fn run(cluster: &Cluster, program: &str, arguments: &[&str]) {
-    let output = cluster.client(program, arguments);
-    assert!(
-        output.status.success(),
-        "{program} {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
 #[test]
 fn a_plain_dump_restored_in_one_transaction_is_the_same_database() {
     let (db, copy) = (database(), empty_database());
     let ana = fill(&db);
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let path = file.path().to_str().unwrap();
-    run(db.cluster(), "pg_dump", &["-f", path, db.name()]);
-    run(
-        db.cluster(),
-        "psql",
-        &[
-            "-q",
-            "-X",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "--single-transaction",
-            "-f",
-            path,
-            copy.name(),
-        ],
-    );
+    db.dump_into(db.cluster(), copy.name());
     assert_same(
         &catalogue(&mut db.superuser()),
         &catalogue(&mut copy.superuser()),
@@ -195,9 +168,9 @@ fn a_custom_dump_restored_by_two_jobs_is_the_same_database() {
     let ana = fill(&db);
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();
-    run(db.cluster(), "pg_dump", &["-Fc", "-f", path, db.name()]);
-    run(
-        db.cluster(),
+    db.cluster()
+        .client_succeeds("pg_dump", &["-Fc", "-f", path, db.name()]);
+    db.cluster().client_succeeds(
         "pg_restore",
         &["--exit-on-error", "-j", "2", "-d", copy.name(), path],
     );
@@ -223,26 +196,10 @@ fn a_dump_restored_into_a_new_server_brings_the_roles_it_needs() {
     let server = ClusterOptions::default().start();
     let key = fs::read_to_string(db.cluster().socket_directory().join("phi.key")).unwrap();
     server.secret_file("phi.key", key.trim());
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let path = file.path().to_str().unwrap();
-    run(db.cluster(), "pg_dump", &["-f", path, db.name()]);
     server
         .superuser("postgres")
         .run("CREATE DATABASE restored TEMPLATE template0");
-    run(
-        &server,
-        "psql",
-        &[
-            "-q",
-            "-X",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "--single-transaction",
-            "-f",
-            path,
-            "restored",
-        ],
-    );
+    db.dump_into(&server, "restored");
     let mut restored = server.superuser("restored");
     assert_same(&catalogue(&mut admin), &catalogue(&mut restored));
     assert_same(&rows(&mut admin), &rows(&mut restored));
@@ -321,23 +278,7 @@ fn a_dump_after_the_extension_was_dropped_holds_every_row() {
     fill(&db);
     let mut admin = db.superuser();
     admin.run("DROP EXTENSION auria CASCADE");
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let path = file.path().to_str().unwrap();
-    run(db.cluster(), "pg_dump", &["-f", path, db.name()]);
-    run(
-        db.cluster(),
-        "psql",
-        &[
-            "-q",
-            "-X",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "--single-transaction",
-            "-f",
-            path,
-            copy.name(),
-        ],
-    );
+    db.dump_into(db.cluster(), copy.name());
     let mut restored = copy.superuser();
     assert_same(&rows(&mut admin), &rows(&mut restored));
     restored.run("CREATE EXTENSION auria CASCADE");

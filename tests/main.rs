@@ -6,6 +6,7 @@
 mod access;
 mod adoption;
 mod crash;
+mod credit_refusals;
 mod credits;
 mod doctor;
 mod dump_restore;

@@ -426,6 +426,16 @@ impl Cluster {
         output
     }
 
+    /// Runs a client program of PostgreSQL as [`Cluster::client`] does; it must succeed.
+    pub fn client_succeeds(&self, program: &str, arguments: &[&str]) {
+        let output = self.client(program, arguments);
+        assert!(
+            output.status.success(),
+            "{program} {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
     /// Runs a client program of PostgreSQL (psql, pg_dump, pg_restore …) on this server as the superuser.
     pub fn client(&self, program: &str, arguments: &[&str]) -> Output {
         Command::new(STAGE.program(program))

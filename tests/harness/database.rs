@@ -75,6 +75,17 @@ impl<'cluster> Database<'cluster> {
         id
     }
 
+    /// Dumps this database as plain SQL, and restores it into an empty one in one transaction, as a DBA does.
+    pub fn dump_into(&self, server: &Cluster, database: &str) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        self.cluster
+            .client_succeeds("pg_dump", &["-f", path, &self.name]);
+        let arguments = "-q -X -v ON_ERROR_STOP=1 --single-transaction -f";
+        let arguments: Vec<&str> = arguments.split(' ').chain([path, database]).collect();
+        server.client_succeeds("psql", &arguments);
+    }
+
     /// Opens that many sessions, then has each do its work at the same moment; the answers in the sessions' order.
     pub fn concurrently<T: Send>(
         &self,
