@@ -1,14 +1,15 @@
 # The two commands of a newcomer are `make demo` and `make test`; a DBA needs `make install` alone.
 # What a target does is in scripts/, one file each.
 
-PG_CONFIG ?= $(firstword $(wildcard /usr/lib/postgresql/15/bin/pg_config) pg_config)
+# Asked anew for each target: `make setup` may just have installed it.
+PG_CONFIG ?= $(shell ls /usr/lib/postgresql/15/bin/pg_config 2>/dev/null || echo pg_config)
 export PG_CONFIG
 DESTDIR ?=
 
 # rustup does not put itself on the PATH of a shell that reads no profile.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help build install uninstall setup sql check-sql types lint test bench-phi demo
+.PHONY: help build install uninstall setup setup-test sql check-sql types lint test bench-phi demo
 
 help:
 	@echo 'make demo [KEEP=1]                    watch a dental practice live on a throw-away server'
@@ -32,6 +33,9 @@ uninstall:
 setup:
 	@scripts/setup
 
+setup-test:
+	@scripts/setup test
+
 sql: build
 	@scripts/schema write "$(PG_CONFIG)"
 
@@ -44,12 +48,10 @@ types:
 lint:
 	@scripts/lint "$(PG_CONFIG)"
 
-test:
-	@scripts/setup test
+test: setup-test
 	@scripts/test "$(PG_CONFIG)"
 
-demo:
-	@scripts/setup
+demo: setup
 	@scripts/demo "$(PG_CONFIG)"
 
 # The server runs the release build; so does the client, which has a thousand rows to take in.
