@@ -118,8 +118,9 @@ export const RULES = [
         AND NOT EXISTS (SELECT FROM unnest(f.proconfig) AS setting WHERE setting LIKE 'search_path=%')
         -- Inlined into policies, which ask it for each row; every name in it is qualified.
         AND f.oid <> 'storage.foldername(text)'::regprocedure
-        -- A procedure that commits can have no settings. This one has the rights of its caller, the backend.
-        AND NOT (f.oid = 'auria.phi_backfill(integer)'::regprocedure AND NOT f.prosecdef
+        -- A procedure that commits can have no settings. These have the rights of their caller, the backend.
+        AND NOT (f.oid IN ('auria.phi_backfill(integer)'::regprocedure, 'auria.reset_monthly(integer)'::regprocedure)
+                 AND NOT f.prosecdef
                  AND NOT has_function_privilege('authenticated', f.oid, 'EXECUTE'))`,
     hole: 'ALTER FUNCTION public.get_credit_cost(text) RESET search_path',
   },

@@ -133,9 +133,9 @@ attackWithSql("the backend's functions spring no trap in the search path", RESET
   RETURNS TABLE (minute_count integer, hour_count integer, day_count integer) LANGUAGE sql SECURITY DEFINER
   AS $$ SELECT * FROM auria.count_request($1, $2, now(), now(), now()) $$`, async (front) => {
   const { dentist } = await practiceInSql(front);
-  // Something for the backfill to do.
+  // Something for the backfill to do; other tests have patients in the same table.
   await front.truth(`ALTER TABLE public.patients DISABLE TRIGGER USER;
-    UPDATE public.patients SET name_encrypted = NULL; ALTER TABLE public.patients ENABLE TRIGGER USER`);
+    UPDATE public.patients SET name_encrypted = NULL WHERE user_id = '${dentist.id}'; ALTER TABLE public.patients ENABLE TRIGGER USER`);
   const schema = await traps(front, dentist);
   await asService(front, async (session) => {
     await enter(session, schema);
@@ -157,6 +157,7 @@ attackWithSql("the backend's functions spring no trap in the search path", RESET
     assert.equal(await session.value('SELECT public.phi_decrypt(public.phi_encrypt($1))', ['segredo']), 'segredo');
     await session.run('SELECT * FROM auria.phi_status()');
     await session.run('CALL auria.phi_backfill(10)');
+    await session.run('CALL auria.reset_monthly(10)');
   });
   const [{ credits_bonus }] = await front.truth('SELECT credits_bonus FROM public.subscriptions WHERE user_id = $1', [dentist.id]);
   assert.equal(credits_bonus, 5);
