@@ -1,9 +1,10 @@
 # The two commands of a newcomer are `make demo` and `make test`; a DBA needs `make install` alone.
 # What a target does is in scripts/, one file each.
 
-# Asked anew for each target: `make setup` may just have installed it.
-PG_CONFIG ?= $(shell ls /usr/lib/postgresql/15/bin/pg_config 2>/dev/null || echo pg_config)
-export PG_CONFIG
+# Which of Debian's PostgreSQL. Asked anew for each target: `make setup` may just have installed it.
+PG_MAJOR ?= 15
+PG_CONFIG ?= $(shell ls /usr/lib/postgresql/$(PG_MAJOR)/bin/pg_config 2>/dev/null || echo pg_config)
+export PG_MAJOR PG_CONFIG
 DESTDIR ?=
 
 # rustup does not put itself on the PATH of a shell that reads no profile.
