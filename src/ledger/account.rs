@@ -8,16 +8,24 @@ use crate::pg::spi::{Arg, Row, Sees, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::statement;
 
+/// What [`Account::from_row`] takes apart.
+macro_rules! subscription_and {
+    ($lock:literal) => {
+        concat!(
+            "SELECT id, status, plan_id, credits_rollover, credits_bonus, \
+                    credits_used_this_month, cases_used_this_month, dsd_used_this_month \
+               FROM public.subscriptions WHERE user_id = $1",
+            $lock
+        )
+    };
+}
+
 statement! {
     /// Locked by itself, without its plan: a join would be evaluated with the
     /// plan from before the wait when the plan changed meanwhile.
-    LOCK_SUBSCRIPTION = "SELECT id, status, plan_id, credits_rollover, credits_bonus, \
-               credits_used_this_month, cases_used_this_month, dsd_used_this_month \
-          FROM public.subscriptions WHERE user_id = $1 FOR NO KEY UPDATE";
+    LOCK_SUBSCRIPTION = subscription_and!(" FOR NO KEY UPDATE");
 
-    READ_SUBSCRIPTION = "SELECT id, status, plan_id, credits_rollover, credits_bonus, \
-               credits_used_this_month, cases_used_this_month, dsd_used_this_month \
-          FROM public.subscriptions WHERE user_id = $1";
+    READ_SUBSCRIPTION = subscription_and!("");
 
     READ_PRICES = "SELECT \
                (SELECT credits_per_month FROM public.subscription_plans WHERE id = $1), \

@@ -178,13 +178,7 @@ impl Spi {
         args: &[Arg<'_>],
     ) -> Result<Rows<'_>> {
         let plan = statement.with(|statement| statement.plan(args))?;
-        let mut values = Vec::with_capacity(args.len());
-        let mut nulls = Vec::with_capacity(args.len());
-        for arg in args {
-            let datum = arg.datum();
-            nulls.push(if datum.is_some() { b' ' } else { b'n' } as core::ffi::c_char);
-            values.push(datum.unwrap_or(pg_sys::Datum::from(0)));
-        }
+        let (mut values, nulls) = values_and_nulls(args);
         let read_only = sees != Sees::OwnSnapshot;
         // SAFETY: the plan was kept, so it lives as long as the backend;
         // `values` and `nulls` have one entry per parameter of the plan, whose
@@ -234,13 +228,7 @@ impl Spi {
     fn run(&self, sql: &str, args: &[Arg<'_>], read_only: bool) -> Result<Rows<'_>> {
         let sql = c_string(sql)?;
         let mut types: Vec<pg_sys::Oid> = args.iter().map(Arg::oid).collect();
-        let mut values = Vec::with_capacity(args.len());
-        let mut nulls = Vec::with_capacity(args.len());
-        for arg in args {
-            let datum = arg.datum();
-            nulls.push(if datum.is_some() { b' ' } else { b'n' } as core::ffi::c_char);
-            values.push(datum.unwrap_or(pg_sys::Datum::from(0)));
-        }
+        let (mut values, nulls) = values_and_nulls(args);
         // SAFETY: SPI is connected; the three arrays have the length passed.
         let code = unsafe {
             pg_sys::SPI_execute_with_args(
@@ -410,6 +398,17 @@ pub fn statement_result_is_true(spi: &Spi, sql: &str, args: &[Arg<'_>]) -> Resul
     spi.query_once(sql, args)?
         .first()
         .map_or(Ok(false), |row| row.expect(1))
+}
+
+/// The arguments as SPI takes them: their datums, and beside each a letter for
+/// whether it is NULL.
+fn values_and_nulls(args: &[Arg<'_>]) -> (Vec<pg_sys::Datum>, Vec<core::ffi::c_char>) {
+    args.iter()
+        .map(|arg| match arg.datum() {
+            Some(datum) => (datum, b' ' as core::ffi::c_char),
+            None => (pg_sys::Datum::from(0), b'n' as core::ffi::c_char),
+        })
+        .unzip()
 }
 
 /// A name, quoted where SQL needs it.
