@@ -5,6 +5,7 @@
 
 mod access;
 mod adoption;
+mod catalogue;
 mod crash;
 mod credit_refusals;
 mod credits;

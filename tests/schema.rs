@@ -1,34 +1,14 @@
 //! The schema of a new database, and of one that an older state is brought to.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use auria_tests::{Session, database, empty_database};
+use auria_tests::{database, empty_database};
+
+use crate::catalogue::{access, assert_same, column, tables};
 
 const EXPECTED: &str = include_str!("schema/expected.txt");
-const CATALOGUE: &str = include_str!("schema/catalogue.sql");
-
-/// Policies and grants of every table, for comparing one database with another.
-const ACCESS: &str = "
-    SELECT format('%s: policy %s %s %s %s %s', p.polrelid::regclass, p.polname, p.polcmd,
-                  (SELECT string_agg(r.rolname, ',' ORDER BY r.rolname) FROM pg_roles r WHERE r.oid = ANY (p.polroles)),
-                  pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
-    FROM pg_policy p
-    UNION ALL
-    SELECT format('%s: %s may %s', c.oid::regclass, a.grantee::regrole, a.privilege_type)
-    FROM pg_class c, aclexplode(c.relacl) AS a
-    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
-    UNION ALL
-    SELECT format('%s.%s: %s may %s', t.attrelid::regclass, t.attname, a.grantee::regrole, a.privilege_type)
-    FROM pg_attribute t, aclexplode(t.attacl) AS a
-    WHERE t.attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
-    UNION ALL
-    SELECT format('%s %s: %s', d.objoid::regclass,
-                  (SELECT attname FROM pg_attribute WHERE attrelid = d.objoid AND attnum = d.objsubid), d.description)
-    FROM pg_description d JOIN pg_class c ON d.classoid = 'pg_class'::regclass AND c.oid = d.objoid
-    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'";
 
 /// Columns whose name and type say all there is to say.
 const OBVIOUS: &str = "id user_id created_at updated_at applied_at name full_name phone description number brand \
@@ -63,49 +43,10 @@ fn expected() -> Vec<String> {
     lines
 }
 
-/// What the catalogue says, in the order of `expected.txt`.
-fn catalogue(session: &mut Session) -> Vec<String> {
-    session.run("SET search_path = pg_catalog");
-    let mut rows: Vec<(String, i32, String)> = session
-        .query(CATALOGUE, &[])
-        .unwrap()
-        .iter()
-        .map(|row| (row.get(0), row.get(1), row.get(2)))
-        .collect();
-    rows.sort_by_key(|(table, place, line)| {
-        (table.contains('.'), table.clone(), *place, line.clone())
-    });
-    rows.into_iter()
-        .map(|(table, _, line)| format!("{table}: {line}"))
-        .collect()
-}
-
-fn access(session: &mut Session) -> Vec<String> {
-    session.run("SET search_path = pg_catalog");
-    column(session, ACCESS)
-}
-
-fn column(session: &mut Session, query: &str) -> Vec<String> {
-    let rows = session.query(query, &[]).unwrap();
-    rows.iter().map(|row| row.get(0)).collect()
-}
-
-#[track_caller]
-fn assert_same(what: &str, here: &[String], wanted: &[String]) {
-    let (found, told): (BTreeSet<_>, BTreeSet<_>) =
-        (here.iter().collect(), wanted.iter().collect());
-    let missing: Vec<_> = told.difference(&found).collect();
-    let beyond: Vec<_> = found.difference(&told).collect();
-    assert!(
-        missing.is_empty() && beyond.is_empty(),
-        "{what}: missing {missing:#?}, not expected {beyond:#?}"
-    );
-}
-
 #[test]
 fn a_new_database_has_the_schema_of_the_specification_and_no_more() {
     let db = database();
-    let (found, wanted) = (catalogue(&mut db.superuser()), expected());
+    let (found, wanted) = (tables(&mut db.superuser()), expected());
     assert_same("a new database", &found, &wanted);
     assert_eq!(found, wanted, "the order of columns");
 }
@@ -283,9 +224,9 @@ fn seeding_again_keeps_what_a_clinic_has_changed() {
 fn migrations_run_again_change_nothing() {
     let db = database();
     let mut session = db.superuser();
-    let before = (catalogue(&mut session), access(&mut session));
+    let before = (tables(&mut session), access(&mut session));
     session.run("SELECT FROM auria.migrate(again => true)");
-    assert_same("tables", &catalogue(&mut session), &before.0);
+    assert_same("tables", &tables(&mut session), &before.0);
     assert_same("access", &access(&mut session), &before.1);
     assert_eq!(
         session.value::<i64>("SELECT count(*) FROM auria.migrate()"),
@@ -304,7 +245,7 @@ fn a_database_that_stopped_at_any_migration_reaches_the_last_one() {
     let wanted = {
         let db = database();
         let mut session = db.superuser();
-        (catalogue(&mut session), access(&mut session))
+        (tables(&mut session), access(&mut session))
     };
     let platform = [
         "auth_schema",
@@ -341,7 +282,7 @@ fn a_database_that_stopped_at_any_migration_reaches_the_last_one() {
         }
         session.run("SELECT FROM auria.migrate()");
         let what = format!("a database that stopped at {stop}");
-        assert_same(&what, &catalogue(&mut session), &wanted.0);
+        assert_same(&what, &tables(&mut session), &wanted.0);
         assert_same(&what, &access(&mut session), &wanted.1);
     }
 }

@@ -1,0 +1,73 @@
+//! What the catalogue says of a database's tables and of who may use them, for comparing one database with another.
+
+use std::collections::BTreeSet;
+
+use auria_tests::Session;
+
+const TABLES: &str = include_str!("schema/catalogue.sql");
+
+/// Row security, policies, grants and comments of every table.
+const ACCESS: &str = "
+    SELECT format('%s: row security %s', c.oid::regclass, c.relrowsecurity)
+    FROM pg_class c
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+    UNION ALL
+    SELECT format('%s: policy %s %s permissive %s %s %s %s', p.polrelid::regclass, p.polname, p.polcmd, p.polpermissive,
+                  (SELECT string_agg(r.rolname, ',' ORDER BY r.rolname) FROM pg_roles r WHERE r.oid = ANY (p.polroles)),
+                  pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid))
+    FROM pg_policy p
+    UNION ALL
+    SELECT format('%s: %s may %s', c.oid::regclass, a.grantee::regrole, a.privilege_type)
+    FROM pg_class c, aclexplode(c.relacl) AS a
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+    UNION ALL
+    SELECT format('%s.%s: %s may %s', t.attrelid::regclass, t.attname, a.grantee::regrole, a.privilege_type)
+    FROM pg_attribute t, aclexplode(t.attacl) AS a
+    WHERE t.attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+    UNION ALL
+    SELECT format('%s %s: %s', d.objoid::regclass,
+                  (SELECT attname FROM pg_attribute WHERE attrelid = d.objoid AND attnum = d.objsubid), d.description)
+    FROM pg_description d JOIN pg_class c ON d.classoid = 'pg_class'::regclass AND c.oid = d.objoid
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'";
+
+/// Columns, constraints, indexes and triggers of every table, in the notation and order of `schema/expected.txt`.
+pub fn tables(session: &mut Session) -> Vec<String> {
+    session.run("SET search_path = pg_catalog");
+    let mut rows: Vec<(String, i32, String)> = session
+        .query(TABLES, &[])
+        .unwrap()
+        .iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2)))
+        .collect();
+    rows.sort_by_key(|(table, place, line)| {
+        (table.contains('.'), table.clone(), *place, line.clone())
+    });
+    rows.into_iter()
+        .map(|(table, _, line)| format!("{table}: {line}"))
+        .collect()
+}
+
+/// Row security, policies, grants and comments of every table.
+pub fn access(session: &mut Session) -> Vec<String> {
+    session.run("SET search_path = pg_catalog");
+    column(session, ACCESS)
+}
+
+/// The first column of a query's rows.
+pub fn column(session: &mut Session, query: &str) -> Vec<String> {
+    let rows = session.query(query, &[]).unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// Compares two databases, whatever the order of their lines.
+#[track_caller]
+pub fn assert_same(what: &str, here: &[String], wanted: &[String]) {
+    let (found, told): (BTreeSet<_>, BTreeSet<_>) =
+        (here.iter().collect(), wanted.iter().collect());
+    let missing: Vec<_> = told.difference(&found).collect();
+    let beyond: Vec<_> = found.difference(&told).collect();
+    assert!(
+        missing.is_empty() && beyond.is_empty(),
+        "{what}: missing {missing:#?}, not expected {beyond:#?}"
+    );
+}
