@@ -5,6 +5,7 @@
 
 mod access;
 mod adoption;
+mod adoption_states;
 mod catalogue;
 mod crash;
 mod credit_refusals;
@@ -13,6 +14,7 @@ mod doctor;
 mod dump_restore;
 mod harness_works;
 mod install;
+mod legacy;
 mod memory;
 mod phi_backfill;
 mod phi_docs;
