@@ -5,6 +5,7 @@
 
 mod access;
 mod adoption;
+mod adoption_refusals;
 mod adoption_states;
 mod catalogue;
 mod crash;

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use pgrx::prelude::*;
 
 use super::access;
+use super::functions::{FUNCTIONS, signatures};
 use crate::error::{Error, Result};
 use crate::guc;
 use crate::pg::extension;
@@ -32,33 +33,6 @@ pub const TABLES: [&str; 18] = [
     "subscription_plans",
     "subscriptions",
     "user_inventory",
-];
-
-/// Every function of schema `public` that a database may have had before it
-/// had this extension.
-pub const FUNCTIONS: [&str; 22] = [
-    "public.use_credits(uuid,text)",
-    "public.use_credits(uuid,text,uuid)",
-    "public.refund_credits(uuid,text)",
-    "public.refund_credits(uuid,text,uuid)",
-    "public.can_use_credits(uuid,text)",
-    "public.get_credit_cost(text)",
-    "public.add_bonus_credits(uuid,integer)",
-    "public.reset_monthly_usage_with_rollover()",
-    "public.can_create_case(uuid)",
-    "public.increment_case_usage(uuid)",
-    "public.reset_monthly_usage()",
-    "public.cleanup_old_rate_limits()",
-    "public.phi_encrypt(text)",
-    "public.phi_decrypt(bytea)",
-    "public.handle_new_user()",
-    "public.update_updated_at_column()",
-    "public.encrypt_patient_phi()",
-    "public.encrypt_evaluation_phi()",
-    "public.get_shared_evaluation(text)",
-    "public.get_shared_dsd(text)",
-    "public.check_shared_link_status(text)",
-    "public.check_and_increment_rate_limit(uuid,text,timestamptz,timestamptz,timestamptz)",
 ];
 
 thread_local! {
@@ -95,11 +69,13 @@ pub fn refuse_untrusted(spi: &Spi) -> Result<()> {
 /// superusers, the database's owner, and the roles in `auria.trusted_owners`.
 pub fn untrusted(spi: &Spi) -> Result<Vec<String>> {
     let tables = TABLES.map(|table| format!("public.{table}")).join(" ") + " auria.migrations";
-    let functions = FUNCTIONS.join(" ");
+    let functions = signatures();
     let trusted = guc::trusted_owners().join(",");
     let rows = spi.query_once(
         "WITH found (object, owner) AS ( \
-            SELECT 'table ' || name, c.relowner \
+            SELECT CASE c.relkind WHEN 'v' THEN 'view ' WHEN 'm' THEN 'materialized view ' \
+                                  WHEN 'S' THEN 'sequence ' WHEN 'f' THEN 'foreign table ' \
+                                  ELSE 'table ' END || name, c.relowner \
               FROM pg_catalog.regexp_split_to_table($1, ' ') AS name \
               JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(name) \
              UNION \
@@ -147,7 +123,7 @@ pub fn adopt_functions(spi: &Spi) -> Result<()> {
         Some(row) => row.expect(1)?,
         None => return Err(outside_of_script("auria.prepare_install")),
     };
-    for function in FUNCTIONS {
+    for function in FUNCTIONS.map(|function| function.signature) {
         let exists = spi.query_once(
             "SELECT p.oid FROM pg_catalog.pg_proc p \
               WHERE p.oid = pg_catalog.to_regprocedure($1) \

@@ -7,6 +7,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::adopt::{self, TABLES};
+use super::functions::signatures;
 use super::migrations::MIGRATIONS;
 use super::{access, migrate};
 use crate::error::Result;
@@ -182,7 +183,7 @@ fn grants(spi: &Spi) -> Result<Findings> {
         include_str!("expected/grants.sql"),
         &[
             Arg::Text(Some(&TABLES.join(" "))),
-            Arg::Text(Some(&adopt::FUNCTIONS.join(" "))),
+            Arg::Text(Some(&signatures())),
         ],
     )?;
     Ok(differences(
@@ -224,7 +225,7 @@ fn functions(spi: &Spi) -> Result<Findings> {
              OR signature NOT LIKE 'public.get\\_shared%' \
                 AND signature NOT LIKE 'public.check\\_%' \
                 AND (l.lanname <> 'c' OR p.probin IS DISTINCT FROM me.probin)",
-        &[Arg::Text(Some(&adopt::FUNCTIONS.join(" ")))],
+        &[Arg::Text(Some(&signatures()))],
     )
 }
 

@@ -3,7 +3,7 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::{adopt, migrate, platform};
+use super::{adopt, migrate, obstacle, platform};
 use crate::error::Result;
 use crate::pg::{extension, spi};
 
@@ -19,8 +19,9 @@ extension_sql_file!(
     finalize
 );
 
-/// The first step of the install script: refuses what it must not trust, makes
-/// the roles that are missing, and takes over the functions that exist.
+/// The first step of the install script: refuses what it must not trust or
+/// cannot replace, makes the roles that are missing, and takes over the
+/// functions that exist.
 ///
 /// 55000 outside of an extension script.
 #[pg_extern(volatile, parallel_unsafe, name = "prepare_install")]
@@ -28,6 +29,7 @@ extension_sql_file!(
 fn prepare_install() -> Result<(), ErrorReport> {
     spi::connected(|spi| {
         adopt::refuse_untrusted(spi)?;
+        obstacle::refuse(spi)?;
         extension::outside_of_extension(|| platform::ensure_roles(spi))?;
         adopt::adopt_functions(spi)
     })?;

@@ -5,6 +5,8 @@
 //! |---|---|
 //! | `install` | the steps of the install script, in order |
 //! | `adopt` | taking over what is there already, if it can be trusted |
+//! | `obstacle` | what has one of our names and cannot be taken over |
+//! | `functions` | how the functions of schema `public` are declared |
 //! | `access` | the access rules as they should be |
 //! | `platform` | stand-ins for what Supabase would have brought |
 //! | `migrations` | the list of migration files |
@@ -16,7 +18,9 @@ pub mod access;
 mod adopt;
 mod doctor;
 mod ensure;
+mod functions;
 mod install;
 mod migrate;
 mod migrations;
+mod obstacle;
 mod platform;
