@@ -2,7 +2,7 @@
 
 use auria_tests::{Database, empty_database, refused_with};
 
-use crate::legacy::{ANA, LAST, Rows, database_at};
+use crate::legacy::{ANA, BIA, LAST, Rows, database_at};
 
 fn legacy_database() -> Database<'static> {
     database_at(LAST)
@@ -82,6 +82,40 @@ fn what_broke_a_rule_stays_and_nothing_new_breaks_it() {
         ),
         1
     );
+}
+
+/// PostgreSQL holds a rule against each update of a row that broke it before, whatever the update changes.
+#[test]
+fn an_old_row_that_breaks_a_rule_keeps_nobody_elses_month_from_ending() {
+    let db = legacy_database();
+    let mut admin = db.superuser();
+    let month_ended = "UPDATE public.subscriptions SET usage_reset_at = now() - interval '31 days'";
+    admin.run(month_ended);
+    admin.run("CREATE EXTENSION auria CASCADE");
+    assert!(admin.notices().iter().any(|notice| {
+        notice.message().contains(
+            "1 rows of public.subscriptions break it; it refuses any other change of them",
+        )
+    }));
+
+    let due = "SELECT count(*) FROM public.subscriptions WHERE usage_reset_at < now() - interval '30 days'";
+    let mut service = db.service();
+    for reset in [
+        "SELECT public.reset_monthly_usage_with_rollover()",
+        "SELECT public.reset_monthly_usage()",
+        "CALL auria.reset_monthly()",
+    ] {
+        admin.run(&format!("{month_ended} WHERE user_id = '{ANA}'"));
+        assert_eq!(admin.value::<i64>(due), 2);
+        service.run(reset);
+        assert_eq!(admin.value::<i64>(due), 1, "{reset}");
+    }
+    admin.run(&format!(
+        "UPDATE public.subscriptions SET status = 'past_due', credits_used_this_month = 0, credits_rollover = 0, \
+                credits_bonus = 0, cases_used_this_month = 0, dsd_used_this_month = 0 WHERE user_id = '{BIA}'"
+    ));
+    service.run("CALL auria.reset_monthly()");
+    assert_eq!(admin.value::<i64>(due), 0);
 }
 
 #[test]

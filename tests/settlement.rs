@@ -229,3 +229,29 @@ fn a_random_life_of_a_subscription_follows_the_rules_step_by_step() {
         }
     }
 }
+
+#[test]
+fn a_month_ends_whatever_status_stripe_gives_the_subscription() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "starter");
+    let mut session = db.superuser();
+    let allowed: String = session.value(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'subscriptions_status_not_unknown'",
+    );
+    let statuses: Vec<_> = allowed.split('\'').skip(1).step_by(2).collect();
+    assert_eq!(statuses.len(), 9, "{allowed}");
+    for status in statuses {
+        session
+            .execute(
+                "UPDATE public.subscriptions SET status = $2, usage_reset_at = now() - INTERVAL '31 days' \
+                  WHERE user_id = $1",
+                &[&user, &status],
+            )
+            .unwrap();
+        assert_eq!(
+            session.value::<i32>("SELECT public.reset_monthly_usage_with_rollover()"),
+            1,
+            "{status}"
+        );
+    }
+}

@@ -4,6 +4,7 @@ use auria_credits::free_tier;
 use uuid::Uuid;
 
 use super::account::Account;
+use super::settle::due;
 use crate::error::Result;
 use crate::pg::spi::{Arg, Sees, Spi};
 use crate::pg::transaction::{self, Lock};
@@ -19,10 +20,14 @@ statement! {
            SET cases_used_this_month = cases_used_this_month + 1, updated_at = now() \
          WHERE user_id = $1";
 
-    RESET_CASES = "UPDATE public.subscriptions \
-           SET cases_used_this_month = 0, dsd_used_this_month = 0, \
-               usage_reset_at = clock_timestamp(), updated_at = now() \
-         WHERE usage_reset_at < now() - interval '30 days'";
+    // Credits below zero, which it leaves alone, would stop it for everybody as well.
+    RESET_CASES = concat!(
+        "UPDATE public.subscriptions \
+            SET cases_used_this_month = 0, dsd_used_this_month = 0, \
+                usage_reset_at = clock_timestamp(), updated_at = now() \
+          WHERE least(credits_used_this_month, credits_rollover, credits_bonus) >= 0 AND ",
+        due!()
+    );
 }
 
 /// Whether the month's case limit leaves room for one more.

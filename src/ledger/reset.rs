@@ -11,7 +11,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
-use super::settle;
+use super::settle::{self, due};
 use crate::error::{Error, Result, required};
 use crate::pg::procedure::Call;
 use crate::pg::spi::{Arg, Sees, Spi};
@@ -21,13 +21,17 @@ use crate::statement;
 const LARGEST_BATCH: i32 = 100_000;
 
 statement! {
-    LOCK_SOME = "SELECT id FROM public.subscriptions \
-         WHERE id > $1 AND usage_reset_at < now() - interval '30 days' \
-         ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED";
+    LOCK_SOME = concat!(
+        "SELECT id FROM public.subscriptions WHERE id > $1 AND ",
+        due!(),
+        " ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED"
+    );
 
-    LOCK_ONE = "SELECT id FROM public.subscriptions \
-         WHERE usage_reset_at < now() - interval '30 days' \
-         LIMIT 1 FOR NO KEY UPDATE";
+    LOCK_ONE = concat!(
+        "SELECT id FROM public.subscriptions WHERE ",
+        due!(),
+        " LIMIT 1 FOR NO KEY UPDATE"
+    );
 }
 
 /// Settles every month that ended, as `reset_monthly_usage_with_rollover()`

@@ -7,6 +7,19 @@ use crate::pg::spi::{Arg, Sees, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::statement;
 
+/// Whose month ended, and can be settled. A status that no list names is older
+/// than the rule against it, which refuses every update of that row: one such
+/// row would keep everybody's month from being settled. It waits until somebody
+/// has put its status right; its user is on the free tier meanwhile.
+macro_rules! due {
+    () => {
+        "usage_reset_at < now() - interval '30 days' \
+         AND status IN ('active', 'inactive', 'past_due', 'canceled', 'trialing', 'unpaid', \
+                        'incomplete', 'incomplete_expired', 'paused')"
+    };
+}
+pub(super) use due;
+
 /// The settlement of the months that ended, and of no others. The plan is looked
 /// up for each row as it is when its lock is held. `usage_reset_at` is the clock
 /// at that moment, so that what the ledger has after it belongs to the new month.
@@ -28,7 +41,8 @@ macro_rules! settle_and {
                     dsd_used_this_month = 0, \
                     usage_reset_at = clock_timestamp(), \
                     updated_at = now() \
-              WHERE s.usage_reset_at < now() - interval '30 days'",
+              WHERE ",
+            due!(),
             $restriction
         )
     };
@@ -43,8 +57,7 @@ statement! {
         " AND s.id = ANY (pg_catalog.string_to_array($1, ',')::pg_catalog.uuid[])"
     );
 
-    ANY_DUE = "SELECT EXISTS (SELECT FROM public.subscriptions \
-         WHERE usage_reset_at < now() - interval '30 days')";
+    ANY_DUE = concat!("SELECT EXISTS (SELECT FROM public.subscriptions WHERE ", due!(), ")");
 }
 
 /// Settles every month that ended; returns how many subscriptions.

@@ -72,6 +72,7 @@ fn ensure_check(
                 table,
                 name,
                 &format!("FROM {table} WHERE NOT ({expression})"),
+                "; it refuses any other change of them",
             )?;
         }
         Ok(())
@@ -132,7 +133,7 @@ fn ensure_foreign_key(
                 "FROM {table} AS child WHERE child.{column} IS NOT NULL AND NOT EXISTS \
                  (SELECT FROM {references} AS parent WHERE parent.{referenced} = child.{column})"
             );
-            validate(spi, table, name, &orphans)?;
+            validate(spi, table, name, &orphans, "")?;
         }
         Ok(())
     })?;
@@ -297,8 +298,9 @@ fn constraint(spi: &Spi, table: &str, name: &str) -> Result<Option<Constraint>> 
         .transpose()
 }
 
-/// Validates a constraint unless rows break it; those are told.
-fn validate(spi: &Spi, table: &str, name: &str, offending: &str) -> Result<()> {
+/// Validates a constraint unless rows break it; those are told, with what it
+/// means for them.
+fn validate(spi: &Spi, table: &str, name: &str, offending: &str, meaning: &str) -> Result<()> {
     match count(spi, offending)? {
         0 => spi.execute_script(&format!(
             "ALTER TABLE {table} VALIDATE CONSTRAINT {}",
@@ -306,7 +308,7 @@ fn validate(spi: &Spi, table: &str, name: &str, offending: &str) -> Result<()> {
         )),
         rows => {
             found(format!(
-                "constraint {name} holds for new rows only: {rows} rows of {table} break it. \
+                "constraint {name} holds for new rows only: {rows} rows of {table} break it{meaning}. \
                  See them with SELECT * {offending}; once they are settled, run \
                  ALTER TABLE {table} VALIDATE CONSTRAINT {}",
                 quoted_identifier(name)
