@@ -84,6 +84,29 @@ fn what_broke_a_rule_stays_and_nothing_new_breaks_it() {
     );
 }
 
+#[test]
+fn an_old_form_of_a_function_with_other_arguments_stays_and_is_told_until_it_is_dropped() {
+    let db = legacy_database();
+    let mut admin = db.superuser();
+    admin.run(
+        "CREATE FUNCTION public.use_credits(p_user_id uuid, p_operation text, p_amount integer) \
+                RETURNS boolean LANGUAGE sql SECURITY DEFINER AS 'SELECT true'",
+    );
+    admin.run("CREATE EXTENSION auria CASCADE");
+    let told =
+        "use_credits(uuid,text,integer) is an old form of a function of ours and stays as it was";
+    assert!(
+        admin
+            .notices()
+            .iter()
+            .any(|notice| notice.message().contains(told))
+    );
+    let doctor = r#"SELECT detail FROM auria.doctor() WHERE "check" = 'functions'"#;
+    assert!(admin.value::<String>(doctor).contains(told));
+    admin.run("DROP ROUTINE public.use_credits(uuid,text,integer)");
+    assert_eq!(admin.value::<String>(doctor), "");
+}
+
 /// PostgreSQL holds a rule against each update of a row that broke it before, whatever the update changes.
 #[test]
 fn an_old_row_that_breaks_a_rule_keeps_nobody_elses_month_from_ending() {

@@ -142,7 +142,29 @@ pub fn adopt_functions(spi: &Spi) -> Result<()> {
             ));
         }
     }
+    for form in other_forms(spi)? {
+        extension::tell(&form);
+    }
     Ok(())
+}
+
+/// Old forms of our functions: same name, other arguments. They stay, and a
+/// caller may still reach them with the rights they had.
+pub fn other_forms(spi: &Spi) -> Result<Vec<String>> {
+    let rows = spi.query_once(
+        "SELECT pg_catalog.format('%s is an old form of a function of ours and stays as it was: \
+                                   unless something needs it, run DROP ROUTINE %1$s', \
+                                  p.oid::pg_catalog.regprocedure) \
+           FROM pg_catalog.pg_proc p \
+          WHERE p.pronamespace = 'public'::pg_catalog.regnamespace \
+            AND EXISTS (SELECT FROM pg_catalog.regexp_split_to_table($1, ' ') AS signature \
+                         WHERE pg_catalog.starts_with(signature, 'public.' || p.proname || '(')) \
+            AND NOT EXISTS (SELECT FROM pg_catalog.regexp_split_to_table($1, ' ') AS signature \
+                             WHERE pg_catalog.to_regprocedure(signature) = p.oid) \
+          ORDER BY 1",
+        &[Arg::Text(Some(&signatures()))],
+    )?;
+    rows.iter().map(|row| row.expect(1)).collect()
 }
 
 /// Takes back the grants on a function that are neither its owner's nor those

@@ -214,7 +214,7 @@ fn differences(
 }
 
 fn functions(spi: &Spi) -> Result<Findings> {
-    each_row(
+    let mut findings = each_row(
         spi,
         "SELECT signature || ' is not the compiled one: drop it and create the extension again' \
            FROM pg_catalog.regexp_split_to_table($1, ' ') AS signature \
@@ -226,7 +226,9 @@ fn functions(spi: &Spi) -> Result<Findings> {
                 AND signature NOT LIKE 'public.check\\_%' \
                 AND (l.lanname <> 'c' OR p.probin IS DISTINCT FROM me.probin)",
         &[Arg::Text(Some(&signatures()))],
-    )
+    )?;
+    findings.extend(adopt::other_forms(spi)?);
+    Ok(findings)
 }
 
 /// Without them patient data stays in the clear, and sign-ups get no profile.
