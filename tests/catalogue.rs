@@ -6,6 +6,9 @@ use auria_tests::Session;
 
 const TABLES: &str = include_str!("schema/catalogue.sql");
 
+/// Has every name written with its schema.
+const FULL_NAMES: &str = "SET search_path = pg_catalog";
+
 /// Row security, policies, grants and comments of every table.
 const ACCESS: &str = "
     SELECT format('%s: row security %s', c.oid::regclass, c.relrowsecurity)
@@ -32,13 +35,14 @@ const ACCESS: &str = "
 
 /// Columns, constraints, indexes and triggers of every table, in the notation and order of `schema/expected.txt`.
 pub fn tables(session: &mut Session) -> Vec<String> {
-    session.run("SET search_path = pg_catalog");
+    session.run(FULL_NAMES);
     let mut rows: Vec<(String, i32, String)> = session
         .query(TABLES, &[])
         .unwrap()
         .iter()
         .map(|row| (row.get(0), row.get(1), row.get(2)))
         .collect();
+    session.run("RESET search_path");
     rows.sort_by_key(|(table, place, line)| {
         (table.contains('.'), table.clone(), *place, line.clone())
     });
@@ -49,8 +53,10 @@ pub fn tables(session: &mut Session) -> Vec<String> {
 
 /// Row security, policies, grants and comments of every table.
 pub fn access(session: &mut Session) -> Vec<String> {
-    session.run("SET search_path = pg_catalog");
-    column(session, ACCESS)
+    session.run(FULL_NAMES);
+    let lines = column(session, ACCESS);
+    session.run("RESET search_path");
+    lines
 }
 
 /// The first column of a query's rows.
