@@ -7,6 +7,7 @@ use postgres::error::DbError;
 use uuid::Uuid;
 
 use crate::catalogue::{access, assert_same, column, tables};
+use crate::doctor::complaints;
 use crate::legacy::{ANA, BIA, LAST, Rows, database_at};
 
 /// Rules that one row of the fixtures breaks: from which state on, until which, the constraint.
@@ -292,19 +293,6 @@ fn for_new_rows_too(line: &str) -> String {
         Some((rule, _)) => rule.to_owned(),
         None => line.to_owned(),
     }
-}
-
-/// What a DBA is told to do after the adoption.
-fn complaints(session: &mut Session) -> Vec<(String, String)> {
-    session
-        .query(
-            r#"SELECT "check", detail FROM auria.doctor() WHERE NOT ok"#,
-            &[],
-        )
-        .unwrap()
-        .iter()
-        .map(|row| (row.get(0), row.get(1)))
-        .collect()
 }
 
 /// The PHI that AURIA never encrypted: all of it before 015, and afterwards of whom nobody saved again, and all notes.

@@ -5,7 +5,7 @@ use auria_tests::{ClusterOptions, Database, Session, database, empty_database, r
 use uuid::Uuid;
 
 /// The checks that fail, with what they say.
-fn complaints(session: &mut Session) -> Vec<(String, String)> {
+pub fn complaints(session: &mut Session) -> Vec<(String, String)> {
     session
         .query(
             r#"SELECT "check", detail FROM auria.doctor() WHERE NOT ok"#,
