@@ -100,6 +100,8 @@ COMMENT ON FUNCTION auria.doctor() IS
     'Whether the database is as it should be: one row for each check. Changes nothing; for monitoring';
 COMMENT ON FUNCTION auria.migrate(boolean) IS
     'Applies pending migrations, or all of them once more; one row for each. Superusers';
+COMMENT ON FUNCTION auria.schedule() IS
+    'Registers with pg_cron what has to run every hour and every day; a row for each job. Superusers';
 COMMENT ON FUNCTION auria.new_share_token() IS
     'A new secret for a shared link: 64 hex characters from 32 random bytes';
 COMMENT ON FUNCTION auria.settled_rollover(integer, boolean, integer, integer, integer) IS

@@ -359,6 +359,7 @@ const FUNCTIONS: &str = "
     auria.phi_backfill(integer)                             - - s
     auria.reset_monthly(integer)                            - - s
     auria.migrate(boolean)                                  - - -
+    auria.schedule()                                        - - -
     auria.prepare_install()                                 - - -
     auria.finish_install()                                  - - -
     auria.ensure_check(text,text,text)                      - - -

@@ -85,6 +85,12 @@ fn a_version_that_is_not_the_librarys_is_told() {
         "versions",
         "ALTER EXTENSION auria UPDATE",
     );
+    breaks(
+        &database(),
+        "UPDATE pg_extension SET extversion = '0.10.0' WHERE extname = 'auria'",
+        "versions",
+        "connect again",
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use auria_tests::{As, ClusterOptions, Database, Session, database, empty_databas
 use uuid::Uuid;
 
 /// The schema as it is, one line for each thing that a restore could lose.
-const CATALOGUE: &str = "
+pub const CATALOGUE: &str = "
     SELECT line FROM (
         SELECT format('table %s rls=%s owner-only=%s acl=%s', c.oid::regclass, c.relrowsecurity,
                       c.relforcerowsecurity, (SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(c.relacl) a)) AS line
@@ -49,7 +49,7 @@ const CATALOGUE: &str = "
     ) AS everything ORDER BY line COLLATE \"C\"";
 
 /// A checksum of the rows of every table, ciphertext byte for byte.
-fn rows(session: &mut Session) -> Vec<String> {
+pub fn rows(session: &mut Session) -> Vec<String> {
     let tables: Vec<String> = session
         .query(
             "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables \
@@ -90,7 +90,7 @@ fn assert_same(here: &[String], there: &[String]) {
 }
 
 /// A practice with rows in the tables that matter, and what a DBA added by hand.
-fn fill(db: &Database) -> Uuid {
+pub fn fill(db: &Database) -> Uuid {
     let ana = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
     let mut admin = db.superuser();
     admin.run(
@@ -116,7 +116,8 @@ fn fill(db: &Database) -> Uuid {
     ana
 }
 
-fn works(db: &Database, ana: Uuid) {
+/// Charges, decrypts and encrypts go on.
+pub fn works(db: &Database, ana: Uuid) {
     let mut service = db.service();
     assert!(
         service

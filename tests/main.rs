@@ -34,3 +34,4 @@ mod settlement;
 mod share_token;
 mod sign_up;
 mod storage;
+mod upgrade;

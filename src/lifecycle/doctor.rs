@@ -82,16 +82,39 @@ fn each_row(spi: &Spi, sql: &str, args: &[Arg<'_>]) -> Result<Findings> {
 }
 
 fn versions(spi: &Spi) -> Result<Findings> {
-    each_row(
-        spi,
-        "SELECT pg_catalog.format('the library is %s, the extension %s: run ALTER EXTENSION %I UPDATE', \
-                                  $1, e.extversion, e.extname) \
+    let library = env!("CARGO_PKG_VERSION");
+    let rows = spi.query_once(
+        "SELECT e.extversion, pg_catalog.quote_ident(e.extname) \
            FROM pg_catalog.pg_extension e \
            JOIN pg_catalog.pg_depend d ON d.refobjid = e.oid AND d.deptype = 'e' \
                                       AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
           WHERE d.objid = pg_catalog.to_regprocedure('auria.doctor()') AND e.extversion <> $1",
-        &[Arg::Text(Some(env!("CARGO_PKG_VERSION")))],
-    )
+        &[Arg::Text(Some(library))],
+    )?;
+    rows.iter()
+        .map(|row| {
+            let (extension, name): (String, String) = (row.expect(1)?, row.expect(2)?);
+            Ok(if numbers(&extension) < numbers(library) {
+                format!(
+                    "the extension is {extension}, older than the library, {library}: \
+                     run ALTER EXTENSION {name} UPDATE"
+                )
+            } else {
+                format!(
+                    "the library of this session is {library}, older than the extension, {extension}: \
+                     connect again, and if that does not help, install the library of {extension}"
+                )
+            })
+        })
+        .collect()
+}
+
+/// A version's numbers, to be compared: 0.10.0 is later than 0.9.0.
+fn numbers(version: &str) -> Vec<u32> {
+    version
+        .split('.')
+        .map(|number| number.parse().unwrap_or(0))
+        .collect()
 }
 
 fn migrations(spi: &Spi) -> Result<Findings> {

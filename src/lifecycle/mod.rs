@@ -12,6 +12,7 @@
 //! | `migrations` | the list of migration files |
 //! | `migrate` | applying them and keeping the record |
 //! | `doctor` | whether all is as it should be |
+//! | `schedule` | the regular jobs, registered with pg_cron |
 //! | `ensure` | what migrations call to add constraints to tables with rows |
 
 pub mod access;
@@ -24,3 +25,4 @@ mod migrate;
 mod migrations;
 mod obstacle;
 mod platform;
+mod schedule;

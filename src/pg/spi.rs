@@ -416,6 +416,11 @@ pub fn quoted_identifier(name: &str) -> String {
     pgrx::spi::quote_identifier(name)
 }
 
+/// A text as a literal of SQL.
+pub fn quoted_literal(text: &str) -> String {
+    pgrx::spi::quote_literal(text)
+}
+
 fn c_string(sql: &str) -> Result<CString> {
     CString::new(sql).map_err(|_| {
         Error::new(

@@ -40,16 +40,19 @@ pub enum Lock {
     Migration,
     /// Monthly resets of this database.
     Settlement,
+    /// The registration of jobs in this database.
+    Schedule,
 }
 
 /// Takes an advisory lock that the transaction's end releases. Two things that
 /// share a `key` by chance merely wait for each other.
 pub fn lock(what: Lock, key: u32) {
-    // Marks this extension's locks among all advisory locks: "AUFT", "AUMI", "AUSE".
+    // Marks this extension's locks among all advisory locks: "AUFT", "AUMI", "AUSE", "AUSC".
     let class: u32 = match what {
         Lock::FreeTier => 0x4155_4654,
         Lock::Migration => 0x4155_4d49,
         Lock::Settlement => 0x4155_5345,
+        Lock::Schedule => 0x4155_5343,
     };
     // SAFETY: a complete lock tag, as pg_advisory_xact_lock(int4, int4) makes
     // it (a fourth field of 2 says two keys).
