@@ -28,6 +28,7 @@ mod races;
 mod readme;
 mod replicas;
 mod reset_in_batches;
+mod schedule;
 mod schema;
 mod settings;
 mod settlement;

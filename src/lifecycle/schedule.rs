@@ -49,7 +49,7 @@ impl Job {
 /// date. Jobs of superusers count, so that nobody else's job can pass for one.
 /// They run with the rights of the caller who registered them, and outlive the
 /// extension: `SELECT cron.unschedule(jobid) FROM cron.job WHERE jobname LIKE
-/// 'auria%'` removes them.
+/// 'auria%' AND database = current_database()` removes them.
 ///
 /// Superusers only (42501). 55000 where pg_cron is not in this database, with a
 /// hint for each case; 25006 on a standby.
@@ -89,14 +89,14 @@ fn schedule() -> Result<
 }
 
 /// Registers a job that is missing, gives one that exists its command, and
-/// tells how it is now.
+/// tells how it is now. Some versions of pg_cron cut names at 63 bytes.
 fn register(spi: &Spi, job: &Job, database: &str) -> Result<(String, String, String, bool)> {
     let name = job.name_in(database);
     let command = Arg::Text(Some(job.command));
     let existing = spi.query_once(
         "SELECT j.jobid, j.schedule, j.active \
            FROM cron.job j JOIN pg_catalog.pg_roles r ON r.rolname = j.username AND r.rolsuper \
-          WHERE j.jobname = $1 AND j.database = pg_catalog.current_database() \
+          WHERE j.jobname::name = $1::name AND j.database = pg_catalog.current_database() \
           ORDER BY j.jobid LIMIT 1",
         &[Arg::Text(Some(&name))],
     )?;
@@ -232,7 +232,7 @@ impl Surroundings {
         unavailable(
             "pg_cron is in another database",
             &format!("cron.database_name is \"{other}\", and jobs are registered there alone."),
-            &format!("Run there, as a superuser:{calls}\n"),
+            &format!("Run there, as a superuser:{calls}"),
         )
     }
 }
@@ -246,7 +246,7 @@ fn unavailable(message: &'static str, detail: &str, hint: &str) -> Error {
     )
     .detail(detail.to_owned())
     .hint(format!(
-        "{hint} Or let any other timer, such as systemd's or cron, run with psql in this database: {reset} every \
+        "{hint}\nOr let any other timer, such as systemd's or cron, run with psql in this database: {reset} every \
          hour, {cleanup} every day."
     ))
 }
