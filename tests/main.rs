@@ -26,6 +26,8 @@ mod phi_secrecy;
 mod phi_triggers;
 mod races;
 mod readme;
+#[cfg(feature = "released_library")]
+mod released_library;
 mod replicas;
 mod reset_in_batches;
 mod schedule;

@@ -79,7 +79,8 @@ pub fn everything(session: &mut Session) -> Vec<String> {
     lines
 }
 
-fn complaints(session: &mut Session) -> Vec<String> {
+/// What the doctor finds wrong.
+pub fn complaints(session: &mut Session) -> Vec<String> {
     column(
         session,
         r#"SELECT "check" || ': ' || detail FROM auria.doctor() WHERE NOT ok"#,

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Barrier, LazyLock, OnceLock};
+use std::sync::{Arc, Barrier, LazyLock, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::database::Database;
 use crate::owner;
 use crate::session::{As, Session};
-use crate::stage::{STAGE, scratch_directory};
+use crate::stage::{Stage, scratch_directory};
 use crate::watchdog::Watchdog;
 
 const TEMPLATE: &str = "auria_template";
@@ -40,9 +40,16 @@ pub struct ClusterOptions {
     settings: Vec<(String, String)>,
     legacy_ciphers: bool,
     durable: bool,
+    stage: Option<Arc<Stage>>,
 }
 
 impl ClusterOptions {
+    /// Runs it from another stage than the one all servers share.
+    pub fn on(mut self, stage: &Arc<Stage>) -> Self {
+        self.stage = Some(Arc::clone(stage));
+        self
+    }
+
     /// A line of postgresql.conf; the value is quoted here.
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.into(), value.into()));
@@ -63,7 +70,8 @@ impl ClusterOptions {
 
     /// Makes the server and starts it.
     pub fn start(self) -> Cluster {
-        let mut cluster = Cluster::bare();
+        let stage = self.stage.as_ref().unwrap_or_else(|| Stage::shared());
+        let mut cluster = Cluster::bare(stage);
         if self.legacy_ciphers {
             cluster.openssl = Some(cluster.secret_file("openssl.cnf", LEGACY_CIPHERS));
         }
@@ -117,6 +125,7 @@ pub struct Cluster {
     databases: AtomicU32,
     openssl: Option<PathBuf>,
     watchdog: Watchdog,
+    stage: Arc<Stage>,
 }
 
 impl Cluster {
@@ -125,7 +134,7 @@ impl Cluster {
         &SHARED
     }
 
-    fn bare() -> Self {
+    fn bare(stage: &Arc<Stage>) -> Self {
         let directory = scratch_directory("auria-");
         let watchdog = Watchdog::over(&directory);
         owner::give(&directory);
@@ -142,6 +151,7 @@ impl Cluster {
             databases: AtomicU32::new(0),
             openssl: None,
             watchdog,
+            stage: Arc::clone(stage),
         }
     }
 
@@ -330,7 +340,7 @@ impl Cluster {
 
     /// A streaming replica of this server, caught up when it is returned.
     pub fn standby(&self) -> Cluster {
-        let standby = Cluster::bare();
+        let standby = Cluster::bare(&self.stage);
         let data = standby.data_directory();
         let host = self.directory.to_str().unwrap();
         let port = self.port.to_string();
@@ -345,7 +355,7 @@ impl Cluster {
             data.to_str().unwrap(),
         ];
         standby.output_of(
-            owner::command(&STAGE.program("pg_basebackup"))
+            owner::command(&self.stage.program("pg_basebackup"))
                 .args(arguments)
                 .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]),
         );
@@ -406,7 +416,7 @@ impl Cluster {
     }
 
     fn output(&self, program: &str, arguments: &[&str]) -> Output {
-        owner::command(&STAGE.program(program))
+        owner::command(&self.stage.program(program))
             .envs(self.openssl.iter().map(|file| ("OPENSSL_CONF", file)))
             .args(arguments)
             .arg("-D")
@@ -438,7 +448,7 @@ impl Cluster {
 
     /// Runs a client program of PostgreSQL (psql, pg_dump, pg_restore …) on this server as the superuser.
     pub fn client(&self, program: &str, arguments: &[&str]) -> Output {
-        Command::new(STAGE.program(program))
+        Command::new(self.stage.program(program))
             .args(arguments)
             .env("PGHOST", &self.directory)
             .env("PGPORT", self.port.to_string())

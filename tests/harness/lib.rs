@@ -30,6 +30,7 @@ pub use database::Database;
 pub use memory::private_memory;
 pub use refusal::{refused, refused_with};
 pub use session::{As, Session};
+pub use stage::Stage;
 
 /// A database of its own with the extension created in it, on the server all tests of this process share.
 pub fn database() -> Database<'static> {

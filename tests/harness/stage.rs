@@ -1,32 +1,72 @@
 //! Where the PostgreSQL with the extension in it is: made once per run, outside every system directory.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::watchdog::Watchdog;
 
 /// The staged PostgreSQL of this process: the one that AURIA_STAGE names, or else one of its own.
-pub(crate) static STAGE: LazyLock<Stage> = LazyLock::new(|| match env::var_os("AURIA_STAGE") {
-    Some(directory) => Stage {
-        directory: directory.into(),
-        _watchdog: None,
-    },
-    None => Stage::make(),
+static SHARED: LazyLock<Arc<Stage>> = LazyLock::new(|| {
+    Arc::new(match env::var_os("AURIA_STAGE") {
+        Some(directory) => Stage {
+            directory: directory.into(),
+            _watchdog: None,
+        },
+        None => Stage::make(true),
+    })
 });
 
-pub(crate) struct Stage {
+/// A PostgreSQL of the tests' own: its binaries are copies, so that what is installed beside them is found.
+pub struct Stage {
     directory: PathBuf,
     _watchdog: Option<Watchdog>,
 }
 
 impl Stage {
-    fn make() -> Self {
+    /// The one with the extension in it that all servers run from, unless they are told another.
+    pub fn shared() -> &'static Arc<Stage> {
+        &SHARED
+    }
+
+    /// One without the extension, for a test to install what it likes.
+    pub fn without_extension() -> Arc<Stage> {
+        Arc::new(Stage::make(false))
+    }
+
+    /// Installs a library, and the control file and scripts of a directory, as `make install` does: each becomes a
+    /// new file, and what a running server has loaded stays as it is.
+    pub fn install(&self, library: &Path, scripts: &Path) {
+        install(library, &self.library());
+        for entry in fs::read_dir(scripts).unwrap() {
+            let script = entry.unwrap().path();
+            let name = script.file_name().unwrap().to_str().unwrap();
+            if name.starts_with("auria") && !name.ends_with(".so") {
+                install(&script, &self.scripts().join(name));
+            }
+        }
+    }
+
+    /// Where its library of the extension is.
+    pub fn library(&self) -> PathBuf {
+        Path::new(&self.ask("--pkglibdir")).join("auria_pg.so")
+    }
+
+    /// Where its control files and scripts of extensions are.
+    pub fn scripts(&self) -> PathBuf {
+        Path::new(&self.ask("--sharedir")).join("extension")
+    }
+
+    fn make(with_extension: bool) -> Self {
         let directory = scratch_directory("auria-stage-");
         let watchdog = Watchdog::over(&directory);
         let mut command = Command::new(repository().join("scripts/stage"));
         command.arg(&directory).arg(system_pg_config());
+        if !with_extension {
+            command.env("AURIA_SKIP_INSTALL", "1");
+        }
         // What cargo tells a test about its package would make a cargo started from here build everything anew.
         for (name, _) in env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_")) {
             command.env_remove(name);
@@ -56,6 +96,15 @@ impl Stage {
             .unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
+}
+
+fn install(file: &Path, place: &Path) {
+    let status = Command::new("install")
+        .args(["-m", "755"])
+        .args([file, place])
+        .status()
+        .unwrap();
+    assert!(status.success(), "{} was not installed", file.display());
 }
 
 /// The top of the repository.
