@@ -67,7 +67,6 @@ fn sessions_on_a_released_library_charge_on_while_files_and_extension_are_replac
             );
             dba.run("ALTER EXTENSION auria UPDATE");
         });
-        assert!(charges.acknowledged > 0);
         assert!(
             charges.longest < Duration::from_secs(3),
             "{:?}",

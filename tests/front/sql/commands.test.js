@@ -155,6 +155,7 @@ attackWithSql(
           'SET session_replication_role = replica',
           'CREATE FUNCTION auria.mine() RETURNS integer LANGUAGE sql AS $$ SELECT 1 $$',
           'SELECT * FROM auria.migrate()',
+          'SELECT * FROM auria.schedule()',
           "SELECT auria.ensure_index('public.patients', 'mine', '(name)')",
         ]) {
           await refuses(statement, '42501', '0A000');
