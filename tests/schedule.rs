@@ -1,9 +1,10 @@
 //! `auria.schedule()`: the regular jobs, with a real pg_cron and without one.
 
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use auria_tests::{Cluster, ClusterOptions, Database, Session, database, refused_with};
+use auria_tests::{Cluster, ClusterOptions, Database, Session, Stage, database, refused_with};
 
 const SCHEDULE: &str = "SELECT job, schedule, command, active FROM auria.schedule()";
 
@@ -308,6 +309,21 @@ fn without_pg_cron_it_says_what_to_do_step_by_step_and_names_the_other_way() {
     ] {
         assert!(hint.contains(part), "{part}: {hint}");
     }
+}
+
+#[test]
+fn where_the_server_has_no_pg_cron_the_package_comes_first() {
+    let stage = Stage::without_extension();
+    stage.install(&Stage::shared().library(), &Stage::shared().scripts());
+    fs::remove_file(stage.scripts().join("pg_cron.control")).unwrap();
+    let cluster = ClusterOptions::default().on(&stage).start();
+    let db = cluster.database();
+    let mut dba = db.superuser();
+    let refusal = refused_with(dba.query(SCHEDULE, &[]), "55000");
+    assert_eq!(refusal.detail(), Some("It is not installed."));
+    let major: i32 = dba.value("SELECT current_setting('server_version_num')::integer / 10000");
+    let package = format!("install the package postgresql-{major}-cron");
+    assert!(refusal.hint().unwrap().contains(&package), "{refusal:?}");
 }
 
 #[test]

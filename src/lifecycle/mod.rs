@@ -13,6 +13,7 @@
 //! | `migrate` | applying them and keeping the record |
 //! | `doctor` | whether all is as it should be |
 //! | `schedule` | the regular jobs, registered with pg_cron |
+//! | `pg_cron` | where pg_cron is, and whether it may be called |
 //! | `ensure` | what migrations call to add constraints to tables with rows |
 
 pub mod access;
@@ -24,5 +25,6 @@ mod install;
 mod migrate;
 mod migrations;
 mod obstacle;
+mod pg_cron;
 mod platform;
 mod schedule;

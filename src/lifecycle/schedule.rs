@@ -4,20 +4,24 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::pg_cron;
 use crate::error::{Error, Result};
 use crate::pg::roles;
 use crate::pg::spi::{self, Arg, Spi};
 use crate::pg::transaction::{self, Lock};
 
-struct Job {
+/// Something to be done regularly.
+pub struct Job {
     name: &'static str,
-    schedule: &'static str,
-    command: &'static str,
+    /// When, in pg_cron's notation.
+    pub schedule: &'static str,
+    /// What, in SQL.
+    pub command: &'static str,
 }
 
 /// Both commands are safe to run at any time and twice. `reset_monthly_usage`,
 /// the legacy reset, is not here: it would end a month without its rollover.
-const JOBS: [Job; 2] = [
+pub const JOBS: [Job; 2] = [
     // A month ends at any hour of any day, and its dentist waits for the new credits. Not at a full hour, when
     // everybody's jobs start.
     Job {
@@ -35,7 +39,7 @@ const JOBS: [Job; 2] = [
 
 impl Job {
     /// Its name in pg_cron, which keeps the jobs of all databases in one table.
-    fn name_in(&self, database: &str) -> String {
+    pub fn name_in(&self, database: &str) -> String {
         format!("{}@{database}", self.name)
     }
 }
@@ -78,7 +82,7 @@ fn schedule() -> Result<
         .into());
     }
     let registered = spi::connected(|spi| {
-        let database = Surroundings::of(spi)?.database_of_pg_cron()?;
+        let database = pg_cron::database(spi)?;
         // Two at once would both find nothing: names are unique per owner only.
         transaction::lock(Lock::Schedule, 0);
         JOBS.iter()
@@ -121,132 +125,4 @@ fn register(spi: &Spi, job: &Job, database: &str) -> Result<(String, String, Str
         }
     };
     Ok((name, schedule, job.command.to_owned(), active))
-}
-
-/// What decides whether, and where, jobs can be registered.
-struct Surroundings {
-    database: String,
-    server_version: i32,
-    /// Whether the server has the files of pg_cron.
-    available: bool,
-    /// The database that pg_cron works in; `None` while its library is not
-    /// preloaded.
-    database_of_jobs: Option<String>,
-    created: bool,
-    /// Whether what is called here belongs to pg_cron, and to nobody who made
-    /// a schema of its name.
-    ours_to_call: bool,
-}
-
-impl Surroundings {
-    fn of(spi: &Spi) -> Result<Self> {
-        let rows = spi.read_once(
-            "SELECT pg_catalog.current_database()::text, \
-                    pg_catalog.current_setting('server_version_num')::integer / 10000, \
-                    EXISTS (SELECT FROM pg_catalog.pg_available_extensions WHERE name = 'pg_cron'), \
-                    (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'cron.database_name'), \
-                    EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_cron'), \
-                    (SELECT count(*) = 3 \
-                       FROM pg_catalog.pg_depend d \
-                       JOIN pg_catalog.pg_extension e \
-                         ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
-                        AND d.refobjid = e.oid AND d.deptype = 'e' AND e.extname = 'pg_cron' \
-                      WHERE (d.classid, d.objid) IN ( \
-                          ('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass('cron.job')), \
-                          ('pg_catalog.pg_proc'::pg_catalog.regclass, \
-                           pg_catalog.to_regprocedure('cron.schedule(text, text, text)')), \
-                          ('pg_catalog.pg_proc'::pg_catalog.regclass, \
-                           pg_catalog.to_regprocedure('cron.alter_job(bigint, text, text, text, text, boolean)'))))",
-            &[],
-        )?;
-        let row = rows
-            .first()
-            .unwrap_or_else(|| unreachable!("a SELECT without FROM gives a row"));
-        Ok(Self {
-            database: row.expect(1)?,
-            server_version: row.expect(2)?,
-            available: row.expect(3)?,
-            database_of_jobs: row.get(4)?,
-            created: row.expect(5)?,
-            ours_to_call: row.expect(6)?,
-        })
-    }
-
-    /// This database, if it is the one where jobs are registered.
-    fn database_of_pg_cron(self) -> Result<String> {
-        match &self.database_of_jobs {
-            None => Err(self.not_running()),
-            Some(other) if *other != self.database => Err(self.in_another_database(other)),
-            Some(_) if !self.created => Err(unavailable(
-                "the extension pg_cron is missing in this database",
-                "pg_cron works in this database, but its functions were not created.",
-                "Run CREATE EXTENSION pg_cron, then call auria.schedule() again.",
-            )),
-            Some(_) if !self.ours_to_call => Err(unavailable(
-                "this pg_cron has not what auria.schedule() needs",
-                "cron.job, cron.schedule() and cron.alter_job() of pg_cron 1.4 must be members of the extension pg_cron.",
-                "Run ALTER EXTENSION pg_cron UPDATE, then call auria.schedule() again.",
-            )),
-            Some(_) => Ok(self.database),
-        }
-    }
-
-    fn not_running(&self) -> Error {
-        let (detail, first) = if self.available {
-            ("Its library is not preloaded.", String::new())
-        } else {
-            (
-                "It is not installed.",
-                format!(
-                    "install the package postgresql-{}-cron, ",
-                    self.server_version
-                ),
-            )
-        };
-        unavailable(
-            "pg_cron does not run on this server",
-            detail,
-            &format!(
-                "In this order: {first}add pg_cron to shared_preload_libraries, set cron.database_name to '{}', \
-                 restart PostgreSQL, run CREATE EXTENSION pg_cron, call auria.schedule() again.",
-                self.database
-            ),
-        )
-    }
-
-    fn in_another_database(&self, other: &str) -> Error {
-        let calls: String = JOBS
-            .iter()
-            .map(|job| {
-                let arguments = [
-                    job.name_in(&self.database).as_str(),
-                    job.schedule,
-                    job.command,
-                    &self.database,
-                ]
-                .map(spi::quoted_literal)
-                .join(", ");
-                format!("\nSELECT cron.schedule_in_database({arguments});")
-            })
-            .collect();
-        unavailable(
-            "pg_cron is in another database",
-            &format!("cron.database_name is \"{other}\", and jobs are registered there alone."),
-            &format!("Run there, as a superuser:{calls}"),
-        )
-    }
-}
-
-/// 55000, with what to do if it has to be without pg_cron.
-fn unavailable(message: &'static str, detail: &str, hint: &str) -> Error {
-    let [reset, cleanup] = JOBS.map(|job| job.command);
-    Error::new(
-        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        message,
-    )
-    .detail(detail.to_owned())
-    .hint(format!(
-        "{hint}\nOr let any other timer, such as systemd's or cron, run with psql in this database: {reset} every \
-         hour, {cleanup} every day."
-    ))
 }
