@@ -7,8 +7,9 @@ use std::time::Duration;
 use auria_tests::{ClusterOptions, Stage, refused_with};
 
 use crate::catalogue::assert_same;
+use crate::doctor::complaints;
 use crate::dump_restore::{fill, rows, works};
-use crate::upgrade::{charging_while, complaints, current_version, everything};
+use crate::upgrade::{charging_while, current_version, everything};
 
 const EXTENSION_VERSION: &str = "SELECT extversion FROM pg_extension WHERE extname = 'auria'";
 
@@ -53,7 +54,7 @@ fn sessions_on_a_released_library_charge_on_while_files_and_extension_are_replac
         let ana = fill(&db);
         let before = untouched(rows(&mut db.superuser()));
         assert_eq!(db.superuser().value::<String>(EXTENSION_VERSION), version);
-        assert_eq!(complaints(&mut db.superuser()), [""; 0]);
+        assert_eq!(complaints(&mut db.superuser()), []);
 
         let (charges, old_sessions) = charging_while(&db, || {
             stage.install(&Stage::shared().library(), &Stage::shared().scripts());
@@ -62,7 +63,7 @@ fn sessions_on_a_released_library_charge_on_while_files_and_extension_are_replac
             let told = complaints(&mut dba);
             assert_eq!(told.len(), 1, "{told:?}");
             assert!(
-                told[0].contains("run ALTER EXTENSION auria UPDATE"),
+                told[0].1.contains("run ALTER EXTENSION auria UPDATE"),
                 "{told:?}"
             );
             dba.run("ALTER EXTENSION auria UPDATE");
@@ -78,13 +79,13 @@ fn sessions_on_a_released_library_charge_on_while_files_and_extension_are_replac
             let told = complaints(&mut session);
             assert_eq!(told.len(), 1, "{told:?}");
             assert!(
-                told[0].contains(&format!("library is {version}")),
+                told[0].1.contains(&format!("library is {version}")),
                 "{told:?}"
             );
         }
         let mut dba = db.superuser();
         assert_eq!(dba.value::<String>(EXTENSION_VERSION), current_version());
-        assert_eq!(complaints(&mut dba), [""; 0]);
+        assert_eq!(complaints(&mut dba), []);
         assert_same(version, &untouched(rows(&mut dba)), &before);
 
         let new = cluster.empty_database();
