@@ -12,7 +12,7 @@
 //! | encryption of patient data: finding the key, rotation, catching up | [`phi`] |
 //! | sharing by token | [`sharing`], `sql/sharing.sql` |
 //! | trigger functions | [`triggers`] |
-//! | migrations, adoption, checks | [`lifecycle`] |
+//! | migrations, adoption, checks, regular jobs | [`lifecycle`] |
 //! | every error, with SQLSTATE and hint | [`error`] |
 //! | settings | [`guc`] |
 //! | all `unsafe`, all SPI | [`pg`] |
