@@ -10,7 +10,7 @@ DESTDIR ?=
 # rustup does not put itself on the PATH of a shell that reads no profile.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help build install uninstall setup setup-test sql check-sql types lint test bench-phi demo
+.PHONY: help all build install uninstall setup setup-test setup-deb sql check-sql types lint test test-matrix bench-phi demo deb dist
 
 help:
 	@echo 'make demo [KEEP=1]                    watch a dental practice live on a throw-away server'
@@ -21,6 +21,12 @@ help:
 	@echo 'make sql                              write sql/auria--VERSION.sql anew from the code'
 	@echo 'make types                            write docs/database.types.ts anew from a running database'
 	@echo 'make lint                             rustfmt and clippy, warnings are errors'
+	@echo 'make test-matrix                      every test on PostgreSQL 15, 17 and 18, and the package'
+	@echo 'make deb [PG_MAJOR=…]                 build a Debian package in target/debian'
+	@echo 'make dist                             build the source distribution for PGXN'
+
+# What pgxn's client asks for.
+all: build
 
 build:
 	@scripts/build "$(PG_CONFIG)"
@@ -37,6 +43,9 @@ setup:
 setup-test:
 	@scripts/setup test
 
+setup-deb:
+	@scripts/setup deb
+
 sql: build
 	@scripts/schema write "$(PG_CONFIG)"
 
@@ -51,6 +60,15 @@ lint:
 
 test: setup-test
 	@scripts/test "$(PG_CONFIG)"
+
+test-matrix:
+	@scripts/matrix
+
+deb: setup-deb build
+	@scripts/deb "$(PG_CONFIG)"
+
+dist:
+	@scripts/dist
 
 demo: setup
 	@scripts/demo "$(PG_CONFIG)"

@@ -16,7 +16,10 @@ mod dump_restore;
 mod harness_works;
 mod install;
 mod legacy;
+#[cfg(feature = "matrix")]
+mod matrix;
 mod memory;
+mod packaging;
 mod phi_backfill;
 mod phi_docs;
 mod phi_keys;
@@ -26,10 +29,9 @@ mod phi_secrecy;
 mod phi_triggers;
 mod races;
 mod readme;
-#[cfg(feature = "released_library")]
-mod released_library;
 mod replicas;
 mod reset_in_batches;
+mod runbook;
 mod schedule;
 mod schema;
 mod settings;

@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::TcpListener;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -254,6 +254,11 @@ impl Cluster {
         self.new_database("template0")
     }
 
+    /// The database of this name, which was made otherwise.
+    pub fn existing_database(&self, name: &str) -> Database<'_> {
+        Database::new(self, name.to_owned())
+    }
+
     fn new_database(&self, template: &str) -> Database<'_> {
         let name = format!("auria_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         self.superuser("postgres")
@@ -444,6 +449,32 @@ impl Cluster {
             "{program} {arguments:?}: {}",
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+
+    /// Runs a script in the shell of the account that the server runs as, with PostgreSQL's programs at hand and this
+    /// server as the one that they reach; a command that fails ends it.
+    pub fn shell(&self, script: &str, variables: &[(&str, &str)]) -> Output {
+        let programs = self.stage.programs();
+        let path = std::env::var("PATH").unwrap_or_default();
+        owner::command(Path::new("/bin/sh"))
+            .args(["-eu", "-c", script])
+            .env("PATH", format!("{}:{path}", programs.display()))
+            .env("PGHOST", &self.directory)
+            .env("PGPORT", self.port.to_string())
+            .env("PGUSER", "postgres")
+            .envs(variables.iter().copied())
+            .current_dir("/")
+            .output()
+            .unwrap()
+    }
+
+    /// A directory that only the account of the server may enter.
+    pub fn private_directory(&self, name: &str) -> PathBuf {
+        let path = self.directory.join(name);
+        fs::create_dir_all(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        owner::give(&path);
+        path
     }
 
     /// Runs a client program of PostgreSQL (psql, pg_dump, pg_restore …) on this server as the superuser.

@@ -9,14 +9,9 @@ use std::sync::{Arc, LazyLock};
 use crate::watchdog::Watchdog;
 
 /// The staged PostgreSQL of this process: the one that AURIA_STAGE names, or else one of its own.
-static SHARED: LazyLock<Arc<Stage>> = LazyLock::new(|| {
-    Arc::new(match env::var_os("AURIA_STAGE") {
-        Some(directory) => Stage {
-            directory: directory.into(),
-            _watchdog: None,
-        },
-        None => Stage::make(true),
-    })
+static SHARED: LazyLock<Arc<Stage>> = LazyLock::new(|| match env::var_os("AURIA_STAGE") {
+    Some(directory) => Stage::at(directory),
+    None => Arc::new(Stage::make(true)),
 });
 
 /// A PostgreSQL of the tests' own: its binaries are copies, so that what is installed beside them is found.
@@ -34,6 +29,14 @@ impl Stage {
     /// One without the extension, for a test to install what it likes.
     pub fn without_extension() -> Arc<Stage> {
         Arc::new(Stage::make(false))
+    }
+
+    /// One that scripts/stage has made.
+    pub fn at(directory: impl Into<PathBuf>) -> Arc<Stage> {
+        Arc::new(Stage {
+            directory: directory.into(),
+            _watchdog: None,
+        })
     }
 
     /// Installs a library, and the control file and scripts of a directory, as `make install` does: each becomes a
@@ -83,9 +86,14 @@ impl Stage {
         }
     }
 
+    /// Where the programs of this PostgreSQL are.
+    pub fn programs(&self) -> PathBuf {
+        self.ask("--bindir").into()
+    }
+
     /// A program of this PostgreSQL.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
-        Path::new(&self.ask("--bindir")).join(name)
+        self.programs().join(name)
     }
 
     /// What its pg_config answers.

@@ -1,7 +1,7 @@
 //! The upgrade with the library that a version was released with, while sessions run on it.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use auria_tests::{ClusterOptions, Stage, refused_with};
@@ -15,16 +15,16 @@ const EXTENSION_VERSION: &str = "SELECT extversion FROM pg_extension WHERE extna
 
 /// Each released version with its library, beside which its control file and script are.
 fn released() -> Vec<(&'static str, PathBuf)> {
-    include_str!("released/versions.txt")
+    let directory = env::var_os("AURIA_RELEASED").expect("AURIA_RELEASED must be set");
+    include_str!("../released/versions.txt")
         .lines()
         .filter(|line| !line.starts_with('#'))
         .map(|line| {
             let version = line.split(' ').next().unwrap();
-            let variable = format!("AURIA_RELEASED_{}", version.replace('.', "_"));
-            let library = env::var_os(&variable).unwrap_or_else(|| {
-                panic!("{variable} must name what scripts/released-library {version} DIR made")
-            });
-            (version, library.into())
+            (
+                version,
+                Path::new(&directory).join(version).join("auria_pg.so"),
+            )
         })
         .collect()
 }

@@ -1,0 +1,42 @@
+//! What the descriptions for cargo, PGXN and Debian say.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::upgrade::current_version;
+
+fn read(file: &str) -> String {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    fs::read_to_string(repository.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+#[test]
+fn every_description_speaks_of_the_version_that_is_installed() {
+    let version = current_version();
+    assert!(read("Cargo.toml").contains(&format!("\nversion = \"{version}\"\n")));
+    assert!(read("CHANGELOG.md").contains(&format!("\n## {version} ")));
+    let meta: Value = serde_json::from_str(&read("META.json")).unwrap();
+    let provided = &meta["provides"]["auria"];
+    assert_eq!(meta["version"], version);
+    assert_eq!(provided["version"], version);
+    let script = provided["file"].as_str().unwrap();
+    assert_eq!(script, format!("sql/auria--{version}.sql"));
+    read(script);
+    read(provided["docfile"].as_str().unwrap());
+}
+
+#[test]
+fn what_pgxn_demands_is_there() {
+    let meta: Value = serde_json::from_str(&read("META.json")).unwrap();
+    for key in ["name", "abstract", "maintainer", "license"] {
+        assert!(
+            meta[key].as_str().is_some_and(|text| !text.is_empty()),
+            "{key}"
+        );
+    }
+    assert_eq!(meta["meta-spec"]["version"], "1.0.0");
+    assert_eq!(meta["provides"].as_object().unwrap().len(), 1);
+    assert_eq!(meta["prereqs"]["runtime"]["requires"]["pg_trgm"], 0);
+}

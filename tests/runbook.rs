@@ -1,0 +1,317 @@
+//! The runbook's commands, run as they stand in docs/operations.md: a section at a time, by the account of the server.
+
+use std::collections::BTreeSet;
+
+use auria_tests::{As, Cluster, ClusterOptions, refused_with};
+use uuid::Uuid;
+
+use crate::doctor::complaints;
+use crate::legacy;
+
+pub const PAGE: &str = include_str!("../docs/operations.md");
+
+/// What a section tells to type: its blocks of `sh`, one after the other.
+fn commands(section: &str) -> String {
+    let mut inside = false;
+    let mut in_block = false;
+    let mut found = String::new();
+    for line in PAGE.lines() {
+        if !in_block && line.starts_with('#') {
+            inside = line.trim_start_matches('#').trim() == section;
+        } else if line.starts_with("```") {
+            in_block = line == "```sh";
+        } else if inside && in_block {
+            found.push_str(line);
+            found.push('\n');
+        }
+    }
+    assert!(!found.is_empty(), "nothing to type under {section}");
+    found
+}
+
+/// Types a section's commands and returns what they print; each must succeed.
+#[track_caller]
+pub fn follow(cluster: &Cluster, section: &str, variables: &[(&str, &str)]) -> String {
+    let [keys, backups] = ["keys", "backups"].map(|name| cluster.private_directory(name));
+    let mut all = vec![
+        ("KEYS", keys.to_str().unwrap()),
+        ("BACKUPS", backups.to_str().unwrap()),
+    ];
+    all.extend(variables);
+    let output = cluster.shell(&commands(section), &all);
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{section}: {}\n{printed}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    printed
+}
+
+/// A server where the database `auria` was made as the runbook says.
+fn installed() -> Cluster {
+    let cluster = ClusterOptions::default().start();
+    follow(&cluster, "Install", &[]);
+    cluster
+}
+
+/// Somebody with a plan of 20 credits and a patient, who has used a credit.
+fn practice(cluster: &Cluster) -> Uuid {
+    let user = Uuid::new_v4();
+    let mut admin = cluster.superuser("auria");
+    admin.run(&format!(
+        "INSERT INTO auth.users (id, email) VALUES ('{user}', 'ana@clinica.example');
+         INSERT INTO public.subscriptions (user_id, plan_id, status) VALUES ('{user}', 'price_essencial_monthly', 'active');
+         INSERT INTO public.patients (user_id, name) VALUES ('{user}', 'Maria da Conceição');
+         SELECT public.use_credits('{user}', 'case_analysis')"
+    ));
+    user
+}
+
+const DECRYPTED: &str = "SELECT public.phi_decrypt(name_encrypted) FROM public.patients";
+
+#[test]
+fn every_section_with_commands_is_followed_by_a_test() {
+    let mut section = "";
+    let mut with_commands = BTreeSet::new();
+    for line in PAGE.lines() {
+        if line.starts_with("##") {
+            section = line.trim_start_matches('#').trim();
+        } else if line == "```sh" {
+            with_commands.insert(section);
+        }
+    }
+    let tests = concat!(
+        include_str!("runbook.rs"),
+        include_str!("matrix/pg_upgrade.rs")
+    );
+    for section in with_commands {
+        assert!(
+            tests.contains(&format!("\"{section}\"")),
+            "no test follows the section {section}"
+        );
+    }
+}
+
+#[test]
+fn a_new_database_is_installed_with_its_key() {
+    let cluster = ClusterOptions::default().start();
+    let told = follow(&cluster, "Install", &[]);
+    assert_eq!(told.matches("| t  |").count(), 14, "{told}");
+    practice(&cluster);
+    let mut admin = cluster.superuser("auria");
+    assert_eq!(admin.value::<String>(DECRYPTED), "Maria da Conceição");
+    // The key file is hidden from a session of the front from its first moment.
+    refused_with(
+        cluster
+            .session("auria", As::Service)
+            .query("SHOW auria.phi_key_file", &[]),
+        "42501",
+    );
+}
+
+#[test]
+fn an_old_database_is_rehearsed_and_then_adopted() {
+    let old = legacy::database_at(legacy::LAST);
+    let cluster = ClusterOptions::default().start();
+    // Roles belong to a server.
+    cluster.template();
+    let mut server = cluster.superuser("postgres");
+    server.run("CREATE ROLE reporting");
+    server.run("CREATE DATABASE production TEMPLATE template0");
+    old.dump_into(&cluster, "production");
+    let mut production = cluster.superuser("production");
+    let before = legacy::Rows::of(&mut production);
+    let told = follow(&cluster, "Adopt", &[]);
+    assert!(
+        told.contains("ALTER TABLE patients VALIDATE CONSTRAINT patients_user_id_fkey"),
+        "{told}"
+    );
+    let notices = std::fs::read_to_string(
+        cluster
+            .private_directory("backups")
+            .join("rehearsal.notices"),
+    )
+    .unwrap();
+    assert!(
+        notices.contains("function public.use_credits(uuid,text) is taken over"),
+        "{notices}"
+    );
+    before.assert_unchanged(&mut cluster.superuser("rehearsal"));
+    // What pgcrypto had encrypted, or nobody, is under this extension's key and form in the end.
+    assert_eq!(
+        production.value::<i64>(
+            "SELECT sum(not_encrypted + outdated + unreadable)::bigint FROM auria.phi_status()"
+        ),
+        0
+    );
+}
+
+#[test]
+fn a_backup_is_restored_beside_the_database_and_takes_its_name() {
+    let cluster = installed();
+    practice(&cluster);
+    follow(&cluster, "Back up and restore", &[]);
+    let question = "SELECT md5(string_agg(p::text || u::text, ' ')) FROM public.patients p, public.credit_usage u";
+    let [before, restored] = ["auria_before_restore", "auria"]
+        .map(|name| cluster.superuser(name).value::<String>(question));
+    assert_eq!(before, restored);
+    assert_eq!(complaints(&mut cluster.superuser("auria")), []);
+}
+
+#[test]
+fn a_key_is_rotated_and_the_old_one_removed() {
+    let cluster = installed();
+    practice(&cluster);
+    let key = cluster.private_directory("keys").join("auria.key");
+    let first = std::fs::read(&key).unwrap();
+    let ciphertext = "SELECT md5(name_encrypted) FROM public.patients";
+    let before: String = cluster.superuser("auria").value(ciphertext);
+    let told = follow(&cluster, "Keys", &[]);
+    assert!(told.contains("(0 rows)"), "{told}");
+    assert_ne!(std::fs::read(&key).unwrap(), first);
+    let mut admin = cluster.superuser("auria");
+    assert_ne!(admin.value::<String>(ciphertext), before);
+    assert_eq!(admin.value::<String>(DECRYPTED), "Maria da Conceição");
+    assert_eq!(
+        admin.value::<String>("SHOW auria.phi_previous_key_file"),
+        ""
+    );
+}
+
+#[test]
+fn an_older_version_is_upgraded() {
+    let cluster = ClusterOptions::default().start();
+    cluster
+        .superuser("postgres")
+        .run("CREATE DATABASE auria TEMPLATE template0");
+    let mut admin = cluster.superuser("auria");
+    admin.run("CREATE EXTENSION auria VERSION '0.1.0' CASCADE");
+    assert_eq!(complaints(&mut admin)[0].0, "versions");
+    let told = follow(&cluster, "Upgrade", &[]);
+    assert!(told.contains("(0 rows)"), "{told}");
+}
+
+#[test]
+fn jobs_are_scheduled_run_by_hand_and_removed() {
+    let cluster = ClusterOptions::default()
+        .setting("shared_preload_libraries", "pg_cron")
+        .setting("cron.database_name", "auria")
+        .start();
+    follow(&cluster, "Install", &[]);
+    let user = practice(&cluster);
+    let mut admin = cluster.superuser("auria");
+    admin.run("UPDATE public.subscriptions SET usage_reset_at = now() - INTERVAL '31 days'");
+    let told = follow(&cluster, "Schedule", &[]);
+    assert!(told.contains("CALL auria.reset_monthly()"), "{told}");
+    assert_eq!(
+        admin.value::<i32>(&format!(
+            "SELECT credits_used_this_month FROM public.subscriptions WHERE user_id = '{user}'"
+        )),
+        0
+    );
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM cron.job"), 0);
+}
+
+#[test]
+fn monitoring_is_silent_while_all_is_well_and_names_what_is_not() {
+    let cluster = installed();
+    practice(&cluster);
+    assert!(!follow(&cluster, "Monitor", &[]).contains("policies|"));
+    cluster
+        .superuser("auria")
+        .run("DROP POLICY patients_select_own ON public.patients");
+    let told = follow(&cluster, "Monitor", &[]);
+    assert!(
+        told.contains("policies|") && told.contains("patients_select_own"),
+        "{told}"
+    );
+}
+
+#[test]
+fn settings_for_several_servers_are_taken() {
+    let cluster = ClusterOptions::default().durable().start();
+    follow(&cluster, "Install", &[]);
+    // Without a standby nothing would be committed any more.
+    let _standby = cluster.standby();
+    follow(&cluster, "Scale out", &[]);
+    let mut admin = cluster.superuser("auria");
+    assert_eq!(
+        admin.value::<String>(
+            "SELECT string_agg(setting, ' ') FROM (SELECT unnest(setconfig) FROM pg_db_role_setting) AS s (setting)"
+        ),
+        "idle_in_transaction_session_timeout=30s statement_timeout=15s lock_timeout=5s"
+    );
+    practice(&cluster);
+}
+
+#[test]
+fn without_the_key_what_stands_in_plain_is_encrypted_again() {
+    let cluster = installed();
+    practice(&cluster);
+    let mut admin = cluster.superuser("auria");
+    let key = cluster.private_directory("keys").join("auria.key");
+    std::fs::remove_file(&key).unwrap();
+    assert_eq!(complaints(&mut admin)[0].0, "PHI key");
+    cluster.secret_file("keys/auria.key", "another key of more than 16 bytes");
+    assert_eq!(
+        admin.value::<i64>("SELECT sum(unreadable)::bigint FROM auria.phi_status()"),
+        1
+    );
+    let told = follow(&cluster, "The key is lost", &[]);
+    assert!(told.ends_with("(0 rows)\n\n"), "{told}");
+    assert_eq!(admin.value::<String>(DECRYPTED), "Maria da Conceição");
+}
+
+#[test]
+fn a_counter_is_made_what_the_ledger_says() {
+    let cluster = installed();
+    let user = practice(&cluster);
+    let mut admin = cluster.superuser("auria");
+    admin.run("UPDATE public.subscriptions SET credits_used_this_month = 7");
+    let complaints_before = complaints(&mut admin);
+    assert!(
+        complaints_before[0]
+            .1
+            .ends_with("counts 7, its entries since the reset 1"),
+        "{complaints_before:?}"
+    );
+    let subscription: String = admin.value("SELECT id::text FROM public.subscriptions");
+    let variables = [("SUBSCRIPTION", subscription.as_str()), ("ENTRIES", "1")];
+    let told = follow(&cluster, "The ledger disagrees", &variables);
+    assert!(told.contains("case_analysis"), "{told}");
+    assert_eq!(complaints(&mut admin), []);
+    assert!(admin.value::<bool>(&format!(
+        "SELECT public.use_credits('{user}', 'case_analysis')"
+    )));
+}
+
+#[test]
+fn a_half_restored_database_is_closed_and_thrown_away() {
+    let cluster = installed();
+    cluster
+        .superuser("postgres")
+        .run("CREATE DATABASE half_restored");
+    let mut client = cluster.session("half_restored", As::Superuser);
+    follow(&cluster, "A restore stopped half-way", &[]);
+    assert!(client.batch_execute("SELECT 1").is_err());
+    assert_eq!(
+        cluster
+            .superuser("postgres")
+            .value::<i64>("SELECT count(*) FROM pg_database WHERE datname = 'half_restored'"),
+        0
+    );
+}
+
+#[test]
+fn policies_and_triggers_that_are_gone_are_put_back() {
+    let cluster = installed();
+    practice(&cluster);
+    let mut admin = cluster.superuser("auria");
+    admin.run(
+        "DROP POLICY patients_select_own ON public.patients;
+         DROP TRIGGER encrypt_patients_phi_trigger ON public.patients",
+    );
+    let told = follow(&cluster, "Policies, grants or triggers are gone", &[]);
+    assert!(told.contains("(0 rows)"), "{told}");
+}
