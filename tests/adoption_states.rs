@@ -51,8 +51,13 @@ const BROKEN: [(usize, usize, &str); 28] = [
 ];
 
 /// Other things worth telling a DBA: from which state on, until which, how the notice starts.
-const TOLD: [(usize, usize, &str); 3] = [
+const TOLD: [(usize, usize, &str); 4] = [
     (1, 3, "installing required extension \"pg_trgm\""),
+    (
+        1,
+        5,
+        "auria: migration 006_credit_system: plan price_pro_monthly_v2 is sold and grants no credits: ",
+    ),
     (
         5,
         10,

@@ -15,6 +15,10 @@ use crate::pg::{extension, roles};
 /// PostgreSQL 16 introduced for extension scripts.
 const TRIGRAM_SCHEMA: &str = "@extschema:pg_trgm@";
 
+/// The migration that gives plans their credits, and those that exist already
+/// none.
+const CREDITS: i32 = 6;
+
 /// One migration that was applied.
 pub struct Applied {
     number: i32,
@@ -95,7 +99,10 @@ fn apply_pending(spi: &Spi, again: bool) -> Result<Vec<Applied>> {
     for migration in MIGRATIONS {
         if again || !recorded.contains(&migration.number) {
             let sql = migration.sql.replace(TRIGRAM_SCHEMA, &trigram_schema);
-            let findings = ensure::collecting_findings(|| spi.execute_script(&sql))?;
+            let mut findings = ensure::collecting_findings(|| spi.execute_script(&sql))?;
+            if migration.number == CREDITS {
+                findings.extend(sold_without_credits(spi)?);
+            }
             record(spi, migration)?;
             applied.push(Applied {
                 number: migration.number,
@@ -108,6 +115,19 @@ fn apply_pending(spi: &Spi, again: bool) -> Result<Vec<Applied>> {
         adopt::drop_widening_policies(spi)?;
     }
     Ok(applied)
+}
+
+/// Plans that somebody pays for and that grant nothing. How much they should
+/// grant is for their seller to say: a row that exists is never overwritten.
+fn sold_without_credits(spi: &Spi) -> Result<Vec<String>> {
+    let rows = spi.query_once(
+        "SELECT pg_catalog.format('plan %s is sold and grants no credits: if it should, run \
+                                   UPDATE public.subscription_plans SET credits_per_month = … WHERE id = %L', id, id) \
+           FROM public.subscription_plans \
+          WHERE is_active AND price_monthly > 0 AND credits_per_month = 0 ORDER BY id",
+        &[],
+    )?;
+    rows.iter().map(|row| row.expect(1)).collect()
 }
 
 fn recorded(spi: &Spi) -> Result<Vec<i32>> {
