@@ -315,3 +315,17 @@ fn policies_and_triggers_that_are_gone_are_put_back() {
     let told = follow(&cluster, "Policies, grants or triggers are gone", &[]);
     assert!(told.contains("(0 rows)"), "{told}");
 }
+
+#[test]
+fn what_is_removed_leaves_the_rows_and_a_server_that_can_be_reached_without_the_library() {
+    let cluster = installed();
+    practice(&cluster);
+    follow(&cluster, "Remove", &[]);
+    let mut admin = cluster.superuser("auria");
+    assert_eq!(admin.value::<String>("SHOW session_preload_libraries"), "");
+    assert_eq!(
+        admin.value::<String>("SELECT name FROM public.patients WHERE name_encrypted IS NOT NULL"),
+        "Maria da Conceição"
+    );
+    admin.run("CREATE EXTENSION auria");
+}
