@@ -10,6 +10,15 @@ use crate::upgrade::everything;
 
 const MAJOR: &str = "SELECT current_setting('server_version_num')::integer / 10000";
 
+/// The catalogue without a privilege that PostgreSQL 17 introduces and gives the owner of a table.
+fn without_maintain(lines: Vec<String>) -> Vec<String> {
+    lines
+        .into_iter()
+        .filter(|line| !line.ends_with(": postgres may MAINTAIN"))
+        .map(|line| line.replace("postgres=arwdDxtm/", "postgres=arwdDxt/"))
+        .collect()
+}
+
 #[test]
 fn a_database_of_an_older_postgresql_is_handed_over_whole() {
     let older = Stage::at(std::env::var_os("AURIA_OLDER_STAGE").unwrap());
@@ -53,7 +62,11 @@ fn a_database_of_an_older_postgresql_is_handed_over_whole() {
             > major
     );
     assert_same("rows", &rows(&mut session), &rows_before);
-    assert_same("everything", &everything(&mut session), &before);
+    assert_same(
+        "everything",
+        &without_maintain(everything(&mut session)),
+        &without_maintain(before),
+    );
     assert_eq!(complaints(&mut session), []);
     works(&handed_over, ana);
 }

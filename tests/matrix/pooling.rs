@@ -2,6 +2,7 @@
 
 use std::sync::Barrier;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use auria_tests::{Cluster, ClusterOptions};
 use postgres::{Client, NoTls};
@@ -57,15 +58,19 @@ impl<'server> Pool<'server> {
 
     fn client(&self) -> Client {
         let directory = self.server.private_directory("pool");
-        // Under root's tests the directory is not the client's, who only needs the socket in it.
-        Client::connect(
-            &format!(
-                "host={} port={PORT} user=authenticator dbname=auria",
-                directory.display()
-            ),
-            NoTls,
-        )
-        .unwrap()
+        let connection = format!(
+            "host={} port={PORT} user=authenticator dbname=auria",
+            directory.display()
+        );
+        // It becomes a daemon before it listens.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            match Client::connect(&connection, NoTls) {
+                Ok(client) => return client,
+                Err(error) => assert!(Instant::now() < deadline, "{error}"),
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
