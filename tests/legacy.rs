@@ -1,12 +1,7 @@
-//! AURIA's own history: a database as each of its 18 migrations in PL/pgSQL left it, and what years left in it.
+//! Databases from AURIA's own history, and whether their rows are as they were.
 
-use std::fs;
-use std::path::Path;
-
-use auria_tests::{Database, Session, database, empty_database};
-
-/// How many migrations there were.
-pub const LAST: usize = 18;
+pub use auria_tests::LAST_LEGACY_STATE as LAST;
+use auria_tests::{Cluster, Database, Session};
 
 /// The dentists of every legacy database.
 pub const ANA: &str = "00000000-0000-4000-8000-00000000000a";
@@ -22,38 +17,9 @@ const SEEDED: [&str; 6] = [
     "storage.buckets",
 ];
 
-/// A database that stopped at this migration.
-///
-/// After each one come its `rows`, which today's rules forbid or which are awkward otherwise, and what a DBA added
-/// `by_hand`.
+/// A database that stopped at this migration, on the server all tests share.
 pub fn database_at(state: usize) -> Database<'static> {
-    // The roles belong to the server; the template makes them.
-    drop(database());
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-    let history = fixtures.join("legacy");
-    let mut migrations: Vec<_> = fs::read_dir(&history)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .filter(|name| Path::new(name).extension().is_some())
-        .collect();
-    migrations.sort();
-    assert_eq!(migrations.len(), LAST);
-
-    let db = empty_database();
-    let mut admin = db.superuser();
-    admin.run(&fs::read_to_string(fixtures.join("supabase.sql")).unwrap());
-    for migration in &migrations[..state] {
-        for step in [
-            history.join(migration),
-            history.join("rows").join(migration),
-            history.join("by_hand").join(migration),
-        ] {
-            if step.exists() {
-                admin.run(&fs::read_to_string(step).unwrap());
-            }
-        }
-    }
-    db
+    Cluster::shared().legacy_database(state)
 }
 
 /// A checksum of each row of a database, over the columns that its tables had at one moment.

@@ -3,17 +3,20 @@
 
 use std::io::{self, Read};
 
-use auria_tests::ClusterOptions;
+use auria_tests::{ClusterOptions, LAST_LEGACY_STATE};
 use serde_json::json;
 
 fn main() -> io::Result<()> {
     let cluster = ClusterOptions::default().start();
+    let adopted = cluster.legacy_database(LAST_LEGACY_STATE);
+    adopted.superuser().run("CREATE EXTENSION auria CASCADE");
     println!(
         "{}",
         json!({
             "host": cluster.socket_directory(),
             "port": cluster.port(),
             "template": cluster.template(),
+            "adopted": adopted.name(),
             "log": cluster.log_file(),
         })
     );

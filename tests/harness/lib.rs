@@ -18,6 +18,7 @@
 
 mod cluster;
 mod database;
+mod legacy;
 mod memory;
 mod owner;
 mod refusal;
@@ -27,6 +28,7 @@ mod watchdog;
 
 pub use cluster::{Cluster, ClusterOptions};
 pub use database::Database;
+pub use legacy::LAST_LEGACY_STATE;
 pub use memory::private_memory;
 pub use refusal::{refused, refused_with};
 pub use session::{As, Session};

@@ -41,9 +41,9 @@ async function administer(server, statement) {
   }
 }
 
-/** A new database with the extension created in it. */
-export async function createDatabase(server, name) {
-  await administer(server, `CREATE DATABASE ${name} TEMPLATE ${server.template}`);
+/** A new database with the extension created in it; or, made from `server.adopted`, one that the extension took over. */
+export async function createDatabase(server, name, template = server.template) {
+  await administer(server, `CREATE DATABASE ${name} TEMPLATE ${template}`);
   return name;
 }
 
