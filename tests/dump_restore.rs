@@ -6,6 +6,8 @@ use std::fs;
 use auria_tests::{As, ClusterOptions, Database, Session, database, empty_database, refused_with};
 use uuid::Uuid;
 
+use crate::catalogue::{self, column};
+
 /// The schema as it is, one line for each thing that a restore could lose.
 pub const CATALOGUE: &str = "
     SELECT line FROM (
@@ -72,21 +74,12 @@ pub fn rows(session: &mut Session) -> Vec<String> {
 }
 
 fn catalogue(session: &mut Session) -> Vec<String> {
-    session
-        .query(CATALOGUE, &[])
-        .unwrap()
-        .iter()
-        .map(|row| row.get(0))
-        .collect()
+    column(session, CATALOGUE)
 }
 
-fn assert_same(here: &[String], there: &[String]) {
-    let lost: Vec<_> = here.iter().filter(|line| !there.contains(line)).collect();
-    let gained: Vec<_> = there.iter().filter(|line| !here.contains(line)).collect();
-    assert!(
-        lost.is_empty() && gained.is_empty(),
-        "lost {lost:#?}\ngained {gained:#?}"
-    );
+#[track_caller]
+fn assert_same(before: &[String], after: &[String]) {
+    catalogue::assert_same("what came back", after, before);
 }
 
 /// A practice with rows in the tables that matter, and what a DBA added by hand.

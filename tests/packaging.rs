@@ -1,15 +1,14 @@
 //! What the descriptions for cargo, PGXN and Debian say.
 
 use std::fs;
-use std::path::Path;
 
+use auria_tests::repository;
 use serde_json::Value;
 
 use crate::upgrade::current_version;
 
 fn read(file: &str) -> String {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    fs::read_to_string(repository.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+    fs::read_to_string(repository().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
 #[test]

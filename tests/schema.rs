@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
 
-use auria_tests::{database, empty_database};
+use auria_tests::{database, empty_database, repository};
 
 use crate::catalogue::{access, assert_same, column, tables};
 
@@ -13,10 +12,6 @@ const EXPECTED: &str = include_str!("schema/expected.txt");
 /// Columns whose name and type say all there is to say.
 const OBVIOUS: &str = "id user_id created_at updated_at applied_at name full_name phone description number brand \
                        opacity aesthetics credits pack_id success priority_support canceled_at trial_start trial_end";
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
 
 fn migration_files() -> Vec<(String, String)> {
     let mut files: Vec<_> = fs::read_dir(repository().join("sql/migrations"))

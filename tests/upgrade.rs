@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use auria_tests::{Database, Session, database, empty_database, refused_with};
+use auria_tests::{Database, Session, database, empty_database, refused_with, repository};
 use uuid::Uuid;
 
 use crate::catalogue::{access, assert_same, column, tables};
@@ -30,10 +29,6 @@ const FUNCTIONS: &str = "
 
 const MIGRATIONS: &str =
     "SELECT format('migration %s %s %s', number, name, sha256) FROM auria.migrations";
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
 
 /// The version that CREATE EXTENSION installs.
 pub fn current_version() -> String {

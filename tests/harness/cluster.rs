@@ -459,13 +459,20 @@ impl Cluster {
         owner::command(Path::new("/bin/sh"))
             .args(["-eu", "-c", script])
             .env("PATH", format!("{}:{path}", programs.display()))
-            .env("PGHOST", &self.directory)
-            .env("PGPORT", self.port.to_string())
-            .env("PGUSER", "postgres")
+            .envs(self.libpq())
             .envs(variables.iter().copied())
             .current_dir("/")
             .output()
             .unwrap()
+    }
+
+    /// The environment in which clients reach this server as the superuser.
+    fn libpq(&self) -> [(&'static str, String); 3] {
+        [
+            ("PGHOST", self.directory.display().to_string()),
+            ("PGPORT", self.port.to_string()),
+            ("PGUSER", "postgres".into()),
+        ]
     }
 
     /// A directory that only the account of the server may enter.
@@ -481,9 +488,7 @@ impl Cluster {
     pub fn client(&self, program: &str, arguments: &[&str]) -> Output {
         Command::new(self.stage.program(program))
             .args(arguments)
-            .env("PGHOST", &self.directory)
-            .env("PGPORT", self.port.to_string())
-            .env("PGUSER", "postgres")
+            .envs(self.libpq())
             .output()
             .unwrap()
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::cluster::Cluster;
 use crate::database::Database;
+use crate::stage::repository;
 
 /// How many migrations there were.
 pub const LAST_LEGACY_STATE: usize = 18;
@@ -17,7 +18,7 @@ impl Cluster {
     pub fn legacy_database(&self, state: usize) -> Database<'_> {
         // The roles belong to the server; the template makes them.
         self.template();
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+        let fixtures = repository().join("tests/fixtures");
         let history = fixtures.join("legacy");
         let mut migrations: Vec<_> = fs::read_dir(&history)
             .unwrap()

@@ -32,7 +32,7 @@ pub use legacy::LAST_LEGACY_STATE;
 pub use memory::private_memory;
 pub use refusal::{refused, refused_with};
 pub use session::{As, Session};
-pub use stage::Stage;
+pub use stage::{Stage, repository};
 
 /// A database of its own with the extension created in it, on the server all tests of this process share.
 pub fn database() -> Database<'static> {

@@ -116,7 +116,7 @@ fn install(file: &Path, place: &Path) {
 }
 
 /// The top of the repository.
-pub(crate) fn repository() -> &'static Path {
+pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
