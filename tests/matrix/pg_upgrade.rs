@@ -2,11 +2,10 @@
 
 use auria_tests::{ClusterOptions, Stage};
 
-use crate::catalogue::assert_same;
-use crate::doctor::complaints;
-use crate::dump_restore::{fill, rows, works};
-use crate::runbook::follow;
-use crate::upgrade::everything;
+use crate::docs::runbook::follow;
+use crate::lifecycle::doctor::complaints;
+use crate::lifecycle::dump_restore::{fill, rows, works};
+use crate::support::catalogue::{assert_same, everything};
 
 const MAJOR: &str = "SELECT current_setting('server_version_num')::integer / 10000";
 

@@ -2,7 +2,7 @@
 
 use auria_tests::database;
 
-const PAGE: &str = include_str!("../docs/phi.md");
+const PAGE: &str = include_str!("../../docs/phi.md");
 
 #[test]
 fn every_statement_of_the_page_on_patient_data_runs_in_its_order() {

@@ -2,7 +2,7 @@
 
 use auria_tests::empty_database;
 
-const README: &str = include_str!("../README.md");
+const README: &str = include_str!("../../README.md");
 
 fn sql_blocks() -> impl Iterator<Item = &'static str> {
     README

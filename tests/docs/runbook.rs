@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use auria_tests::{As, Cluster, ClusterOptions, refused_with};
 use uuid::Uuid;
 
-use crate::doctor::complaints;
-use crate::legacy;
+use crate::lifecycle::doctor::complaints;
+use crate::support::legacy;
 
-pub const PAGE: &str = include_str!("../docs/operations.md");
+pub const PAGE: &str = include_str!("../../docs/operations.md");
 
 /// What a section tells to type: its blocks of `sh`, one after the other.
 fn commands(section: &str) -> String {
@@ -83,7 +83,7 @@ fn every_section_with_commands_is_followed_by_a_test() {
     }
     let tests = concat!(
         include_str!("runbook.rs"),
-        include_str!("matrix/pg_upgrade.rs")
+        include_str!("../matrix/pg_upgrade.rs")
     );
     for section in with_commands {
         assert!(
@@ -177,19 +177,6 @@ fn a_key_is_rotated_and_the_old_one_removed() {
         admin.value::<String>("SHOW auria.phi_previous_key_file"),
         ""
     );
-}
-
-#[test]
-fn an_older_version_is_upgraded() {
-    let cluster = ClusterOptions::default().start();
-    cluster
-        .superuser("postgres")
-        .run("CREATE DATABASE auria TEMPLATE template0");
-    let mut admin = cluster.superuser("auria");
-    admin.run("CREATE EXTENSION auria VERSION '0.1.0' CASCADE");
-    assert_eq!(complaints(&mut admin)[0].0, "versions");
-    let told = follow(&cluster, "Upgrade", &[]);
-    assert!(told.contains("(0 rows)"), "{told}");
 }
 
 #[test]

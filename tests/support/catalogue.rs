@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use auria_tests::Session;
 
-const TABLES: &str = include_str!("schema/catalogue.sql");
+use crate::lifecycle::dump_restore;
+
+const TABLES: &str = include_str!("catalogue.sql");
 
 /// Has every name written with its schema.
 const FULL_NAMES: &str = "SET search_path = pg_catalog";
@@ -32,6 +34,35 @@ const ACCESS: &str = "
                   (SELECT attname FROM pg_attribute WHERE attrelid = d.objoid AND attnum = d.objsubid), d.description)
     FROM pg_description d JOIN pg_class c ON d.classoid = 'pg_class'::regclass AND c.oid = d.objoid
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'";
+
+/// All that PostgreSQL keeps about the functions of the extension and of `public`, pg_trgm's left out.
+const FUNCTIONS: &str = "
+    SELECT format('%s owner=%s acl=%s initial=%s cost=%s rows=%s comment=%s tied=%s', pg_get_functiondef(p.oid), p.proowner::regrole,
+                  (SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(p.proacl) a),
+                  (SELECT string_agg(a::text, ',' ORDER BY a::text) FROM pg_init_privs i, unnest(i.initprivs) a
+                    WHERE i.classoid = 'pg_proc'::regclass AND i.objoid = p.oid),
+                  p.procost, p.prorows, obj_description(p.oid, 'pg_proc'),
+                  (SELECT string_agg(d.deptype || ' ' || e.extname, ',') FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                    WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_extension'::regclass))
+      FROM pg_proc p
+     WHERE p.pronamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('public', 'auria'))
+       AND p.prokind IN ('f', 'p')
+       AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                        WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' AND e.extname <> 'auria')";
+
+const MIGRATIONS: &str =
+    "SELECT format('migration %s %s %s', number, name, sha256) FROM auria.migrations";
+
+/// Everything the catalogue says about a database of AURIA.
+pub fn everything(session: &mut Session) -> Vec<String> {
+    let mut lines = tables(session);
+    lines.extend(access(session));
+    session.run("SET search_path = pg_catalog");
+    for query in [FUNCTIONS, MIGRATIONS, dump_restore::CATALOGUE] {
+        lines.extend(column(session, query));
+    }
+    lines
+}
 
 /// Columns, constraints, indexes and triggers of every table, in the notation and order of `schema/expected.txt`.
 pub fn tables(session: &mut Session) -> Vec<String> {

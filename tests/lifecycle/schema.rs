@@ -5,9 +5,9 @@ use std::io::Read;
 
 use auria_tests::{database, empty_database, repository};
 
-use crate::catalogue::{access, assert_same, column, tables};
+use crate::support::catalogue::{access, assert_same, column, tables};
 
-const EXPECTED: &str = include_str!("schema/expected.txt");
+const EXPECTED: &str = include_str!("../schema/expected.txt");
 
 /// Columns whose name and type say all there is to say.
 const OBVIOUS: &str = "id user_id created_at updated_at applied_at name full_name phone description number brand \

@@ -3,8 +3,8 @@
 use auria_tests::{Database, Session, empty_database, refused_with};
 use postgres::error::DbError;
 
-use crate::catalogue::column;
-use crate::legacy::database_at;
+use crate::support::catalogue::column;
+use crate::support::legacy::database_at;
 
 const CREATE: &str = "CREATE EXTENSION auria CASCADE";
 

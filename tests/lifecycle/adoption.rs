@@ -2,7 +2,7 @@
 
 use auria_tests::{Database, empty_database, refused_with};
 
-use crate::legacy::{ANA, BIA, LAST, Rows, database_at};
+use crate::support::legacy::{ANA, BIA, LAST, Rows, database_at};
 
 fn legacy_database() -> Database<'static> {
     database_at(LAST)

@@ -6,9 +6,9 @@ use auria_tests::{Database, Session, database};
 use postgres::error::DbError;
 use uuid::Uuid;
 
-use crate::catalogue::{access, assert_same, column, tables};
-use crate::doctor::complaints;
-use crate::legacy::{ANA, BIA, LAST, Rows, database_at};
+use crate::lifecycle::doctor::complaints;
+use crate::support::catalogue::{access, assert_same, column, tables};
+use crate::support::legacy::{ANA, BIA, LAST, Rows, database_at};
 
 /// Rules that one row of the fixtures breaks: from which state on, until which, the constraint.
 const BROKEN: [(usize, usize, &str); 28] = [

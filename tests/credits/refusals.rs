@@ -4,7 +4,7 @@
 use auria_tests::{As, Session, database, refused_with};
 use uuid::Uuid;
 
-use crate::credits::{
+use crate::credits::functions::{
     add_bonus, can_use_credits, counters, entries, refund_credits, set, use_credits,
 };
 

@@ -5,7 +5,14 @@ use std::fs;
 use auria_tests::repository;
 use serde_json::Value;
 
-use crate::upgrade::current_version;
+/// The version that CREATE EXTENSION installs.
+fn current_version() -> String {
+    let control = read("auria_pg.control");
+    let line = control
+        .lines()
+        .find_map(|line| line.strip_prefix("default_version = '"));
+    line.unwrap().trim_end_matches('\'').to_owned()
+}
 
 fn read(file: &str) -> String {
     fs::read_to_string(repository().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))

@@ -246,7 +246,7 @@ fn the_jobs_are_removed_by_one_statement_with_the_extension_or_without_it() {
         let left = jobs(&mut dba, REGISTERED);
         assert_eq!(left.len(), 1, "{left:?}");
     }
-    let readme = include_str!("../README.md");
+    let readme = include_str!("../../README.md");
     assert!(
         readme.replace('\n', " ").contains(UNSCHEDULE),
         "{UNSCHEDULE}"

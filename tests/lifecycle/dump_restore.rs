@@ -6,7 +6,7 @@ use std::fs;
 use auria_tests::{As, ClusterOptions, Database, Session, database, empty_database, refused_with};
 use uuid::Uuid;
 
-use crate::catalogue::{self, column};
+use crate::support::catalogue::{self, column};
 
 /// The schema as it is, one line for each thing that a restore could lose.
 pub const CATALOGUE: &str = "

@@ -1,0 +1,13 @@
+//! The life cycle: install, adopt, dump and restore, replicate, schedule, diagnose, package.
+
+mod adoption;
+mod adoption_refusals;
+mod adoption_states;
+pub mod doctor;
+pub mod dump_restore;
+mod install;
+mod packaging;
+mod replicas;
+mod schedule;
+mod schema;
+mod settings;

@@ -1,0 +1,5 @@
+//! The server around it: crashes, memory, and the harness that starts it.
+
+mod crash;
+mod harness_works;
+mod memory;
