@@ -18,7 +18,7 @@ help:
 	@echo 'make bench-phi                        measure encryption beside pgcrypto'
 	@echo 'make install PG_CONFIG=… [DESTDIR=…]  build and install for that PostgreSQL'
 	@echo 'make uninstall PG_CONFIG=…            remove what install put there'
-	@echo 'make sql                              write sql/auria--VERSION.sql anew from the code'
+	@echo 'make sql                              write sql/auria--VERSION.sql from the files in sql/'
 	@echo 'make types                            write docs/database.types.ts anew from a running database'
 	@echo 'make lint                             rustfmt and clippy, warnings are errors'
 	@echo 'make test-matrix [MAJORS="17 18"]     every test on PostgreSQL 15, 17 and 18, and the package'
@@ -46,11 +46,11 @@ setup-test:
 setup-deb:
 	@scripts/setup deb
 
-sql: build
-	@scripts/schema write "$(PG_CONFIG)"
+sql:
+	@scripts/schema write
 
-check-sql: build
-	@scripts/schema check "$(PG_CONFIG)"
+check-sql:
+	@scripts/schema check
 
 types:
 	@scripts/front types

@@ -51,11 +51,16 @@ impl Error {
     }
 
     /// Message and detail in one line, for a report.
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         match &self.detail {
             Some(detail) => format!("{}: {detail}", self.message),
             None => self.message.clone().into_owned(),
         }
+    }
+
+    /// The hint, for a report; empty where there is none.
+    pub fn advice(&self) -> &str {
+        self.hint.as_deref().unwrap_or_default()
     }
 
     /// Whether it is [`phi_wrong_key_or_corrupt`].

@@ -3,11 +3,24 @@
 
 use std::ffi::CString;
 
-use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, PostgresGucEnum};
+
+/// Which functions CREATE EXTENSION replaces (`auria.adopt_functions`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PostgresGucEnum)]
+pub enum AdoptFunctions {
+    /// Those that the original shipped.
+    #[name = c"known"]
+    Known,
+    /// Every function with the signature of a managed one.
+    #[name = c"all"]
+    All,
+}
 
 static PHI_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static PHI_PREVIOUS_KEY_FILE: GucSetting<Option<CString>> =
     GucSetting::<Option<CString>>::new(None);
+static ADOPT_FUNCTIONS: GucSetting<AdoptFunctions> =
+    GucSetting::<AdoptFunctions>::new(AdoptFunctions::Known);
 static TRUSTED_OWNERS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
 /// Registers the settings; called once, when the library is loaded.
@@ -43,6 +56,14 @@ pub fn register() {
         GucContext::Suset,
         GucFlags::default(),
     );
+    GucRegistry::define_enum_guc(
+        c"auria.adopt_functions",
+        c"Which functions CREATE EXTENSION replaces in an existing database.",
+        c"known: those that the original shipped, recognised by their body; all: every function with the signature of a managed one.",
+        &ADOPT_FUNCTIONS,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
     crate::pg::extension::reserve_setting_prefix(c"auria");
 }
 
@@ -54,6 +75,11 @@ pub fn phi_key_file() -> Option<String> {
 /// The path in `auria.phi_previous_key_file`; `None` when unset or empty.
 pub fn phi_previous_key_file() -> Option<String> {
     text(&PHI_PREVIOUS_KEY_FILE)
+}
+
+/// The value of `auria.adopt_functions`.
+pub fn adopt_functions() -> AdoptFunctions {
+    ADOPT_FUNCTIONS.get()
 }
 
 /// The role names in `auria.trusted_owners`.

@@ -36,6 +36,10 @@ extern "C-unwind" fn _PG_init() {
     guc::register();
 }
 
+// For `cargo pgrx test`, which makes its own install script.
+#[cfg(any(test, feature = "pg_test"))]
+pgrx::extension_sql_file!("../sql/auria--0.3.0.sql", name = "install", bootstrap);
+
 #[cfg(any(test, feature = "pg_test"))]
 #[path = "../pgrx-tests/mod.rs"]
 mod in_backend;

@@ -5,7 +5,10 @@
 -- migrations. Migration 010 is the exception: its columns stand before
 -- created_at in every database, so a new database gets them here.
 
+-- @as superuser
 GRANT USAGE ON SCHEMA public TO anon, authenticated, service_role;
+
+-- @as schema owner
 
 
 ---------------------------------------------------------------- profiles --
@@ -31,11 +34,6 @@ DROP TRIGGER IF EXISTS update_profiles_updated_at ON public.profiles;
 CREATE TRIGGER update_profiles_updated_at
     BEFORE UPDATE ON public.profiles
     FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column();
-
-DROP TRIGGER IF EXISTS on_auth_user_created ON auth.users;
-CREATE TRIGGER on_auth_user_created
-    AFTER INSERT ON auth.users
-    FOR EACH ROW EXECUTE FUNCTION public.handle_new_user();
 
 ALTER TABLE public.profiles ENABLE ROW LEVEL SECURITY;
 
@@ -64,7 +62,16 @@ COMMENT ON COLUMN public.profiles.cro IS 'Registration number with the dental bo
 COMMENT ON COLUMN public.profiles.avatar_url IS 'Portrait, in the bucket avatars';
 COMMENT ON COLUMN public.profiles.clinic_name IS 'Shown to whoever opens a shared link';
 COMMENT ON COLUMN public.profiles.clinic_logo_url IS 'Logo for reports';
+
+-- @as superuser
+DROP TRIGGER IF EXISTS on_auth_user_created ON auth.users;
+CREATE TRIGGER on_auth_user_created
+    AFTER INSERT ON auth.users
+    FOR EACH ROW EXECUTE FUNCTION public.handle_new_user();
+
 COMMENT ON TRIGGER on_auth_user_created ON auth.users IS 'Every user gets a profile';
+
+-- @as schema owner
 
 
 ---------------------------------------------------------------- patients --

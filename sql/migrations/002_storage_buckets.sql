@@ -4,13 +4,15 @@
 -- without a folder belongs to nobody, and so does one that holds '..', which
 -- could lead a file store out of the folder.
 
+-- @as owner of storage.buckets
 INSERT INTO storage.buckets (id, name, public)
 VALUES ('clinical-photos', 'clinical-photos', false),
        ('dsd-simulations', 'dsd-simulations', false),
        ('avatars',         'avatars',         true)
 ON CONFLICT DO NOTHING;
 
--- Without it the policies below would protect nothing.
+-- @as superuser
+-- Without row security the policies below would protect nothing.
 ALTER TABLE storage.objects ENABLE ROW LEVEL SECURITY;
 
 

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::settle::{self, due};
 use crate::error::{Error, Result, required};
+use crate::lifecycle::schema::owner;
 use crate::pg::procedure::Call;
 use crate::pg::spi::{Arg, Sees, Spi};
 use crate::pg::{extension, transaction};
@@ -40,13 +41,7 @@ statement! {
 ///
 /// Errors: 2D000 where it cannot commit; 22004, 22023 the batch size; 25006 on
 /// a standby. For service_role.
-#[pg_extern(sql = r#"
-CREATE PROCEDURE auria.reset_monthly(batch_size integer DEFAULT 1000)
-    LANGUAGE c
-    AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-COMMENT ON PROCEDURE auria.reset_monthly(integer) IS
-    'Settles every month that ended, like reset_monthly_usage_with_rollover, in batches that it commits';
-"#, requires = ["prepare_install"])]
+#[pg_extern(sql = false)]
 fn reset_monthly(
     batch_size: Option<i32>,
     fcinfo: pg_sys::FunctionCallInfo,
@@ -67,7 +62,7 @@ fn reset_monthly(
     let mut settled = 0;
     let mut last = Some(Uuid::nil());
     while let Some(after) = last {
-        last = call.transaction(|spi| {
+        last = call.transaction(owner::of_schema, |spi| {
             let args = [Arg::Uuid(Some(after)), Arg::Int(batch_size)];
             let rows = spi.query(&LOCK_SOME, Sees::OwnSnapshot, &args)?;
             let ids: Vec<Uuid> = rows
@@ -78,11 +73,11 @@ fn reset_monthly(
             Ok(ids.last().copied())
         })?;
         if last.is_some() {
-            extension::tell(&format!("{settled} subscriptions settled so far"));
+            extension::inform(&format!("{settled} subscriptions settled so far"));
         }
     }
-    while call.transaction(|spi| settle_one(spi, &mut settled))? {}
-    extension::tell(&format!("{settled} subscriptions settled, done"));
+    while call.transaction(owner::of_schema, |spi| settle_one(spi, &mut settled))? {}
+    extension::inform(&format!("{settled} subscriptions settled, done"));
     Ok(())
 }
 

@@ -8,9 +8,6 @@ use pgrx::pg_sys;
 pub fn reserve_setting_prefix(prefix: &CStr) {
     // SAFETY: called while the library is loaded; `prefix` is a C string.
     unsafe {
-        #[cfg(any(feature = "pg13", feature = "pg14"))]
-        pg_sys::EmitWarningsOnPlaceholders(prefix.as_ptr());
-        #[cfg(not(any(feature = "pg13", feature = "pg14")))]
         pg_sys::MarkGUCPrefixReserved(prefix.as_ptr());
     }
 }
@@ -41,19 +38,58 @@ pub fn outside_of_extension<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Whether the session wants row-level security applied. pg_dump's scripts
-/// turn it off, which is how a restore is told from an installation.
-pub fn row_security_is_on() -> bool {
-    // SAFETY: reads a global of the backend.
-    unsafe { pg_sys::row_security }
+/// Whether this is a restore: what pg_dump writes turns `row_security` off, or
+/// at least `check_function_bodies`.
+pub fn is_restore() -> bool {
+    // SAFETY: reads two globals of the backend.
+    let (row_security, check_function_bodies) =
+        unsafe { (pg_sys::row_security, pg_sys::check_function_bodies) };
+    !row_security || !(check_function_bodies || script_turned_off_check_function_bodies())
 }
 
-/// Tells the DBA something, also from inside an extension's script, where
-/// PostgreSQL raises `client_min_messages` to hide the script's own noise.
-pub fn tell(message: &str) {
-    with_settings(&[(c"client_min_messages", c"notice")], || {
-        pgrx::notice!("auria: {message}")
-    });
+/// Whether `check_function_bodies` is off because PostgreSQL turns it off while
+/// an extension's script runs, and not because the session did.
+fn script_turned_off_check_function_bodies() -> bool {
+    const NAME: &CStr = c"check_function_bodies";
+    // SAFETY: the array of settings holds as many pointers as is said, each to
+    // an entry that lives as long as the backend; a stack entry belongs to the
+    // running transaction. Only the main thread touches them.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        let (settings, length) = (pg_sys::get_guc_variables(), pg_sys::GetNumConfigOptions());
+        #[cfg(not(feature = "pg15"))]
+        let (settings, length) = {
+            let mut length = 0;
+            (pg_sys::get_guc_variables(&mut length), length)
+        };
+        for place in 0..usize::try_from(length).unwrap_or(0) {
+            let setting = *settings.add(place);
+            if CStr::from_ptr((*setting).name) == NAME {
+                let saved = (*setting).stack;
+                return !saved.is_null()
+                    && (*saved).state == pg_sys::GucStackState::GUC_SAVE
+                    && (*saved).prior.val.boolval;
+            }
+        }
+    }
+    false
+}
+
+/// Raises a WARNING: something that the DBA must act on.
+pub fn warn(message: &str) {
+    pgrx::warning!("auria: {message}");
+}
+
+/// Raises a NOTICE. Inside an extension's script PostgreSQL hides notices to
+/// hide the script's own noise: there, the level is lowered for this one.
+pub fn inform(message: &str) {
+    if being_created().is_some() {
+        with_settings(&[(c"client_min_messages", c"notice")], || {
+            pgrx::notice!("auria: {message}")
+        });
+    } else {
+        pgrx::notice!("auria: {message}");
+    }
 }
 
 /// Runs `work` with settings that last only as long.

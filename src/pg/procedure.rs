@@ -1,14 +1,14 @@
 //! Procedures that commit on their way.
 
-use pgrx::pg_catalog::pg_proc::PgProc;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::roles;
 use super::spi::{self, Spi};
-use crate::error::{self, Error, Result};
+use crate::error::{Error, Result};
 
-/// A procedure's call: who owns the procedure, and whether it may commit.
+/// A procedure's call that may commit.
 pub struct Call {
-    owner: pg_sys::Oid,
+    _checked: (),
 }
 
 impl Call {
@@ -21,12 +21,11 @@ impl Call {
     pub fn of(fcinfo: pg_sys::FunctionCallInfo, procedure: &str) -> Result<Self> {
         // SAFETY: PostgreSQL passes a valid fcinfo with the FmgrInfo of this
         // procedure; CALL gives it a CallContext, told by the node's tag.
-        let (oid, may_commit) = unsafe {
+        let may_commit = unsafe {
             let context = (*fcinfo).context;
-            let may_commit = !context.is_null()
+            !context.is_null()
                 && (*context).type_ == pg_sys::NodeTag::T_CallContext
-                && !(*context.cast::<pg_sys::CallContext>()).atomic;
-            ((*(*fcinfo).flinfo).fn_oid, may_commit)
+                && !(*context.cast::<pg_sys::CallContext>()).atomic
         };
         if !may_commit {
             return Err(Error::new(
@@ -35,24 +34,28 @@ impl Call {
             )
             .hint("CALL it by itself, outside of a transaction block and of any function."));
         }
-        let owner = PgProc::new(oid)
-            .map(|procedure| procedure.proowner())
-            .ok_or_else(|| error::unexpected_null("the procedure's catalogue entry"))?;
-        Ok(Self { owner })
+        Ok(Self { _checked: () })
     }
 
     /// Runs `work` in a transaction of its own and commits it: with the rights
-    /// of the procedure's owner and a search path of our own, neither of which
-    /// PostgreSQL lets a procedure that commits declare.
-    pub fn transaction<T>(&self, work: impl FnOnce(&Spi) -> Result<T>) -> Result<T> {
+    /// of `role` and a fixed search path, neither of which PostgreSQL lets a
+    /// procedure that commits declare.
+    pub fn transaction<T>(
+        &self,
+        role: fn(&Spi) -> Result<pg_sys::Oid>,
+        work: impl FnOnce(&Spi) -> Result<T>,
+    ) -> Result<T> {
         spi::connected_to_commit(|spi| {
-            let outcome = {
-                let _rights = Rights::of(self.owner);
-                super::extension::with_settings(
-                    &[(c"search_path", c"pg_catalog, pg_temp")],
-                    || work(spi),
-                )?
-            };
+            let outcome = super::extension::with_settings(
+                &[(c"search_path", c"pg_catalog, pg_temp")],
+                || {
+                    // A deferred trigger would run at the commit, when the
+                    // rights are no longer the owner's: it is refused there.
+                    spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
+                    let role = role(spi)?;
+                    roles::acting_as(role, || work(spi))
+                },
+            )?;
             // SAFETY: SPI is connected for this, the call is not atomic, and
             // no snapshot, row or setting of the work is left.
             unsafe {
@@ -61,34 +64,5 @@ impl Call {
             }
             Ok(outcome)
         })
-    }
-}
-
-/// The rights in force, put back when dropped.
-struct Rights {
-    before: pg_sys::Oid,
-    context: i32,
-}
-
-impl Rights {
-    fn of(role: pg_sys::Oid) -> Self {
-        let (mut before, mut context) = (pg_sys::InvalidOid, 0);
-        // SAFETY: what SECURITY DEFINER does. The abort of a transaction puts
-        // the rights back by itself, as the drop of this does otherwise.
-        unsafe {
-            pg_sys::GetUserIdAndSecContext(&mut before, &mut context);
-            pg_sys::SetUserIdAndSecContext(
-                role,
-                context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32,
-            );
-        }
-        Self { before, context }
-    }
-}
-
-impl Drop for Rights {
-    fn drop(&mut self) {
-        // SAFETY: puts back what was read above.
-        unsafe { pg_sys::SetUserIdAndSecContext(self.before, self.context) }
     }
 }

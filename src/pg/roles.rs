@@ -18,6 +18,57 @@ pub fn effective() -> pg_sys::Oid {
     unsafe { pg_sys::GetUserId() }
 }
 
+/// Runs `work` with the rights of `role` and no others, as PostgreSQL does for
+/// the expressions of an index: code that belongs to somebody else and is
+/// called meanwhile cannot change the role back, nor leave something behind
+/// that runs later with more rights.
+pub fn acting_as<T>(role: pg_sys::Oid, work: impl FnOnce() -> T) -> T {
+    let _rights = Rights::restricted_to(role);
+    work()
+}
+
+/// The rights in force, put back when dropped.
+struct Rights {
+    before: pg_sys::Oid,
+    context: i32,
+}
+
+impl Rights {
+    fn restricted_to(role: pg_sys::Oid) -> Self {
+        let (mut before, mut context) = (pg_sys::InvalidOid, 0);
+        // SAFETY: what SECURITY DEFINER and index expressions do. The abort of
+        // a (sub)transaction puts the rights back by itself, as the drop of
+        // this does otherwise.
+        unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut before, &mut context);
+            pg_sys::SetUserIdAndSecContext(
+                role,
+                context
+                    | (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION)
+                        as i32,
+            );
+        }
+        Self { before, context }
+    }
+}
+
+impl Drop for Rights {
+    fn drop(&mut self) {
+        // SAFETY: puts back what was read above.
+        unsafe { pg_sys::SetUserIdAndSecContext(self.before, self.context) }
+    }
+}
+
+/// The role of this name.
+///
+/// # Errors
+/// 42704 (raised) where there is none.
+pub fn named(name: &str) -> pg_sys::Oid {
+    let name = std::ffi::CString::new(name).unwrap_or_default();
+    // SAFETY: a catalogue look-up inside a transaction; `name` is a C string.
+    unsafe { pg_sys::get_role_oid(name.as_ptr(), false) }
+}
+
 /// Whether a role is a superuser.
 pub fn is_superuser(role: pg_sys::Oid) -> bool {
     // SAFETY: a catalogue look-up inside a transaction.

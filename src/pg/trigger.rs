@@ -111,6 +111,20 @@ impl RowTrigger<'_> {
         }
     }
 
+    /// The argument at `position`, from 0, that CREATE TRIGGER gave.
+    pub fn argument(&self, position: usize) -> Option<String> {
+        // SAFETY: the trigger holds `tgnargs` C strings, and lives as long as
+        // the relation is open.
+        unsafe {
+            let trigger = self.data.tg_trigger;
+            if position >= usize::try_from((*trigger).tgnargs).unwrap_or(0) {
+                return None;
+            }
+            let argument = *(*trigger).tgargs.add(position);
+            Some(CStr::from_ptr(argument).to_string_lossy().into_owned())
+        }
+    }
+
     /// The value that is being written.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use super::keyring::{self, Written};
 use super::page::{self, Record, SOURCES, Source, Value};
 use crate::error::{Error, Result, required};
+use crate::lifecycle::schema::owner;
 use crate::pg::procedure::Call;
 use crate::pg::spi::{Sees, Spi};
 use crate::pg::{extension, transaction};
@@ -30,13 +31,7 @@ const LARGEST_BATCH: i32 = 100_000;
 ///
 /// Errors: 2D000 where it cannot commit; 22004, 22023 the batch size; 55000 no
 /// key. For service_role.
-#[pg_extern(sql = r#"
-CREATE PROCEDURE auria.phi_backfill(batch_size integer DEFAULT 1000)
-    LANGUAGE c
-    AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-COMMENT ON PROCEDURE auria.phi_backfill(integer) IS
-    'Encrypts patient data that is not yet and rewrites what is outdated, in batches that it commits';
-"#, requires = ["prepare_install"])]
+#[pg_extern(sql = false)]
 fn phi_backfill(
     batch_size: Option<i32>,
     fcinfo: pg_sys::FunctionCallInfo,
@@ -71,7 +66,7 @@ impl Progress {
     fn walk(mut self, call: &Call, source: &Source, batch_size: i32) -> Result<()> {
         let mut next = Some(Uuid::nil());
         while let Some(first) = next {
-            next = call.transaction(|spi| {
+            next = call.transaction(owner::of_schema, |spi| {
                 let records = source.page(spi, Sees::OwnSnapshot, first, batch_size)?;
                 self.rows += records.len();
                 for record in &records {
@@ -85,9 +80,11 @@ impl Progress {
             }
         }
         for id in std::mem::take(&mut self.locked) {
-            call.transaction(|spi| match source.lock(spi, id, true)? {
-                Some(record) => self.renew(spi, source, record),
-                None => Ok(()),
+            call.transaction(owner::of_schema, |spi| {
+                match source.lock(spi, id, true)? {
+                    Some(record) => self.renew(spi, source, record),
+                    None => Ok(()),
+                }
             })?;
         }
         self.tell(source, "done");
@@ -149,7 +146,7 @@ impl Progress {
     }
 
     fn tell(&self, source: &Source, so_far: &str) {
-        extension::tell(&format!(
+        extension::inform(&format!(
             "table {}, {so_far}: {} rows, {} values encrypted, {} rewritten, {} unreadable and \
              left as they are, {} rows waiting for a lock",
             source.table.name,

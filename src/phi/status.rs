@@ -28,8 +28,7 @@ struct Count {
 ///
 /// The previous secret can go when nothing is outdated. It opens every value
 /// and shows none. Errors: 55000 no key. For service_role.
-#[pg_extern(stable, parallel_restricted, security_definer, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)] // a result row of SQL
 fn phi_status() -> Result<
     TableIterator<

@@ -14,8 +14,7 @@ use crate::pg::{spi, transaction};
 ///
 /// Errors: 22004 NULL; 42501 when a signed-in user asks about somebody else.
 /// For service_role, and signed-in users about themselves.
-#[pg_extern(schema = "public", create_or_replace, stable, parallel_restricted, security_definer, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 fn can_create_case(p_user_id: Option<SqlUuid>) -> Result<bool, ErrorReport> {
     const THIS: &str = "can_create_case";
     let user = required_id(p_user_id, THIS, "p_user_id")?;
@@ -27,8 +26,7 @@ fn can_create_case(p_user_id: Option<SqlUuid>) -> Result<bool, ErrorReport> {
 
 /// Adds one to the subscription's case counter. 22004 for NULL. For
 /// service_role.
-#[pg_extern(volatile, parallel_unsafe, schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 fn increment_case_usage(p_user_id: Option<SqlUuid>) -> Result<(), ErrorReport> {
     let user = required_id(p_user_id, "increment_case_usage", "p_user_id")?;
     transaction::refuse_if_read_only(c"increment_case_usage()");
@@ -39,8 +37,7 @@ fn increment_case_usage(p_user_id: Option<SqlUuid>) -> Result<(), ErrorReport> {
 
 /// Zeroes the case and DSD counters where the last reset is more than 30 days
 /// ago, and returns how many. For service_role.
-#[pg_extern(volatile, parallel_unsafe, schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 fn reset_monthly_usage() -> Result<i32, ErrorReport> {
     transaction::refuse_if_read_only(c"reset_monthly_usage()");
     Ok(spi::connected(ledger::reset_case_usage)?)

@@ -22,8 +22,7 @@ pub fn required_id(id: Option<SqlUuid>, function: &str, argument: &str) -> Resul
 /// Errors: 22004 NULL; 22023 an operation that is too long or ends in
 /// `_refund`; 22003 a counter out of range; 23503 no such user; 25006 in a
 /// read-only transaction. For service_role.
-#[pg_extern(volatile, parallel_unsafe, schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 fn use_credits(p_user_id: Option<SqlUuid>, p_operation: Option<&str>) -> Result<bool, ErrorReport> {
     const THIS: &str = "use_credits";
     let user = required_id(p_user_id, THIS, "p_user_id")?;
@@ -37,8 +36,7 @@ fn use_credits(p_user_id: Option<SqlUuid>, p_operation: Option<&str>) -> Result<
 /// [`use_credits`] that charges once for a reference (the evaluation or
 /// simulation it pays for), however often and concurrently it is sent, and
 /// answers true each time.
-#[pg_extern(volatile, parallel_unsafe, name = "use_credits", schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 fn use_credits_once(
     p_user_id: Option<SqlUuid>,
     p_operation: Option<&str>,
@@ -59,8 +57,7 @@ fn use_credits_once(
 /// was charged before the last reset comes back as bonus.
 ///
 /// Errors as [`use_credits`]. For service_role.
-#[pg_extern(volatile, parallel_unsafe, schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 fn refund_credits(
     p_user_id: Option<SqlUuid>,
     p_operation: Option<&str>,
@@ -76,8 +73,7 @@ fn refund_credits(
 
 /// [`refund_credits`] for exactly the use with this reference, once, however
 /// long ago it was; true each time after. False when there was no such use.
-#[pg_extern(volatile, parallel_unsafe, name = "refund_credits", schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 fn refund_credits_once(
     p_user_id: Option<SqlUuid>,
     p_operation: Option<&str>,
@@ -98,8 +94,7 @@ fn refund_credits_once(
 ///
 /// Errors: 22004, 22023 as there; 42501 when a signed-in user asks about
 /// somebody else. For service_role, and signed-in users about themselves.
-#[pg_extern(schema = "public", create_or_replace, stable, parallel_restricted, security_definer, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 fn can_use_credits(
     p_user_id: Option<SqlUuid>,
     p_operation: Option<&str>,
@@ -115,8 +110,7 @@ fn can_use_credits(
 
 /// What an operation costs; 1 if it is not configured. 22004 for NULL. For
 /// everyone.
-#[pg_extern(schema = "public", create_or_replace, stable, parallel_safe, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 fn get_credit_cost(p_operation: Option<&str>) -> Result<i32, ErrorReport> {
     let operation = required(p_operation, "get_credit_cost", "p_operation")?;
     Ok(spi::connected(|spi| ledger::cost_of(spi, operation))?)
@@ -127,8 +121,7 @@ fn get_credit_cost(p_operation: Option<&str>) -> Result<i32, ErrorReport> {
 ///
 /// Errors: 22004 NULL; 22023 not positive; 22003 the sum does not fit; 23503
 /// no such user. For service_role.
-#[pg_extern(volatile, parallel_unsafe, schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 fn add_bonus_credits(
     p_user_id: Option<SqlUuid>,
     p_credits: Option<i32>,
@@ -142,8 +135,7 @@ fn add_bonus_credits(
 
 /// Settles the month of every subscription whose last reset is more than 30
 /// days ago, and returns how many. For service_role.
-#[pg_extern(volatile, parallel_unsafe, schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 fn reset_monthly_usage_with_rollover() -> Result<i32, ErrorReport> {
     transaction::refuse_if_read_only(c"reset_monthly_usage_with_rollover()");
     Ok(spi::connected(ledger::reset_with_rollover)?)

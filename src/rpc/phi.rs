@@ -12,8 +12,7 @@ use crate::phi;
 ///
 /// Errors: 22004 NULL; 55000 no key, or one that is refused; 54000 more than
 /// 16 MiB.
-#[pg_extern(schema = "public", create_or_replace, volatile, parallel_restricted, security_definer, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 fn phi_encrypt(plaintext: Option<&str>) -> Result<Vec<u8>, ErrorReport> {
     let plaintext = required(plaintext, "phi_encrypt", "plaintext")?;
     Ok(phi::encrypt(plaintext)?)
@@ -24,8 +23,7 @@ fn phi_encrypt(plaintext: Option<&str>) -> Result<Vec<u8>, ErrorReport> {
 ///
 /// Errors: 22004 NULL; 39000 wrong key or corrupt data; 54000 over the limits;
 /// 22021 not text; 55000 no key, or one that is refused.
-#[pg_extern(schema = "public", create_or_replace, stable, parallel_restricted, security_definer, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 fn phi_decrypt(ciphertext: Option<&[u8]>) -> Result<Text, ErrorReport> {
     let ciphertext = required(ciphertext, "phi_decrypt", "ciphertext")?;
     let (text, _) = phi::decrypt(ciphertext, Text::copy_of)?;

@@ -35,23 +35,6 @@ statement! {
 /// The longest name of a function, in bytes: it is a key of an index.
 const LONGEST_FUNCTION: usize = 200;
 
-extension_sql!(
-    r#"
-CREATE OR REPLACE FUNCTION public.check_and_increment_rate_limit(
-    p_user_id uuid, p_function_name text,
-    p_minute_window timestamptz, p_hour_window timestamptz, p_day_window timestamptz)
-RETURNS TABLE (minute_count integer, hour_count integer, day_count integer)
-LANGUAGE sql VOLATILE SECURITY DEFINER
-SET search_path TO pg_catalog, pg_temp
-AS $$ SELECT * FROM auria.count_request($1, $2, $3, $4, $5) $$;
-
-COMMENT ON FUNCTION public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz) IS
-    'Counts one request in the running minute, hour and day, and returns the counts after it';
-"#,
-    name = "check_and_increment_rate_limit",
-    requires = [count_request]
-);
-
 /// Counts one request of a user to a function in the running minute, hour and
 /// day, atomically, and returns the counts after it. A newer window than the
 /// stored one starts again at 1.
@@ -59,8 +42,7 @@ COMMENT ON FUNCTION public.check_and_increment_rate_limit(uuid, text, timestampt
 /// Errors: 22004 NULL; 22023 a function name over 200 bytes; 23503 no such
 /// user. Called through `public.check_and_increment_rate_limit`, for
 /// service_role.
-#[pg_extern(volatile, parallel_unsafe, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)] // the shape pgrx needs to see
 fn count_request(
     p_user_id: Option<SqlUuid>,
@@ -111,8 +93,7 @@ fn count_request(
 
 /// Deletes the rate limits that nobody touched for 7 days, and returns how
 /// many. For service_role.
-#[pg_extern(volatile, parallel_unsafe, schema = "public", create_or_replace, security_definer, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 fn cleanup_old_rate_limits() -> Result<i32, ErrorReport> {
     transaction::refuse_if_read_only(c"cleanup_old_rate_limits()");
     Ok(spi::connected(|spi| {

@@ -6,8 +6,7 @@ use pgrx::prelude::*;
 
 /// What a subscription carries into the next month, in credits. NULL for the
 /// first three: it has no plan. For the extension itself.
-#[pg_extern(immutable, parallel_safe, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 fn settled_rollover(
     p_credits_per_month: Option<i32>,
     p_allows_rollover: Option<bool>,
@@ -27,8 +26,7 @@ fn settled_rollover(
 
 /// What is left of the bought credits, in credits. NULL for the first: it has
 /// no plan. For the extension itself.
-#[pg_extern(immutable, parallel_safe, requires = ["prepare_install"])]
-#[search_path(pg_catalog, pg_temp)]
+#[pg_extern(sql = false)]
 fn settled_bonus(
     p_credits_per_month: Option<i32>,
     p_used: i32,

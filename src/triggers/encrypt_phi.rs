@@ -12,12 +12,7 @@ use crate::phi::{self, columns, columns::Kind};
 ///
 /// SECURITY DEFINER: the secret may lie in Vault, which the role that writes a
 /// patient cannot read.
-#[pg_extern(sql = r#"
-CREATE OR REPLACE FUNCTION public.encrypt_patient_phi() RETURNS trigger
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-"#, requires = ["prepare_install"])]
+#[pg_extern(sql = false)]
 fn encrypt_patient_phi(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
     trigger::fire(fcinfo, "encrypt_patient_phi", |row| {
         keep_in_step(row, "encrypt_patient_phi", &columns::PATIENTS)
@@ -25,12 +20,7 @@ fn encrypt_patient_phi(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
 }
 
 /// Keeps the encrypted name of `evaluations`. SECURITY DEFINER as above.
-#[pg_extern(sql = r#"
-CREATE OR REPLACE FUNCTION public.encrypt_evaluation_phi() RETURNS trigger
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-"#, requires = ["prepare_install"])]
+#[pg_extern(sql = false)]
 fn encrypt_evaluation_phi(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
     trigger::fire(fcinfo, "encrypt_evaluation_phi", |row| {
         keep_in_step(row, "encrypt_evaluation_phi", &columns::EVALUATIONS)

@@ -27,12 +27,7 @@ statement! {
 /// metadata that is missing, or not a JSON string, gives NULL.
 ///
 /// SECURITY DEFINER: the role that signs users up has no right on profiles.
-#[pg_extern(sql = r#"
-CREATE OR REPLACE FUNCTION public.handle_new_user() RETURNS trigger
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-"#, requires = ["prepare_install"])]
+#[pg_extern(sql = false)]
 fn handle_new_user(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
     trigger::fire(fcinfo, "handle_new_user", |row| {
         let id = match row.column(c"id") {

@@ -11,12 +11,7 @@ use crate::pg::trigger::{self, TriggeredRow};
 ///
 /// # Errors
 /// 42703 on a table without that column, 39P01 outside of a BEFORE row trigger.
-#[pg_extern(sql = r#"
-CREATE OR REPLACE FUNCTION public.update_updated_at_column() RETURNS trigger
-    LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SET search_path TO pg_catalog, pg_temp
-    AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
-"#, requires = ["prepare_install"])]
+#[pg_extern(sql = false)]
 fn update_updated_at_column(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
     trigger::fire(fcinfo, "update_updated_at_column", |row| {
         let Some(column) = row.column(c"updated_at") else {

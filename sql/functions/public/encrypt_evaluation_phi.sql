@@ -1,0 +1,9 @@
+CREATE OR REPLACE FUNCTION public.encrypt_evaluation_phi() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'encrypt_evaluation_phi_wrapper';
+
+COMMENT ON FUNCTION public.encrypt_evaluation_phi() IS
+    'Trigger: keeps patient_name_encrypted of evaluations in step; fails closed';
+
+REVOKE ALL ON FUNCTION public.encrypt_evaluation_phi() FROM PUBLIC, anon, authenticated, service_role;

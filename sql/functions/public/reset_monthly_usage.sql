@@ -1,0 +1,10 @@
+CREATE OR REPLACE FUNCTION public.reset_monthly_usage() RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'reset_monthly_usage_wrapper';
+
+COMMENT ON FUNCTION public.reset_monthly_usage() IS
+    'Legacy: zeroes the case and DSD counters where a month ended; returns how many subscriptions';
+
+REVOKE ALL ON FUNCTION public.reset_monthly_usage() FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION public.reset_monthly_usage() TO service_role;

@@ -1,0 +1,55 @@
+-- What auria.migrate() has applied, made and replaced. Run at the start of every migrate().
+GRANT USAGE ON SCHEMA auria TO service_role;
+
+CREATE TABLE IF NOT EXISTS auria.migrations (
+    number      integer      NOT NULL  PRIMARY KEY,
+    name        text         NOT NULL,
+    sha256      text         NOT NULL,
+    applied_at  timestamptz  NOT NULL  DEFAULT now()
+);
+
+ALTER TABLE auria.migrations
+    ADD COLUMN IF NOT EXISTS warnings  text;
+
+ALTER TABLE auria.migrations ENABLE ROW LEVEL SECURITY;
+
+REVOKE ALL ON TABLE auria.migrations FROM PUBLIC, anon, authenticated, service_role;
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE auria.migrations TO service_role;
+
+DROP POLICY IF EXISTS migrations_all_service_role ON auria.migrations;
+CREATE POLICY migrations_all_service_role ON auria.migrations
+    FOR ALL TO service_role
+    USING (true)
+    WITH CHECK (true);
+
+COMMENT ON TABLE auria.migrations IS 'Migrations that auria.migrate() has applied to this database';
+COMMENT ON COLUMN auria.migrations.sha256 IS
+    'Checksum of the file as it was applied, in hex; auria.doctor() reports a file that has changed since';
+COMMENT ON COLUMN auria.migrations.warnings IS 'What the DBA was asked to act on when the migration was applied';
+
+-- No API role has anything to do with these two.
+CREATE TABLE IF NOT EXISTS auria.installed_functions (
+    signature     text         NOT NULL  PRIMARY KEY,
+    installed_at  timestamptz  NOT NULL  DEFAULT now()
+);
+
+ALTER TABLE auria.installed_functions ENABLE ROW LEVEL SECURITY;
+REVOKE ALL ON TABLE auria.installed_functions FROM PUBLIC, anon, authenticated, service_role;
+
+COMMENT ON TABLE auria.installed_functions IS
+    'Functions of public that were installed once: one that is missing was dropped by the team, and an update does not make it again';
+
+CREATE TABLE IF NOT EXISTS auria.replaced_functions (
+    signature    text         NOT NULL,
+    definition   text         NOT NULL,
+    owner        text         NOT NULL,
+    replaced_at  timestamptz  NOT NULL  DEFAULT now()
+);
+
+ALTER TABLE auria.replaced_functions ENABLE ROW LEVEL SECURITY;
+REVOKE ALL ON TABLE auria.replaced_functions FROM PUBLIC, anon, authenticated, service_role;
+
+COMMENT ON TABLE auria.replaced_functions IS
+    'Functions as they were before the compiled ones replaced them';
+COMMENT ON COLUMN auria.replaced_functions.definition IS 'CREATE OR REPLACE FUNCTION, as pg_get_functiondef wrote it';
+COMMENT ON COLUMN auria.replaced_functions.owner IS 'Role that owned the function';

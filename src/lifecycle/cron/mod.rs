@@ -1,0 +1,197 @@
+//! `auria.schedule()`: what has to be done every hour and every day, as jobs of
+//! pg_cron. Without pg_cron any other timer can run the same commands.
+
+mod pg_cron;
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::migrate::require_superuser;
+use super::schema::owner::{self, Owner};
+use super::schema::{FUNCTIONS, Function};
+use crate::error::{self, Error, Result};
+use crate::pg::roles;
+use crate::pg::spi::{self, Arg, Spi};
+use crate::pg::transaction::{self, Lock};
+
+/// Something to be done regularly.
+pub struct Job {
+    name: &'static str,
+    /// When, in pg_cron's notation.
+    pub schedule: &'static str,
+    /// What, in SQL.
+    pub command: &'static str,
+}
+
+/// Both commands are safe to run at any time and twice. `reset_monthly_usage`,
+/// the legacy reset, is not here: it would end a month without its rollover.
+pub const JOBS: [Job; 2] = [
+    // A month ends at any hour of any day, and its dentist waits for the new credits. Not at a full hour, when
+    // everybody's jobs start.
+    Job {
+        name: "auria_reset_monthly",
+        schedule: "7 * * * *",
+        command: "CALL auria.reset_monthly()",
+    },
+    // pg_cron's clock is UTC: 01:23 in Brasília.
+    Job {
+        name: "auria_cleanup_rate_limits",
+        schedule: "23 4 * * *",
+        command: "SELECT auria.run_as_owner('public.cleanup_old_rate_limits()')",
+    },
+];
+
+impl Job {
+    /// Its name in pg_cron, which keeps the jobs of all databases in one table.
+    pub fn name_in(&self, database: &str) -> String {
+        format!("{}@{database}", self.name)
+    }
+}
+
+/// Registers with pg_cron what AURIA needs done regularly, and returns what is
+/// registered: a row for each job with its name, its schedule in pg_cron's
+/// notation, its command, and whether it is active.
+///
+/// Safe to call again: a job that exists keeps the schedule, the active flag
+/// and the owner that a DBA gave it, and only its command is brought up to
+/// date. Jobs of superusers count, so that nobody else's job can pass for one.
+/// They run with the rights of the caller who registered them, and outlive the
+/// extension: `SELECT cron.unschedule(jobid) FROM cron.job WHERE jobname LIKE
+/// 'auria%' AND database = current_database()` removes them.
+///
+/// Superusers only (42501). 55000 where pg_cron is not in this database, with a
+/// hint for each case; 25006 on a standby.
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)] // a result row of SQL
+fn schedule() -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(job, String),
+            name!(schedule, String),
+            name!(command, String),
+            name!(active, bool),
+        ),
+    >,
+    ErrorReport,
+> {
+    transaction::refuse_if_read_only(c"auria.schedule()");
+    require_superuser("auria.schedule")?;
+    let registered = spi::connected(|spi| {
+        let database = pg_cron::database(spi)?;
+        // Two at once would both find nothing: names are unique per owner only.
+        transaction::lock(Lock::Schedule, 0);
+        JOBS.iter()
+            .map(|job| register(spi, job, &database))
+            .collect::<Result<Vec<_>>>()
+    })?;
+    Ok(TableIterator::new(registered))
+}
+
+/// Registers a job that is missing, gives one that exists its command, and
+/// tells how it is now. Some versions of pg_cron cut names at 63 bytes.
+fn register(spi: &Spi, job: &Job, database: &str) -> Result<(String, String, String, bool)> {
+    let name = job.name_in(database);
+    let command = Arg::Text(Some(job.command));
+    let existing = spi.query_once(
+        "SELECT j.jobid, j.schedule, j.active \
+           FROM cron.job j JOIN pg_catalog.pg_roles r ON r.rolname = j.username AND r.rolsuper \
+          WHERE j.jobname::name = $1::name AND j.database = pg_catalog.current_database() \
+          ORDER BY j.jobid LIMIT 1",
+        &[Arg::Text(Some(&name))],
+    )?;
+    let (schedule, active) = match existing.first() {
+        Some(row) => {
+            spi.query_once(
+                "SELECT cron.alter_job($1, NULL::text, $2, NULL::text, NULL::text, NULL::boolean)",
+                &[Arg::BigInt(row.expect(1)?), command],
+            )?;
+            (row.expect(2)?, row.expect(3)?)
+        }
+        None => {
+            spi.query_once(
+                "SELECT cron.schedule($1, $2, $3)",
+                &[
+                    Arg::Text(Some(&name)),
+                    Arg::Text(Some(job.schedule)),
+                    command,
+                ],
+            )?;
+            (job.schedule.to_owned(), true)
+        }
+    };
+    Ok((name, schedule, job.command.to_owned(), active))
+}
+
+/// Calls a managed function without arguments that returns a number, with the
+/// rights of the schema's owner. pg_cron runs jobs as the superuser who
+/// registered them; the function may be one that a team has replaced.
+///
+/// Superusers only (42501). 42883 for any other function.
+#[pg_extern(sql = false)]
+fn run_as_owner(p_function: Option<&str>) -> Result<i32, ErrorReport> {
+    let name = error::required(p_function, "auria.run_as_owner", "p_function")?;
+    require_superuser("auria.run_as_owner")?;
+    let is_meant = |function: &&Function| {
+        function.signature == name && function.arguments.is_empty() && function.returns == "integer"
+    };
+    let Some(function) = FUNCTIONS.iter().find(is_meant) else {
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_FUNCTION,
+            "no managed function without arguments that returns integer has this signature",
+        )
+        .hint("Write it as in public.cleanup_old_rate_limits().")
+        .into());
+    };
+    Ok(spi::connected(|spi| {
+        let owner = Owner::named(owner::determine(spi)?);
+        spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
+        owner.act(|| {
+            let rows = spi.query_once(&format!("SELECT {}", function.signature), &[])?;
+            rows.first()
+                .map_or(Ok(None), |row| row.get(1))
+                .map(Option::unwrap_or_default)
+        })
+    })?)
+}
+
+/// The jobs that are not registered, where pg_cron is in this database.
+///
+/// `cron.job` shows each role its own jobs, so it is read with the rights of
+/// the table's owner, who must be a superuser.
+pub fn missing_jobs(spi: &Spi) -> Result<Vec<String>> {
+    let rows = spi.read_once(
+        "SELECT c.relowner, pg_catalog.current_database()::text \
+           FROM pg_catalog.pg_class c \
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'cron' \
+           JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+                                      AND d.objid = c.oid AND d.deptype = 'e' \
+           JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'pg_cron' \
+           JOIN pg_catalog.pg_roles r ON r.oid = c.relowner AND r.rolsuper \
+          WHERE c.relname = 'job'",
+        &[],
+    )?;
+    let Some(row) = rows.first() else {
+        return Ok(Vec::new());
+    };
+    let (owner, database): (pg_sys::Oid, String) = (row.expect(1)?, row.expect(2)?);
+    roles::acting_as(owner, || {
+        let mut missing = Vec::new();
+        for job in &JOBS {
+            let is_there = spi::statement_result_is_true(
+                spi,
+                "SELECT EXISTS (SELECT FROM cron.job j \
+                                 WHERE j.jobname::pg_catalog.name = $1::pg_catalog.name \
+                                   AND j.database = pg_catalog.current_database())",
+                &[Arg::Text(Some(&job.name_in(&database)))],
+            )?;
+            if !is_there {
+                missing.push(format!(
+                    "job {} is not scheduled: run SELECT * FROM auria.schedule()",
+                    job.name
+                ));
+            }
+        }
+        Ok(missing)
+    })
+}

@@ -1,0 +1,521 @@
+//! `auria.doctor()`: whether this database is as the extension means it to be.
+//!
+//! It only reads, so a monitoring job can call it, also on a standby. What it
+//! reports names objects, counts and ids; never patient data, never a key.
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::install::functions::{overloads, restore_statement};
+use super::install::trust;
+use super::migrate;
+use super::schema::{FUNCTIONS, MIGRATIONS, POLICIES, TRIGGERS, access, owner, signatures, tables};
+use crate::error::Result;
+use crate::pg::spi::{self, Arg, Spi};
+use crate::pg::{roles, transaction};
+use crate::phi;
+use crate::phi::columns::{EVALUATIONS, PATIENTS, Table};
+
+/// So many objects are named in a detail; the others are counted.
+const NAMED: usize = 5;
+
+/// What a check found.
+#[derive(Default)]
+struct Findings {
+    /// What is wrong.
+    failures: Vec<String>,
+    /// What is worth knowing and wrong with nothing.
+    notes: Vec<String>,
+}
+
+impl From<Vec<String>> for Findings {
+    fn from(failures: Vec<String>) -> Self {
+        Self {
+            failures,
+            notes: Vec::new(),
+        }
+    }
+}
+
+impl Findings {
+    fn detail(&self) -> String {
+        let mut parts = abbreviated(&self.failures);
+        parts.extend(
+            abbreviated(&self.notes)
+                .into_iter()
+                .map(|note| format!("note: {note}")),
+        );
+        parts.join("; ")
+    }
+}
+
+fn abbreviated(lines: &[String]) -> Vec<String> {
+    let mut parts = lines[..lines.len().min(NAMED)].to_vec();
+    if lines.len() > NAMED {
+        parts.push(format!("and {} more", lines.len() - NAMED));
+    }
+    parts
+}
+
+type Check = (&'static str, fn(&Spi) -> Result<Findings>);
+
+const CHECKS: &[Check] = &[
+    ("versions", versions),
+    ("migrations", migrations),
+    ("tables", missing_tables),
+    ("row security", row_security),
+    ("policies", policies),
+    ("other policies", other_policies),
+    ("grants", grants),
+    ("owners", owners),
+    ("functions", functions),
+    ("triggers", triggers),
+    ("API roles", api_roles),
+    ("PHI key", phi_key),
+    ("PHI encrypted", phi_encrypted),
+    ("ledger", ledger),
+    ("subscriptions", subscriptions),
+    ("plans", plans),
+    ("pg_trgm", trigrams),
+    ("jobs", jobs),
+];
+
+/// One row for each check: what was checked, whether all is well, and what is
+/// wrong if not. A note is something to know that is no failure. Each check
+/// runs by itself: one that fails with an error is reported as such. Changes
+/// nothing.
+///
+/// It reads as the schema's owner. For service_role, as a monitoring job that
+/// needs no superuser.
+#[pg_extern(sql = false)]
+fn doctor() -> Result<
+    TableIterator<'static, (name!(check, String), name!(ok, bool), name!(detail, String))>,
+    ErrorReport,
+> {
+    let rows = CHECKS
+        .iter()
+        .map(|(name, check)| {
+            let mut findings = None;
+            let outcome = transaction::attempt(|| {
+                spi::connected(|spi| {
+                    let owner = roles::named(&owner::determine(spi)?);
+                    findings = Some(roles::acting_as(owner, || check(spi))?);
+                    Ok(())
+                })
+            });
+            let (is_ok, detail) = match (outcome, findings) {
+                (Ok(()), Some(findings)) => (findings.failures.is_empty(), findings.detail()),
+                (outcome, _) => {
+                    let code = outcome
+                        .err()
+                        .map(crate::error::sqlstate)
+                        .unwrap_or_default();
+                    (
+                        false,
+                        format!("the check itself failed with SQLSTATE {code}"),
+                    )
+                }
+            };
+            ((*name).to_owned(), is_ok, detail)
+        })
+        .collect::<Vec<_>>();
+    Ok(TableIterator::new(rows))
+}
+
+/// The first column of each row.
+fn each_row(spi: &Spi, sql: &str, args: &[Arg<'_>]) -> Result<Vec<String>> {
+    let rows = spi.read_once(sql, args)?;
+    rows.iter().map(|row| row.expect(1)).collect()
+}
+
+/// Two columns of each row: a finding, and whether it is a failure.
+fn graded_rows(spi: &Spi, sql: &str, args: &[Arg<'_>]) -> Result<Findings> {
+    let mut findings = Findings::default();
+    for row in spi.read_once(sql, args)?.iter() {
+        let (text, is_failure): (String, bool) = (row.expect(1)?, row.expect(2)?);
+        if is_failure {
+            findings.failures.push(text);
+        } else {
+            findings.notes.push(text);
+        }
+    }
+    Ok(findings)
+}
+
+fn versions(spi: &Spi) -> Result<Findings> {
+    let library = env!("CARGO_PKG_VERSION");
+    let rows = spi.read_once(
+        "SELECT e.extversion, pg_catalog.quote_ident(e.extname) \
+           FROM pg_catalog.pg_extension e \
+           JOIN pg_catalog.pg_depend d ON d.refobjid = e.oid AND d.deptype = 'e' \
+                                      AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
+           JOIN pg_catalog.pg_proc p ON p.oid = d.objid AND p.proname = 'doctor' \
+           JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'auria' \
+          WHERE e.extversion <> $1",
+        &[Arg::Text(Some(library))],
+    )?;
+    let failures: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let (extension, name): (String, String) = (row.expect(1)?, row.expect(2)?);
+            Ok(if numbers(&extension) < numbers(library) {
+                format!(
+                    "the extension is {extension}, older than the library, {library}: \
+                     run ALTER EXTENSION {name} UPDATE"
+                )
+            } else {
+                format!(
+                    "the library of this session is {library}, older than the extension, {extension}: \
+                     connect again, and if that does not help, install the library of {extension}"
+                )
+            })
+        })
+        .collect::<Result<_>>()?;
+    Ok(failures.into())
+}
+
+/// A version's numbers, to be compared: 0.10.0 is later than 0.9.0.
+fn numbers(version: &str) -> Vec<u32> {
+    version
+        .split('.')
+        .map(|number| number.parse().unwrap_or(0))
+        .collect()
+}
+
+fn migrations(spi: &Spi) -> Result<Findings> {
+    if !table_exists(spi, "auria.migrations")? {
+        return Ok(vec!["none was applied: run SELECT * FROM auria.migrate()".to_owned()].into());
+    }
+    let mut findings = Findings::default();
+    for migration in MIGRATIONS {
+        let rows = spi.read_once(
+            "SELECT sha256 FROM auria.migrations WHERE number = $1",
+            &[Arg::Int(migration.number)],
+        )?;
+        match rows.first() {
+            None => findings.failures.push(format!(
+                "{} is pending: run SELECT * FROM auria.migrate()",
+                migration.name
+            )),
+            Some(row) if row.expect::<String>(1)? != migrate::checksum(migration) => {
+                findings.failures.push(format!(
+                    "{} has changed since it was applied: run SELECT * FROM auria.migrate(again => true)",
+                    migration.name
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    findings.notes = each_row(
+        spi,
+        "SELECT pg_catalog.format('migration %s warned: %s', name, warnings) \
+           FROM auria.migrations WHERE warnings IS NOT NULL ORDER BY number",
+        &[],
+    )?;
+    Ok(findings)
+}
+
+fn missing_tables(spi: &Spi) -> Result<Findings> {
+    Ok(each_row(
+        spi,
+        "SELECT 'public.' || name || ' is missing: run SELECT * FROM auria.migrate(again => true)' \
+           FROM pg_catalog.string_to_table($1, ' ') AS name \
+          WHERE pg_catalog.to_regclass('public.' || name) IS NULL",
+        &[Arg::Text(Some(&tables()))],
+    )?
+    .into())
+}
+
+fn row_security(spi: &Spi) -> Result<Findings> {
+    Ok(each_row(
+        spi,
+        include_str!("row_security.sql"),
+        &[Arg::Text(Some(&tables()))],
+    )?
+    .into())
+}
+
+fn policies(spi: &Spi) -> Result<Findings> {
+    let in_force = each_row(
+        spi,
+        include_str!("../schema/expected/policies.sql"),
+        &[Arg::Text(Some(&POLICIES.join(" ")))],
+    )?;
+    Ok(differences(
+        access::expected_policies(),
+        &in_force,
+        |line| line.split(' ').take(2).collect::<Vec<_>>().join(" "),
+        "run SELECT * FROM auria.migrate(again => true)",
+    )
+    .into())
+}
+
+fn other_policies(spi: &Spi) -> Result<Findings> {
+    let mut findings = Findings::default();
+    for policy in access::over_permissive_policies(spi)? {
+        let text = format!(
+            "{} on {} lets {} do more than the access rules; unless something needs it, run {}",
+            policy.name,
+            policy.table,
+            policy.roles,
+            policy.drop_statement()
+        );
+        if policy.for_visitors {
+            findings.failures.push(text);
+        } else {
+            findings.notes.push(text);
+        }
+    }
+    Ok(findings)
+}
+
+fn grants(spi: &Spi) -> Result<Findings> {
+    let in_force = each_row(
+        spi,
+        include_str!("../schema/expected/grants.sql"),
+        &[Arg::Text(Some(&tables())), Arg::Text(Some(&signatures()))],
+    )?;
+    let mut failures = differences(
+        access::expected_grants(),
+        &in_force,
+        str::to_owned,
+        "run SELECT * FROM auria.migrate(again => true)",
+    );
+    failures.extend(each_row(
+        spi,
+        include_str!("partition_grants.sql"),
+        &[Arg::Text(Some(&tables()))],
+    )?);
+    Ok(failures.into())
+}
+
+/// What one list of lines has and the other has not.
+fn differences(
+    expected: impl Iterator<Item = &'static str>,
+    in_force: &[String],
+    short: impl Fn(&str) -> String,
+    remedy: &str,
+) -> Vec<String> {
+    let expected: Vec<&str> = expected.collect();
+    let missing = expected
+        .iter()
+        .filter(|line| !in_force.iter().any(|other| other == *line))
+        .map(|line| format!("missing or changed: {} ({remedy})", short(line)));
+    let added = in_force
+        .iter()
+        .filter(|line| !expected.contains(&line.as_str()))
+        .map(|line| format!("not in the access rules: {}", short(line)));
+    missing.chain(added).collect()
+}
+
+fn owners(spi: &Spi) -> Result<Findings> {
+    let mut failures: Vec<String> = trust::untrusted(spi)?
+        .into_iter()
+        .map(|object| {
+            format!(
+                "{object}: give it to the schema's owner, or name that role in auria.trusted_owners"
+            )
+        })
+        .collect();
+    failures.extend(owner::definer_functions_of_superusers(spi)?);
+    failures.extend(each_row(
+        spi,
+        "SELECT pg_catalog.format('table %s belongs to superuser \"%s\": run ALTER TABLE %1$s OWNER TO %I', \
+                                  c.oid::pg_catalog.regclass, r.rolname, $2) \
+           FROM pg_catalog.pg_class c \
+           JOIN pg_catalog.pg_roles r ON r.oid = c.relowner AND r.rolsuper \
+          WHERE c.relnamespace = 'public'::pg_catalog.regnamespace AND c.relkind IN ('r', 'p') \
+            AND c.relname = ANY (pg_catalog.string_to_array($1, ' ')) ORDER BY 1",
+        &[
+            Arg::Text(Some(&tables())),
+            Arg::Text(Some(&owner::determine(spi)?)),
+        ],
+    )?);
+    Ok(failures.into())
+}
+
+/// Which functions are compiled, which a team replaced (a note), which are
+/// missing.
+fn functions(spi: &Spi) -> Result<Findings> {
+    let mut findings = Findings::default();
+    for function in FUNCTIONS {
+        let rows = spi.read_once(
+            include_str!("function.sql"),
+            &[
+                Arg::Text(Some(function.signature)),
+                Arg::Text(Some(function.symbol)),
+            ],
+        )?;
+        match rows.first() {
+            None => findings.failures.push(format!(
+                "{} is missing: run {}",
+                function.signature,
+                restore_statement(function)
+            )),
+            Some(row) if !row.expect::<bool>(1)? => findings.notes.push(format!(
+                "{} is not the compiled function; to restore that, run {}",
+                function.signature,
+                restore_statement(function)
+            )),
+            Some(row) if row.expect::<bool>(2)? => findings.failures.push(format!(
+                "{} was made anew and PUBLIC may execute it: run {}",
+                function.signature,
+                restore_statement(function)
+            )),
+            Some(_) => {}
+        }
+        if let Some(row) = rows.first()
+            && !row.expect::<bool>(1)?
+            && row.expect::<bool>(2)?
+        {
+            findings.failures.push(format!(
+                "PUBLIC may execute {}: run REVOKE EXECUTE ON FUNCTION {} FROM PUBLIC and grant it to those who need it",
+                function.signature, function.signature
+            ));
+        }
+    }
+    findings.notes.extend(overloads(spi)?);
+    Ok(findings)
+}
+
+/// Without them patient data stays in the clear, and sign-ups get no profile.
+/// A trigger of that name that calls a team's function is the team's choice.
+fn triggers(spi: &Spi) -> Result<Findings> {
+    let expected: Vec<String> = TRIGGERS
+        .iter()
+        .map(|trigger| format!("{} {} {}", trigger.relation, trigger.name, trigger.function))
+        .collect();
+    graded_rows(
+        spi,
+        include_str!("triggers.sql"),
+        &[Arg::Text(Some(&expected.join("|")))],
+    )
+}
+
+fn api_roles(spi: &Spi) -> Result<Findings> {
+    Ok(each_row(spi, include_str!("api_roles.sql"), &[])?.into())
+}
+
+fn phi_key(_: &Spi) -> Result<Findings> {
+    // To encrypt is the proof; what comes of it is thrown away.
+    Ok(match phi::encrypt("") {
+        Ok(_) => Vec::new(),
+        Err(error) => vec![error.summary()],
+    }
+    .into())
+}
+
+fn phi_encrypted(spi: &Spi) -> Result<Findings> {
+    let mut findings = Vec::new();
+    for Table { name, columns } in [PATIENTS, EVALUATIONS] {
+        for column in columns {
+            let plain = column.plain.to_string_lossy();
+            let encrypted = column.encrypted.to_string_lossy();
+            if !column_exists(spi, name, &encrypted)? {
+                findings.push(format!("{name}.{encrypted} is missing"));
+                continue;
+            }
+            let rows = spi.read_once(
+                &format!(
+                    "SELECT count(*) FROM public.{name} \
+                      WHERE {plain} IS NOT NULL AND {encrypted} IS NULL"
+                ),
+                &[],
+            )?;
+            let count: i64 = rows.first().map_or(Ok(0), |row| row.expect(1))?;
+            if count > 0 {
+                findings.push(format!(
+                    "{count} rows of {name}.{plain}: run CALL auria.phi_backfill()"
+                ));
+            }
+        }
+    }
+    Ok(findings.into())
+}
+
+/// The counter is the sum of the entries since the reset, except that a refund
+/// of a use from before it stops at 0 and pays the rest as bonus: the sum
+/// reflected at 0. Free uses have ids of UUID version 8 and count nothing.
+fn ledger(spi: &Spi) -> Result<Findings> {
+    if !table_exists(spi, "public.subscriptions")? || !table_exists(spi, "public.credit_usage")? {
+        return Ok(vec!["its tables are missing".to_owned()].into());
+    }
+    let failures = each_row(
+        spi,
+        "WITH running AS ( \
+            SELECT s.id, u.credits_used, \
+                   sum(u.credits_used) OVER (PARTITION BY s.id ORDER BY u.created_at, u.id) AS so_far \
+              FROM public.subscriptions s \
+              JOIN public.credit_usage u ON u.subscription_id = s.id AND u.created_at > s.usage_reset_at \
+             WHERE pg_catalog.substr(u.id::text, 15, 1) <> '8'), \
+         replayed AS ( \
+            SELECT id, sum(credits_used) - least(min(so_far), 0) AS used FROM running GROUP BY id) \
+         SELECT pg_catalog.format('subscription %s counts %s, its entries since the reset %s', \
+                                  s.id, s.credits_used_this_month, COALESCE(r.used, 0)) \
+           FROM public.subscriptions s LEFT JOIN replayed r USING (id) \
+          WHERE s.credits_used_this_month <> COALESCE(r.used, 0) \
+          ORDER BY s.id",
+        &[],
+    )?;
+    Ok(failures.into())
+}
+
+fn subscriptions(spi: &Spi) -> Result<Findings> {
+    Ok(each_row(
+        spi,
+        "SELECT pg_catalog.format('user %s has %s subscriptions: keep one, and delete the others', user_id, pg_catalog.count(*)) \
+           FROM public.subscriptions GROUP BY user_id HAVING pg_catalog.count(*) > 1 ORDER BY user_id",
+        &[],
+    )?
+    .into())
+}
+
+/// Plans that are sold, or that somebody subscribes to, and grant nothing.
+fn plans(spi: &Spi) -> Result<Findings> {
+    Ok(each_row(
+        spi,
+        "SELECT pg_catalog.format('plan %s grants no credits: if it should, run \
+                                   UPDATE public.subscription_plans SET credits_per_month = … WHERE id = %L', p.id, p.id) \
+           FROM public.subscription_plans p \
+          WHERE p.credits_per_month = 0 \
+            AND (p.is_active AND p.price_monthly > 0 \
+                 OR EXISTS (SELECT FROM public.subscriptions s \
+                             WHERE s.plan_id = p.id AND s.status IN ('active', 'trialing'))) \
+          ORDER BY p.id",
+        &[],
+    )?
+    .into())
+}
+
+fn trigrams(spi: &Spi) -> Result<Findings> {
+    Ok(each_row(
+        spi,
+        "SELECT 'missing: run CREATE EXTENSION pg_trgm' \
+          WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_trgm')",
+        &[],
+    )?
+    .into())
+}
+
+/// Where pg_cron is in this database, its jobs should be, too.
+fn jobs(spi: &Spi) -> Result<Findings> {
+    super::cron::missing_jobs(spi).map(Findings::from)
+}
+
+fn table_exists(spi: &Spi, name: &str) -> Result<bool> {
+    spi::statement_result_is_true(
+        spi,
+        "SELECT pg_catalog.to_regclass($1) IS NOT NULL",
+        &[Arg::Text(Some(name))],
+    )
+}
+
+fn column_exists(spi: &Spi, table: &str, column: &str) -> Result<bool> {
+    spi::statement_result_is_true(
+        spi,
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute a \
+          WHERE a.attrelid = pg_catalog.to_regclass('public.' || $1) AND a.attname = $2 \
+            AND NOT a.attisdropped)",
+        &[Arg::Text(Some(table)), Arg::Text(Some(column))],
+    )
+}

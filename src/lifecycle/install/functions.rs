@@ -1,0 +1,283 @@
+//! The functions of schema `public`: ordinary functions of the schema's owner,
+//! tied to the extension and no members of it, so that a team may replace them
+//! and the replacement is dumped, restored and kept.
+//!
+//! Whose a function is, is decided by its language, library and symbol, not by
+//! the tie: CREATE OR REPLACE removes that.
+
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys;
+
+use crate::error::{Error, Result};
+use crate::guc::{self, AdoptFunctions};
+use crate::lifecycle::migrate::warnings::Report;
+use crate::lifecycle::schema::owner::Owner;
+use crate::lifecycle::schema::{COVERED_BODIES, FUNCTIONS, Function};
+use crate::pg::spi::{Arg, Spi, quoted_literal};
+
+/// When a function that is not the compiled one is replaced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Replace {
+    /// When the original shipped it, or all of them where
+    /// `auria.adopt_functions` says so: CREATE EXTENSION.
+    Adopted,
+    /// Never, and a function that a team dropped is not made again: UPDATE.
+    Nothing,
+    /// Always: `auria.migrate(again => true)`, `auria.restore_function()`.
+    Everything,
+}
+
+/// What stands under one of our signatures.
+struct Existing {
+    oid: pg_sys::Oid,
+    /// Whether it is the library's.
+    is_compiled: bool,
+    body_md5: String,
+    body_md5_without_cr: String,
+    /// Whether CREATE OR REPLACE could replace it.
+    is_replaceable: bool,
+    /// Whether it is a function at all, not a procedure or an aggregate.
+    is_function: bool,
+}
+
+/// Makes every function that is missing, and brings those that exist up to
+/// date as `replace` says.
+pub fn ensure(spi: &Spi, owner: &Owner, replace: Replace, report: &mut Report) -> Result<()> {
+    for function in FUNCTIONS {
+        ensure_one(spi, function, owner, replace, report)?;
+    }
+    if replace == Replace::Adopted {
+        for overload in overloads(spi)? {
+            report.warn(overload);
+        }
+    }
+    Ok(())
+}
+
+/// Makes or replaces one function.
+pub fn ensure_one(
+    spi: &Spi,
+    function: &Function,
+    owner: &Owner,
+    replace: Replace,
+    report: &mut Report,
+) -> Result<()> {
+    let signature = function.signature;
+    let Some(existing) = existing(spi, function)? else {
+        if replace == Replace::Nothing && owner.act(|| was_installed(spi, function))? {
+            report.inform(format!(
+                "function {signature} was dropped and is not made again; to restore it, run {}",
+                restore_statement(function)
+            ));
+            return Ok(());
+        }
+        create(spi, function, owner)?;
+        spi.execute_script(function.access)?;
+        if replace == Replace::Everything {
+            report.inform(format!("function {signature} was restored"));
+        }
+        return Ok(());
+    };
+    if existing.is_compiled {
+        create(spi, function, owner)?;
+        if replace != Replace::Nothing {
+            spi.execute_script(function.access)?;
+        }
+        return Ok(());
+    }
+    let known = COVERED_BODIES.iter().any(|body| {
+        body.signature == signature
+            && (body.md5 == existing.body_md5 || body.md5 == existing.body_md5_without_cr)
+    });
+    let wanted = match replace {
+        Replace::Everything => true,
+        Replace::Nothing => false,
+        Replace::Adopted => known || guc::adopt_functions() == AdoptFunctions::All,
+    };
+    if !wanted {
+        let text = format!(
+            "function {signature} is not one that AURIA shipped and was left unchanged; \
+             to replace it, run {}",
+            restore_statement(function)
+        );
+        if replace == Replace::Adopted {
+            report.warn(text);
+        } else {
+            report.inform(text);
+        }
+        return let_owner_execute(spi, function, owner);
+    }
+    if !existing.is_function || !existing.is_replaceable && has_dependants(spi, &existing)? {
+        report.warn(format!(
+            "function {signature} was left unchanged: its declaration differs and other objects \
+             depend on it; drop it, then run {}",
+            restore_statement(function)
+        ));
+        return let_owner_execute(spi, function, owner);
+    }
+    keep(spi, &existing, function, owner)?;
+    if !existing.is_replaceable {
+        spi.execute_script(&format!("DROP FUNCTION {signature}"))?;
+    }
+    create(spi, function, owner)?;
+    spi.execute_script(function.access)?;
+    if replace == Replace::Everything {
+        report.inform(format!(
+            "function {signature} was replaced by the shipped one; its definition is kept in auria.replaced_functions"
+        ));
+    }
+    Ok(())
+}
+
+/// CREATE OR REPLACE as the superuser who calls, since C functions are theirs
+/// to make; then the function goes to the schema's owner and is tied.
+fn create(spi: &Spi, function: &Function, owner: &Owner) -> Result<()> {
+    let signature = function.signature;
+    let (library, extension) = library_and_extension(spi)?;
+    spi.execute_script(
+        &function
+            .create
+            .replace("'MODULE_PATHNAME'", &quoted_literal(&library)),
+    )?;
+    spi.execute_script(&format!(
+        "ALTER FUNCTION {signature} OWNER TO {}; ALTER FUNCTION {signature} DEPENDS ON EXTENSION {extension}",
+        owner.quoted()
+    ))?;
+    owner.act(|| {
+        spi.query_once(
+            "INSERT INTO auria.installed_functions (signature) VALUES ($1) ON CONFLICT DO NOTHING",
+            &[Arg::Text(Some(signature))],
+        )
+    })?;
+    Ok(())
+}
+
+/// The library, and the extension that owns this call's functions: it may have
+/// been created under either of its names.
+fn library_and_extension(spi: &Spi) -> Result<(String, String)> {
+    let rows = spi.query_once(
+        "SELECT p.probin, pg_catalog.quote_ident(e.extname) \
+           FROM pg_catalog.pg_proc p \
+           JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'auria' \
+           JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
+                                      AND d.objid = p.oid AND d.deptype = 'e' \
+           JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid \
+          WHERE p.proname = 'prepare_install'",
+        &[],
+    )?;
+    match rows.first() {
+        Some(row) => Ok((row.expect(1)?, row.expect(2)?)),
+        None => Err(Error::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the extension auria is not installed in this database",
+        )
+        .hint("Run CREATE EXTENSION auria CASCADE.")),
+    }
+}
+
+fn existing(spi: &Spi, function: &Function) -> Result<Option<Existing>> {
+    let rows = spi.query_once(
+        "SELECT p.oid, \
+                l.lanname = 'c' AND p.probin = (SELECT me.probin FROM pg_catalog.pg_proc me \
+                                      JOIN pg_catalog.pg_namespace n ON n.oid = me.pronamespace AND n.nspname = 'auria' \
+                                     WHERE me.proname = 'prepare_install'), \
+                pg_catalog.md5(p.prosrc), \
+                pg_catalog.md5(pg_catalog.replace(p.prosrc, E'\\r', '')), \
+                p.prokind = 'f' AND p.pronargdefaults = 0 \
+                    AND pg_catalog.pg_get_function_result(p.oid) = $2 \
+                    AND NOT EXISTS (SELECT FROM pg_catalog.unnest(p.proargnames[1:p.pronargs]) \
+                                                WITH ORDINALITY AS argument (name, place) \
+                                     WHERE name <> '' \
+                                       AND name <> (pg_catalog.string_to_array($3, ' '))[place]), \
+                p.prokind = 'f' \
+           FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
+          WHERE p.oid = pg_catalog.to_regprocedure($1)",
+        &[
+            Arg::Text(Some(function.signature)),
+            Arg::Text(Some(function.returns)),
+            Arg::Text(Some(function.arguments)),
+        ],
+    )?;
+    rows.first()
+        .map(|row| {
+            Ok(Existing {
+                oid: row.expect(1)?,
+                is_compiled: row.get(2)?.unwrap_or(false),
+                body_md5: row.expect(3)?,
+                body_md5_without_cr: row.expect(4)?,
+                is_replaceable: row.get(5)?.unwrap_or(false),
+                is_function: row.expect(6)?,
+            })
+        })
+        .transpose()
+}
+
+/// Whether something would have to go with the function.
+fn has_dependants(spi: &Spi, existing: &Existing) -> Result<bool> {
+    crate::pg::spi::statement_result_is_true(
+        spi,
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_depend d \
+                         WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
+                           AND d.refobjid = $1 AND d.deptype IN ('n', 'a', 'i'))",
+        &[Arg::Oid(existing.oid)],
+    )
+}
+
+/// Keeps the definition of what is about to be replaced.
+fn keep(spi: &Spi, existing: &Existing, function: &Function, owner: &Owner) -> Result<()> {
+    owner.act(|| {
+        spi.query_once(
+            "INSERT INTO auria.replaced_functions (signature, definition, owner) \
+             SELECT $2, pg_catalog.pg_get_functiondef(p.oid), r.rolname \
+               FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_roles r ON r.oid = p.proowner \
+              WHERE p.oid = $1",
+            &[Arg::Oid(existing.oid), Arg::Text(Some(function.signature))],
+        )
+    })?;
+    Ok(())
+}
+
+fn was_installed(spi: &Spi, function: &Function) -> Result<bool> {
+    crate::pg::spi::statement_result_is_true(
+        spi,
+        "SELECT EXISTS (SELECT FROM auria.installed_functions WHERE signature = $1)",
+        &[Arg::Text(Some(function.signature))],
+    )
+}
+
+/// A trigger that the owner makes needs EXECUTE on a function that stays with
+/// another role.
+fn let_owner_execute(spi: &Spi, function: &Function, owner: &Owner) -> Result<()> {
+    spi.execute_script(&format!(
+        "GRANT EXECUTE ON ROUTINE {} TO {}",
+        function.signature,
+        owner.quoted()
+    ))
+}
+
+/// The statement that replaces a function by the shipped one.
+pub fn restore_statement(function: &Function) -> String {
+    format!(
+        "SELECT auria.restore_function({})",
+        quoted_literal(function.signature)
+    )
+}
+
+/// Overloads of managed functions: same name, other argument types. They stay,
+/// and a caller may still reach them with the rights they had.
+pub fn overloads(spi: &Spi) -> Result<Vec<String>> {
+    let rows = spi.query_once(
+        "SELECT pg_catalog.format('%s is an overload of a managed function and was kept: \
+                                   unless something needs it, run DROP ROUTINE %1$s', \
+                                  p.oid::pg_catalog.regprocedure) \
+           FROM pg_catalog.pg_proc p \
+          WHERE p.pronamespace = 'public'::pg_catalog.regnamespace \
+            AND EXISTS (SELECT FROM pg_catalog.string_to_table($1, '|') AS signature \
+                         WHERE pg_catalog.starts_with(signature, 'public.' || p.proname || '(')) \
+            AND NOT EXISTS (SELECT FROM pg_catalog.string_to_table($1, '|') AS signature \
+                             WHERE pg_catalog.to_regprocedure(signature) = p.oid) \
+          ORDER BY 1",
+        &[Arg::Text(Some(&crate::lifecycle::schema::signatures()))],
+    )?;
+    rows.iter().map(|row| row.expect(1)).collect()
+}

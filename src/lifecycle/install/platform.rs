@@ -1,0 +1,118 @@
+//! Stand-ins for what Supabase brings and plain PostgreSQL does not. Each is
+//! made only where it is missing; what exists is never touched.
+
+use pgrx::PgSqlErrorCode;
+
+use crate::error::{Error, Result};
+use crate::lifecycle::schema::owner::{self, Owner};
+use crate::pg::roles;
+use crate::pg::spi::{Spi, statement_result_is_true};
+
+/// An object the schema builds on, and the SQL that makes it.
+struct StandIn {
+    /// A query that says whether the object exists.
+    exists: &'static str,
+    sql: &'static str,
+    /// The object as ALTER … OWNER TO names it, where the schema's owner owns it.
+    object: Option<&'static str>,
+}
+
+macro_rules! stand_ins {
+    (@object) => { None };
+    (@object $object:literal) => { Some($object) };
+    ($($file:literal $(as $object:literal)? unless $exists:literal,)+) => {
+        &[$(StandIn {
+            object: stand_ins!(@object $($object)?),
+            exists: concat!("SELECT EXISTS (", $exists, ")"),
+            sql: include_str!(concat!("../../../sql/platform/", $file, ".sql")),
+        },)+]
+    };
+}
+
+const ROLES: &[StandIn] = stand_ins! {
+    "role_anon" unless "SELECT FROM pg_catalog.pg_roles WHERE rolname = 'anon'",
+    "role_authenticated" unless "SELECT FROM pg_catalog.pg_roles WHERE rolname = 'authenticated'",
+    "role_service_role" unless "SELECT FROM pg_catalog.pg_roles WHERE rolname = 'service_role'",
+};
+
+const OWNER_ROLE: &[StandIn] = stand_ins! {
+    "role_auria_owner" unless "SELECT FROM pg_catalog.pg_roles WHERE rolname = 'auria_owner'",
+};
+
+const SCHEMAS: &[StandIn] = stand_ins! {
+    "auth_schema" unless "SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'auth'",
+    "auth_users" as "TABLE auth.users" unless "SELECT WHERE pg_catalog.to_regclass('auth.users') IS NOT NULL",
+    "auth_uid" as "FUNCTION auth.uid()" unless "SELECT WHERE pg_catalog.to_regprocedure('auth.uid()') IS NOT NULL",
+    "auth_role" as "FUNCTION auth.role()" unless "SELECT WHERE pg_catalog.to_regprocedure('auth.role()') IS NOT NULL",
+    "auth_jwt" as "FUNCTION auth.jwt()" unless "SELECT WHERE pg_catalog.to_regprocedure('auth.jwt()') IS NOT NULL",
+    "storage_schema" unless "SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'storage'",
+    "storage_buckets" as "TABLE storage.buckets" unless "SELECT WHERE pg_catalog.to_regclass('storage.buckets') IS NOT NULL",
+    "storage_objects" as "TABLE storage.objects" unless "SELECT WHERE pg_catalog.to_regclass('storage.objects') IS NOT NULL",
+    "storage_foldername" as "FUNCTION storage.foldername(text)" unless
+        "SELECT WHERE pg_catalog.to_regprocedure('storage.foldername(text)') IS NOT NULL",
+};
+
+/// Makes the roles `anon`, `authenticated`, `service_role` where missing.
+///
+/// Roles belong to the server: an installation in another database may be
+/// making the same ones at this moment, and is waited for.
+pub fn ensure_roles(spi: &Spi) -> Result<()> {
+    let any_missing = ROLES
+        .iter()
+        .map(|role| statement_result_is_true(spi, role.exists, &[]))
+        .collect::<Result<Vec<_>>>()?
+        .contains(&false);
+    if any_missing {
+        spi.execute_script("LOCK TABLE pg_catalog.pg_authid IN SHARE ROW EXCLUSIVE MODE")?;
+    }
+    ensure(spi, ROLES)
+}
+
+/// Makes the role that owns a new schema.
+///
+/// # Errors
+/// 42501 where a role of that name is a superuser: its functions would be, too.
+pub fn ensure_owner(spi: &Spi, name: String) -> Result<Owner> {
+    if name == owner::OWNER {
+        ensure(spi, OWNER_ROLE)?;
+    }
+    let owner = Owner::named(name);
+    if owner.act(|| roles::is_superuser(roles::effective())) {
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!("role \"{}\" must not be a superuser", owner.name),
+        )
+        .detail("It owns the AURIA schema, and SECURITY DEFINER functions run with its rights.")
+        .hint(format!("Run ALTER ROLE {} NOSUPERUSER.", owner.quoted())));
+    }
+    Ok(owner)
+}
+
+/// Makes the record of what was installed.
+pub fn ensure_records(spi: &Spi) -> Result<()> {
+    spi.execute_script(include_str!("../../../sql/platform/records.sql"))
+}
+
+/// Makes the parts of the schemas `auth` and `storage` that are missing. They
+/// belong to the schema's owner, except the schemas: a dump makes these before
+/// the extension can make the role.
+pub fn ensure_schemas(spi: &Spi, owner: &Owner) -> Result<()> {
+    for stand_in in SCHEMAS {
+        if !statement_result_is_true(spi, stand_in.exists, &[])? {
+            spi.execute_script(stand_in.sql)?;
+            if let Some(object) = stand_in.object {
+                spi.execute_script(&format!("ALTER {object} OWNER TO {}", owner.quoted()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn ensure(spi: &Spi, stand_ins: &[StandIn]) -> Result<()> {
+    for stand_in in stand_ins {
+        if !statement_result_is_true(spi, stand_in.exists, &[])? {
+            spi.execute_script(stand_in.sql)?;
+        }
+    }
+    Ok(())
+}

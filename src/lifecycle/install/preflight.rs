@@ -1,0 +1,111 @@
+//! What has the name of a managed table or function and cannot become it.
+//!
+//! PostgreSQL would stop there as well, in the middle of the script and with
+//! words that say neither which object it is nor what to do.
+
+use pgrx::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::lifecycle::schema::{FUNCTIONS, tables};
+use crate::pg::spi::{Arg, Spi};
+
+/// Refuses what is no table but has the name of one (42809), users whose id is
+/// no uuid (42804), and what is no trigger function but has the signature of
+/// one (42P13).
+pub fn refuse(spi: &Spi) -> Result<()> {
+    refuse_no_table(spi)?;
+    refuse_other_user_ids(spi)?;
+    refuse_no_trigger_function(spi)
+}
+
+/// The foreign keys to `auth.users` compare ids with the operator of the
+/// column's type, and with the rights of the schema's owner: only the built-in
+/// type will do.
+fn refuse_other_user_ids(spi: &Spi) -> Result<()> {
+    let rows = spi.query_once(
+        "SELECT a.atttypid::pg_catalog.regtype::text \
+           FROM pg_catalog.pg_attribute a \
+          WHERE a.attrelid = pg_catalog.to_regclass('auth.users') AND a.attname = 'id' \
+            AND NOT a.attisdropped AND a.atttypid <> 'pg_catalog.uuid'::pg_catalog.regtype",
+        &[],
+    )?;
+    let Some(row) = rows.first() else {
+        return Ok(());
+    };
+    Err(Error::new(
+        PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+        "auth.users.id must be of type uuid",
+    )
+    .detail(format!(
+        "It is of type {}; nothing was changed.",
+        row.expect::<String>(1)?
+    ))
+    .hint("Find out whose table it is: Supabase's has ids of type uuid."))
+}
+
+/// A partition is refused, too: who reads its parent reads it past its policies.
+fn refuse_no_table(spi: &Spi) -> Result<()> {
+    let rows = spi.query_once(
+        "SELECT CASE c.relkind WHEN 'r' THEN 'partition' WHEN 'p' THEN 'partition' \
+                               WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' \
+                               WHEN 'S' THEN 'sequence' WHEN 'f' THEN 'foreign table' \
+                               ELSE 'index or type' END, \
+                c.oid::pg_catalog.regclass::text \
+           FROM pg_catalog.regexp_split_to_table($1, ' ') AS name \
+           JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass('public.' || name) \
+          WHERE c.relkind NOT IN ('r', 'p') OR c.relispartition \
+          ORDER BY name",
+        &[Arg::Text(Some(&tables()))],
+    )?;
+    let Some(row) = rows.first() else {
+        return Ok(());
+    };
+    let (kind, name): (String, String) = (row.expect(1)?, row.expect(2)?);
+    Err(Error::new(
+        PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
+        format!("will not take over {kind} {name}: it is no table of its own"),
+    )
+    .detail(format!(
+        "{} such objects were found; nothing was changed.",
+        rows.len()
+    ))
+    .hint("Rename it, move it to another schema or drop it, then create the extension again."))
+}
+
+/// The migrations make triggers that call these functions. What is no function
+/// or returns something else cannot be called by a trigger, so it cannot stay
+/// as the team's own either.
+fn refuse_no_trigger_function(spi: &Spi) -> Result<()> {
+    let trigger_functions: Vec<&str> = FUNCTIONS
+        .iter()
+        .filter(|function| function.returns == "trigger")
+        .map(|function| function.signature)
+        .collect();
+    let rows = spi.query_once(
+        "SELECT signature, \
+                pg_catalog.format('It is a %s and returns %s.', \
+                    CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END, \
+                    COALESCE(pg_catalog.pg_get_function_result(p.oid), 'nothing')) \
+           FROM pg_catalog.string_to_table($1, '|') AS signature \
+           JOIN pg_catalog.pg_proc p ON p.oid = pg_catalog.to_regprocedure(signature) \
+          WHERE p.prokind <> 'f' OR p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype \
+          ORDER BY 1",
+        &[Arg::Text(Some(&trigger_functions.join("|")))],
+    )?;
+    let Some(row) = rows.first() else {
+        return Ok(());
+    };
+    let (signature, difference): (String, String) = (row.expect(1)?, row.expect(2)?);
+    Err(Error::new(
+        PgSqlErrorCode::ERRCODE_INVALID_FUNCTION_DEFINITION,
+        format!("will not take over {signature}: it is no trigger function"),
+    )
+    .detail(format!(
+        "{difference} {} such functions were found; nothing was changed.",
+        rows.len()
+    ))
+    .hint(format!(
+        "ALTER ROUTINE {signature} RENAME TO another name keeps what depends on it; \
+         DROP ROUTINE does not. Then create the extension again."
+    )))
+}

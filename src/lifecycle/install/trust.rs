@@ -1,0 +1,56 @@
+//! Whether what exists may be taken over, called or fired. Only what belongs
+//! to a trusted role is; anything else stops the installation.
+
+use pgrx::PgSqlErrorCode;
+
+use crate::error::{Error, Result};
+use crate::guc;
+use crate::lifecycle::schema::{owner, signatures, tables};
+use crate::pg::spi::{Arg, Spi};
+
+/// The privilege on a role that SET ROLE asks for: PostgreSQL 16 separates it
+/// from membership.
+#[cfg(feature = "pg15")]
+const MAY_SET_ROLE: &str = "MEMBER";
+#[cfg(not(feature = "pg15"))]
+const MAY_SET_ROLE: &str = "SET";
+
+/// Refuses (42501) when an object that would be taken over, called or fired
+/// with more rights than its owner's belongs to a role that is not trusted.
+pub fn refuse_untrusted(spi: &Spi) -> Result<()> {
+    let found = untrusted(spi)?;
+    let Some(first) = found.first() else {
+        return Ok(());
+    };
+    Err(Error::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("will not take over {first}"),
+    )
+    .detail(format!(
+        "{} such objects were found; nothing was changed.",
+        found.len()
+    ))
+    .hint(
+        "Give it to a superuser or to the owner of the database, or, if you trust that role, \
+         name it in the setting auria.trusted_owners and create the extension again.",
+    ))
+}
+
+/// The objects that belong to roles that are not trusted. Trusted are the role
+/// whose rights are in force, superusers, the database's owner, the roles in
+/// `auria.trusted_owners`, and, where it is one of these or `auria_owner`, the
+/// role that owns the schema and the roles that may become it.
+pub fn untrusted(spi: &Spi) -> Result<Vec<String>> {
+    let rows = spi.query_once(
+        include_str!("untrusted.sql"),
+        &[
+            Arg::Text(Some(&tables())),
+            Arg::Text(Some(&signatures())),
+            Arg::Text(Some(&guc::trusted_owners().join(","))),
+            Arg::Text(Some(&owner::determine(spi)?)),
+            Arg::Text(Some(owner::OWNER)),
+            Arg::Text(Some(MAY_SET_ROLE)),
+        ],
+    )?;
+    rows.iter().map(|row| row.expect(1)).collect()
+}

@@ -1,0 +1,99 @@
+-- The objects that an installation takes over, calls or fires, and that belong to a role that is not trusted.
+-- $1: the managed tables; $2: the managed functions, separated by |; $3: the trusted roles, separated by commas;
+-- $4: the role that owns the schema, or is to own it; $5: the role that is made for that; $6: what SET ROLE asks for.
+WITH RECURSIVE relations (oid, kind, owner) AS (
+    SELECT c.oid, CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
+                                 WHEN 'f' THEN 'foreign table' ELSE 'table' END,
+           c.relowner
+      FROM pg_catalog.pg_class c
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'public' AND c.relname = ANY (pg_catalog.string_to_array($1, ' '))
+        OR n.nspname IN ('auria', 'auria_raw') AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+     UNION
+    -- Partitions are read and written through their parent.
+    SELECT c.oid, 'table', c.relowner
+      FROM relations r
+      JOIN pg_catalog.pg_inherits i ON i.inhparent = r.oid
+      JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+), triggers (oid, function, relation) AS (
+    SELECT t.oid, t.tgfoid, t.tgrelid
+      FROM pg_catalog.pg_trigger t JOIN relations r ON r.oid = t.tgrelid
+     WHERE NOT t.tgisinternal
+), dependents (classid, objid) AS (
+    -- What is evaluated when a row is written: defaults, constraints, expressions of indexes, conditions of triggers.
+    SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass, d.oid
+      FROM pg_catalog.pg_attrdef d JOIN relations r ON r.oid = d.adrelid
+     UNION ALL
+    SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, c.oid
+      FROM pg_catalog.pg_constraint c JOIN relations r ON r.oid = c.conrelid
+     UNION ALL
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid
+      FROM pg_catalog.pg_index i JOIN relations r ON r.oid = i.indrelid
+     UNION ALL
+    SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, t.oid FROM triggers t
+), found (object, owner) AS (
+    SELECT kind || ' ' || oid::pg_catalog.regclass::text, owner FROM relations
+     UNION
+    SELECT 'function ' || p.oid::pg_catalog.regprocedure::text, p.proowner
+      FROM pg_catalog.string_to_table($2, '|') AS signature
+      JOIN pg_catalog.pg_proc p ON p.oid = pg_catalog.to_regprocedure(signature)
+     UNION
+    SELECT 'function ' || p.oid::pg_catalog.regprocedure::text, p.proowner
+      FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+     WHERE n.nspname IN ('auria', 'auria_raw')
+     UNION
+    SELECT 'schema ' || n.nspname, n.nspowner
+      FROM pg_catalog.pg_namespace n WHERE n.nspname IN ('public', 'auria', 'auria_raw')
+     UNION
+    SELECT pg_catalog.format('trigger function %s on table %s', t.function::pg_catalog.regprocedure, t.relation::pg_catalog.regclass),
+           p.proowner
+      FROM triggers t JOIN pg_catalog.pg_proc p ON p.oid = t.function
+     UNION
+    SELECT 'function ' || p.oid::pg_catalog.regprocedure::text, p.proowner
+      FROM dependents x
+      JOIN pg_catalog.pg_depend d ON d.classid = x.classid AND d.objid = x.objid
+                                 AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+      JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid
+     UNION
+    SELECT 'operator ' || o.oid::pg_catalog.regoperator::text, o.oprowner
+      FROM dependents x
+      JOIN pg_catalog.pg_depend d ON d.classid = x.classid AND d.objid = x.objid
+                                 AND d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass
+      JOIN pg_catalog.pg_operator o ON o.oid = d.refobjid
+     UNION
+    SELECT 'operator class ' || o.opcname, o.opcowner
+      FROM dependents x
+      JOIN pg_catalog.pg_depend d ON d.classid = x.classid AND d.objid = x.objid
+                                 AND d.refclassid = 'pg_catalog.pg_opclass'::pg_catalog.regclass
+      JOIN pg_catalog.pg_opclass o ON o.oid = d.refobjid
+     UNION
+    SELECT pg_catalog.format('type %s of %s.%s', t.oid::pg_catalog.regtype, a.attrelid::pg_catalog.regclass, a.attname), t.typowner
+      FROM relations r
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+      JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+     UNION
+    -- Only an owner can make a rule, but an earlier one may have.
+    SELECT pg_catalog.format('rule %s on %s', w.rulename, w.ev_class::pg_catalog.regclass), p.proowner
+      FROM relations r
+      JOIN pg_catalog.pg_rewrite w ON w.ev_class = r.oid
+      JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid
+                                 AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+      JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid
+), trusted (oid) AS (
+    SELECT r.oid
+      FROM pg_catalog.pg_roles r
+     WHERE r.rolsuper
+        OR r.rolname = CURRENT_USER
+        OR r.rolname = 'pg_database_owner'
+        OR r.rolname = $5
+        OR r.oid = (SELECT d.datdba FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+        OR r.rolname = ANY (pg_catalog.string_to_array($3, ','))
+)
+SELECT pg_catalog.format('%s, which belongs to role "%s"', found.object, r.rolname)
+  FROM found JOIN pg_catalog.pg_roles r ON r.oid = found.owner
+ WHERE found.owner NOT IN (SELECT oid FROM trusted)
+   -- A role that may become the schema's owner has its rights anyhow.
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles o
+                     JOIN trusted ON trusted.oid = o.oid
+                    WHERE o.rolname = $4 AND pg_catalog.pg_has_role(found.owner, o.oid, $6))
+ ORDER BY 1

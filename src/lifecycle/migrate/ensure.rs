@@ -1,0 +1,366 @@
+//! Helpers that migrations use on populated tables.
+//!
+//! None of these fails or changes a row because of the rows that are there: a
+//! rule they break is enforced for what is written from now on, and a warning
+//! says how many rows break it and how to see them.
+
+use std::cell::RefCell;
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::rules;
+use crate::error::{Error, Result, required};
+use crate::pg::extension;
+use crate::pg::spi::{self, Arg, Spi, quoted_identifier};
+
+thread_local! {
+    /// Where warnings go while a migration runs; nowhere else in between.
+    static WARNINGS: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// Runs one migration and returns what the functions below found meanwhile.
+pub fn collecting_warnings(migration: impl FnOnce() -> Result<()>) -> Result<Vec<String>> {
+    /// Stops collecting however the migration ends.
+    struct Collecting;
+    impl Drop for Collecting {
+        fn drop(&mut self) {
+            WARNINGS.take();
+        }
+    }
+    let _collecting = Collecting;
+    WARNINGS.set(Some(Vec::new()));
+    migration()?;
+    Ok(WARNINGS.take().unwrap_or_default())
+}
+
+pub fn found(warning: String) {
+    let outside = WARNINGS.with_borrow_mut(|warnings| match warnings {
+        Some(warnings) => {
+            warnings.push(warning);
+            None
+        }
+        None => Some(warning),
+    });
+    if let Some(warning) = outside {
+        extension::warn(&warning);
+    }
+}
+
+/// Adds a CHECK constraint where the table has none of that name. Where rows
+/// break it, a trigger enforces it on the values that a statement changes
+/// until no row does. For migrations.
+#[pg_extern(sql = false)]
+fn ensure_check(
+    p_table: Option<&str>,
+    p_name: Option<&str>,
+    p_expression: Option<&str>,
+) -> Result<(), ErrorReport> {
+    let table = required(p_table, "auria.ensure_check", "p_table")?;
+    let name = required(p_name, "auria.ensure_check", "p_name")?;
+    let expression = required(p_expression, "auria.ensure_check", "p_expression")?;
+    spi::connected(|spi| rules::ensure(spi, table, name, expression))?;
+    Ok(())
+}
+
+/// Adds a foreign key, or replaces one of that name whose ON DELETE action is
+/// another, and validates it where the rows allow. For migrations. `p_on_delete` is NO ACTION, CASCADE or SET NULL (22023 otherwise).
+#[pg_extern(sql = false)]
+fn ensure_foreign_key(
+    p_table: Option<&str>,
+    p_name: Option<&str>,
+    p_column: Option<&str>,
+    p_references: Option<&str>,
+    p_referenced_column: Option<&str>,
+    p_on_delete: Option<&str>,
+) -> Result<(), ErrorReport> {
+    const THIS: &str = "auria.ensure_foreign_key";
+    let table = required(p_table, THIS, "p_table")?;
+    let name = required(p_name, THIS, "p_name")?;
+    let column = quoted_identifier(required(p_column, THIS, "p_column")?);
+    let references = required(p_references, THIS, "p_references")?;
+    let referenced = quoted_identifier(required(p_referenced_column, THIS, "p_referenced_column")?);
+    let on_delete = required(p_on_delete, THIS, "p_on_delete")?;
+    let action = match on_delete {
+        "NO ACTION" => "a",
+        "CASCADE" => "c",
+        "SET NULL" => "n",
+        _ => {
+            return Err(Error::new(
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                "p_on_delete must be NO ACTION, CASCADE or SET NULL",
+            )
+            .into());
+        }
+    };
+    spi::connected(|spi| {
+        let quoted = quoted_identifier(name);
+        let mut existing = constraint(spi, table, name)?;
+        if existing
+            .as_ref()
+            .is_some_and(|constraint| constraint.on_delete != action)
+        {
+            spi.execute_script(&format!("ALTER TABLE {table} DROP CONSTRAINT {quoted}"))?;
+            existing = None;
+        }
+        if existing
+            .as_ref()
+            .is_some_and(|constraint| constraint.is_valid)
+        {
+            return Ok(());
+        }
+        let orphans = format!(
+            "FROM {table} AS child WHERE child.{column} IS NOT NULL AND NOT EXISTS \
+             (SELECT FROM {references} AS parent WHERE parent.{referenced} = child.{column})"
+        );
+        let add = format!(
+            "ALTER TABLE {table} ADD CONSTRAINT {quoted} FOREIGN KEY ({column}) \
+             REFERENCES {references} ({referenced}) ON DELETE {on_delete}"
+        );
+        if existing.is_none() && is_partitioned(spi, table)? {
+            // PostgreSQL adds it to a partitioned table validated, or not at all.
+            return match count(spi, &orphans)? {
+                0 => spi.execute_script(&add),
+                rows => {
+                    found(format!(
+                        "constraint {name} was not added to the partitioned table {table}: {rows} rows break it. \
+                         See them with SELECT * {orphans}; once they are corrected, run \
+                         SELECT * FROM auria.migrate(again => true)"
+                    ));
+                    Ok(())
+                }
+            };
+        }
+        if existing.is_none() {
+            spi.execute_script(&format!("{add} NOT VALID"))?;
+        }
+        validate(spi, table, name, &orphans)
+    })?;
+    Ok(())
+}
+
+/// Adds a UNIQUE constraint where the table has none of that name. Where rows
+/// are duplicates it cannot be added, and a warning says so. For migrations.
+#[pg_extern(sql = false)]
+fn ensure_unique(
+    p_table: Option<&str>,
+    p_name: Option<&str>,
+    p_columns: Option<Vec<String>>,
+) -> Result<(), ErrorReport> {
+    let table = required(p_table, "auria.ensure_unique", "p_table")?;
+    let name = required(p_name, "auria.ensure_unique", "p_name")?;
+    let columns = required(p_columns, "auria.ensure_unique", "p_columns")?;
+    spi::connected(|spi| {
+        if constraint(spi, table, name)?.is_some() {
+            return Ok(());
+        }
+        let quoted = quoted_identifier(name);
+        if spi::statement_result_is_true(
+            spi,
+            UNIQUE_INDEX_OF_THAT_NAME,
+            &[Arg::Text(Some(table)), Arg::Text(Some(name))],
+        )? {
+            return spi.execute_script(&format!(
+                "ALTER TABLE {table} ADD CONSTRAINT {quoted} UNIQUE USING INDEX {quoted}"
+            ));
+        }
+        let partition_key = missing_partition_key(spi, table, &columns.join(","))?;
+        let columns: Vec<String> = columns
+            .iter()
+            .map(|column| quoted_identifier(column))
+            .collect();
+        let columns_list = columns.join(", ") + &partition_key;
+        let all_present = columns
+            .iter()
+            .map(|column| format!("{column} IS NOT NULL"))
+            .collect::<Vec<_>>()
+            .join(" AND ");
+        let duplicates =
+            format!("FROM {table} WHERE {all_present} GROUP BY {columns_list} HAVING count(*) > 1");
+        let count = count(
+            spi,
+            &format!("FROM (SELECT {columns_list} {duplicates}) AS duplicates"),
+        )?;
+        if count > 0 {
+            found(format!(
+                "constraint {name} was not added: {count} values of ({columns_list}) occur more \
+                 than once in {table}. See them with SELECT {columns_list}, count(*) {duplicates}; \
+                 once they are corrected, run SELECT * FROM auria.migrate(again => true)"
+            ));
+            return Ok(());
+        }
+        spi.execute_script(&format!(
+            "ALTER TABLE {table} ADD CONSTRAINT {quoted} UNIQUE ({columns_list})"
+        ))
+    })?;
+    Ok(())
+}
+
+/// Makes an index where the table's schema has none of that name, and makes it
+/// anew where a concurrent build left an invalid one. `p_definition` is what
+/// follows the table in CREATE INDEX. For migrations.
+#[pg_extern(sql = false)]
+fn ensure_index(
+    p_table: Option<&str>,
+    p_name: Option<&str>,
+    p_definition: Option<&str>,
+) -> Result<(), ErrorReport> {
+    let table = required(p_table, "auria.ensure_index", "p_table")?;
+    let name = required(p_name, "auria.ensure_index", "p_name")?;
+    let definition = required(p_definition, "auria.ensure_index", "p_definition")?;
+    spi::connected(|spi| {
+        if index_is_usable(spi, table, name)? {
+            return Ok(());
+        }
+        spi.execute_script(&format!(
+            "CREATE INDEX {} ON {table} {definition}",
+            quoted_identifier(name)
+        ))
+    })?;
+    Ok(())
+}
+
+/// Makes a partial unique index over a table with a column `created_at`. Where
+/// rows that exist are duplicates, it holds for rows made after the last of
+/// them, and a warning says so. For migrations.
+#[pg_extern(sql = false)]
+fn ensure_unique_index(
+    p_table: Option<&str>,
+    p_name: Option<&str>,
+    p_columns: Option<&str>,
+    p_predicate: Option<&str>,
+) -> Result<(), ErrorReport> {
+    const THIS: &str = "auria.ensure_unique_index";
+    let table = required(p_table, THIS, "p_table")?;
+    let name = required(p_name, THIS, "p_name")?;
+    let columns = required(p_columns, THIS, "p_columns")?;
+    let predicate = required(p_predicate, THIS, "p_predicate")?;
+    spi::connected(|spi| {
+        if index_is_usable(spi, table, name)? {
+            return Ok(());
+        }
+        let duplicates =
+            format!("FROM {table} WHERE {predicate} GROUP BY {columns} HAVING count(*) > 1");
+        let last_duplicate = spi
+            .query_once(
+                &format!(
+                    "SELECT pg_catalog.to_char(max(last) AT TIME ZONE 'UTC', \
+                                               'YYYY-MM-DD HH24:MI:SS.US+00') \
+                     FROM (SELECT max(created_at) AS last {duplicates}) AS duplicates"
+                ),
+                &[],
+            )?
+            .first()
+            .map(|row| row.get::<String>(1))
+            .transpose()?
+            .flatten();
+        let predicate = match last_duplicate {
+            None => predicate.to_owned(),
+            Some(last) => {
+                found(format!(
+                    "index {name} holds only for rows made after {last}: older rows of {table} \
+                     repeat ({columns}). See them with SELECT {columns}, count(*) {duplicates}"
+                ));
+                format!("({predicate}) AND created_at > TIMESTAMPTZ '{last}'")
+            }
+        };
+        let columns = format!("{columns}{}", missing_partition_key(spi, table, columns)?);
+        spi.execute_script(&format!(
+            "CREATE UNIQUE INDEX {} ON {table} ({columns}) WHERE {predicate}",
+            quoted_identifier(name)
+        ))
+    })?;
+    Ok(())
+}
+
+struct Constraint {
+    is_valid: bool,
+    /// `pg_constraint.confdeltype`; a blank for what is no foreign key.
+    on_delete: String,
+}
+
+fn constraint(spi: &Spi, table: &str, name: &str) -> Result<Option<Constraint>> {
+    let rows = spi.query_once(
+        "SELECT convalidated, confdeltype::text FROM pg_catalog.pg_constraint \
+          WHERE conrelid = $1::pg_catalog.regclass AND conname = $2",
+        &[Arg::Text(Some(table)), Arg::Text(Some(name))],
+    )?;
+    rows.first()
+        .map(|row| {
+            Ok(Constraint {
+                is_valid: row.expect(1)?,
+                on_delete: row.expect(2)?,
+            })
+        })
+        .transpose()
+}
+
+/// Validates a constraint unless rows break it; those are reported.
+fn validate(spi: &Spi, table: &str, name: &str, offending: &str) -> Result<()> {
+    match count(spi, offending)? {
+        0 => spi.execute_script(&format!(
+            "ALTER TABLE {table} VALIDATE CONSTRAINT {}",
+            quoted_identifier(name)
+        )),
+        rows => {
+            found(format!(
+                "constraint {name} holds for new rows only: {rows} rows of {table} break it. \
+                 See them with SELECT * {offending}; once they are corrected, run \
+                 ALTER TABLE {table} VALIDATE CONSTRAINT {}",
+                quoted_identifier(name)
+            ));
+            Ok(())
+        }
+    }
+}
+
+fn is_partitioned(spi: &Spi, table: &str) -> Result<bool> {
+    spi::statement_result_is_true(
+        spi,
+        "SELECT relkind = 'p' FROM pg_catalog.pg_class WHERE oid = $1::pg_catalog.regclass",
+        &[Arg::Text(Some(table))],
+    )
+}
+
+/// The columns of a table's partition key that an index over `columns` lacks,
+/// each after a comma: a unique index of a partitioned table holds them all.
+fn missing_partition_key(spi: &Spi, table: &str, columns: &str) -> Result<String> {
+    let rows = spi.query_once(
+        "SELECT COALESCE(pg_catalog.string_agg(', ' || pg_catalog.quote_ident(a.attname), '' ORDER BY a.attnum), '') \
+           FROM pg_catalog.pg_partitioned_table p \
+           JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs) \
+          WHERE p.partrelid = $1::pg_catalog.regclass \
+            AND a.attname <> ALL (pg_catalog.regexp_split_to_array($2, '[,\\s]+'))",
+        &[Arg::Text(Some(table)), Arg::Text(Some(columns))],
+    )?;
+    rows.first().map_or(Ok(String::new()), |row| row.expect(1))
+}
+
+pub fn count(spi: &Spi, from: &str) -> Result<i64> {
+    spi.query_once(&format!("SELECT count(*) {from}"), &[])?
+        .first()
+        .map_or(Ok(0), |row| row.expect(1))
+}
+
+const UNIQUE_INDEX_OF_THAT_NAME: &str = "SELECT EXISTS ( \
+    SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+     WHERE i.indrelid = $1::pg_catalog.regclass AND c.relname = $2 \
+       AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL)";
+
+/// Whether a valid index of that name is there; an invalid one is dropped.
+fn index_is_usable(spi: &Spi, table: &str, name: &str) -> Result<bool> {
+    let rows = spi.query_once(
+        "SELECT i.indisvalid, i.indexrelid::pg_catalog.regclass::text \
+           FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+          WHERE i.indrelid = $1::pg_catalog.regclass AND c.relname = $2",
+        &[Arg::Text(Some(table)), Arg::Text(Some(name))],
+    )?;
+    let Some(row) = rows.first() else {
+        return Ok(false);
+    };
+    if row.expect::<bool>(1)? {
+        return Ok(true);
+    }
+    spi.execute_script(&format!("DROP INDEX {}", row.expect::<String>(2)?))?;
+    Ok(false)
+}

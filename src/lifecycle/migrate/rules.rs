@@ -1,0 +1,213 @@
+//! Rules that old rows break.
+//!
+//! A CHECK constraint, NOT VALID included, is evaluated at every UPDATE of a
+//! row, whatever it changes: one old status would stop the monthly reset of
+//! everybody. So where rows break a rule, triggers enforce it on the values
+//! that a statement changes, until no row breaks it; then it becomes the
+//! constraint.
+
+use pgrx::{PgSqlErrorCode, pg_extern, pg_sys};
+
+use super::ensure::{count, found};
+use crate::error::{Error, Result};
+use crate::pg::spi::{Arg, Spi, quoted_identifier, quoted_literal};
+use crate::pg::trigger::{self, TriggeredRow};
+
+/// Adds the CHECK constraint `name`, or the triggers that stand in for it.
+pub fn ensure(spi: &Spi, table: &str, name: &str, expression: &str) -> Result<()> {
+    let existing = spi.query_once(
+        "SELECT convalidated FROM pg_catalog.pg_constraint \
+          WHERE conrelid = $1::pg_catalog.regclass AND conname = $2 AND contype = 'c'",
+        &[Arg::Text(Some(table)), Arg::Text(Some(name))],
+    )?;
+    let is_valid = existing
+        .first()
+        .map(|row| row.expect::<bool>(1))
+        .transpose()?;
+    if is_valid == Some(true) {
+        return Ok(());
+    }
+    // Nobody writes between the count and what follows from it.
+    spi.execute_script(&format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))?;
+    let offending = format!("FROM {table} WHERE NOT ({expression})");
+    let rows = count(spi, &offending)?;
+    let quoted = quoted_identifier(name);
+    if rows == 0 {
+        drop_triggers(spi, table, name)?;
+        return spi.execute_script(&if is_valid.is_some() {
+            format!("ALTER TABLE {table} VALIDATE CONSTRAINT {quoted}")
+        } else {
+            format!("ALTER TABLE {table} ADD CONSTRAINT {quoted} CHECK ({expression})")
+        });
+    }
+    if is_valid.is_none() {
+        spi.execute_script(&format!(
+            "ALTER TABLE {table} ADD CONSTRAINT {quoted} CHECK ({expression}) NOT VALID"
+        ))?;
+    }
+    let columns = columns_of(spi, table, name)?;
+    spi.execute_script(&format!("ALTER TABLE {table} DROP CONSTRAINT {quoted}"))?;
+    make_triggers(spi, table, name, expression, &columns)?;
+    found(format!(
+        "rule {name} is enforced on changed values only: {rows} rows of {table} break it. \
+         See them with SELECT * {offending}; once they are corrected, run SELECT * FROM auria.migrate()"
+    ));
+    Ok(())
+}
+
+/// Turns each rule that no row breaks any more into its constraint, and
+/// returns the names of these.
+pub fn promote(spi: &Spi) -> Result<Vec<String>> {
+    let rows = spi.query_once(
+        "SELECT t.tgrelid::pg_catalog.regclass::text, \
+                pg_catalog.split_part(arguments, E'\\\\000', 1), \
+                pg_catalog.replace(pg_catalog.split_part(arguments, E'\\\\000', 2), '\\\\', '\\') \
+           FROM pg_catalog.pg_trigger t \
+           JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid AND p.proname = 'refuse_row' \
+           JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'auria' \
+          CROSS JOIN LATERAL pg_catalog.encode(t.tgargs, 'escape') AS arguments \
+          WHERE t.tgparentid = 0 \
+          GROUP BY 1, 2, 3 ORDER BY 1, 2",
+        &[],
+    )?;
+    let rules: Vec<(String, String, String)> = rows
+        .iter()
+        .map(|row| Ok((row.expect(1)?, row.expect(2)?, row.expect(3)?)))
+        .collect::<Result<_>>()?;
+    let mut promoted = Vec::new();
+    for (table, name, expression) in rules {
+        if count(spi, &format!("FROM {table} WHERE NOT ({expression})"))? == 0 {
+            ensure(spi, &table, &name, &expression)?;
+            promoted.push(name);
+        }
+    }
+    Ok(promoted)
+}
+
+/// The columns that a CHECK constraint names.
+fn columns_of(spi: &Spi, table: &str, name: &str) -> Result<Vec<String>> {
+    let rows = spi.query_once(
+        "SELECT a.attname::text FROM pg_catalog.pg_constraint c \
+           JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) \
+          WHERE c.conrelid = $1::pg_catalog.regclass AND c.conname = $2 ORDER BY a.attnum",
+        &[Arg::Text(Some(table)), Arg::Text(Some(name))],
+    )?;
+    rows.iter().map(|row| row.expect(1)).collect()
+}
+
+fn trigger_names(name: &str) -> [String; 2] {
+    // A name has 63 bytes at most; those of rules are ASCII.
+    let stem: String = name.chars().take(56).collect();
+    [format!("{stem}_insert"), format!("{stem}_update")]
+}
+
+fn drop_triggers(spi: &Spi, table: &str, name: &str) -> Result<()> {
+    trigger_names(name).iter().try_for_each(|trigger| {
+        spi.execute_script(&format!(
+            "DROP TRIGGER IF EXISTS {} ON {table}",
+            quoted_identifier(trigger)
+        ))
+    })
+}
+
+/// AFTER triggers: like a constraint, they look at what other triggers made of
+/// the row.
+fn make_triggers(
+    spi: &Spi,
+    table: &str,
+    name: &str,
+    expression: &str,
+    columns: &[String],
+) -> Result<()> {
+    drop_triggers(spi, table, name)?;
+    let changes = |column: &str| -> String {
+        let column = quoted_identifier(column);
+        format!("NEW.{column} IS DISTINCT FROM OLD.{column}")
+    };
+    let any_changed = columns
+        .iter()
+        .map(|column| changes(column))
+        .collect::<Vec<_>>()
+        .join(" OR ");
+    let whole = substituted(expression, columns, |column| {
+        format!("NEW.{}", quoted_identifier(column))
+    });
+    let unchanged_alone = substituted(expression, columns, |column| {
+        format!(
+            "(CASE WHEN {} THEN NULL ELSE NEW.{} END)",
+            changes(column),
+            quoted_identifier(column)
+        )
+    });
+    let changed_alone = substituted(expression, columns, |column| {
+        format!(
+            "(CASE WHEN {} THEN NEW.{} END)",
+            changes(column),
+            quoted_identifier(column)
+        )
+    });
+    // Refused is what the changed values break, by themselves or together with
+    // the others; not what the unchanged ones broke before.
+    let broken_by_update = format!(
+        "({any_changed}) AND NOT ({whole}) \
+         AND (({changed_alone}) IS FALSE OR ({unchanged_alone}) IS NOT FALSE)"
+    );
+    let broken_by_insert = format!("NOT ({whole})");
+    let [on_insert, on_update] = trigger_names(name);
+    let arguments = format!("{}, {}", quoted_literal(name), quoted_literal(expression));
+    for (trigger, event, condition) in [
+        (on_insert, "INSERT", broken_by_insert),
+        (on_update, "UPDATE", broken_by_update),
+    ] {
+        spi.execute_script(&format!(
+            "CREATE TRIGGER {} AFTER {event} ON {table} FOR EACH ROW WHEN ({condition}) \
+             EXECUTE FUNCTION auria.refuse_row({arguments})",
+            quoted_identifier(&trigger)
+        ))?;
+    }
+    Ok(())
+}
+
+/// The expression with each column, outside of string literals, replaced.
+fn substituted(expression: &str, columns: &[String], by: impl Fn(&str) -> String) -> String {
+    let mut result = String::new();
+    let mut rest = expression;
+    while let Some(first) = rest.chars().next() {
+        let length = if first == '\'' {
+            rest[1..].find('\'').map_or(rest.len(), |end| end + 2)
+        } else if first.is_ascii_alphabetic() || first == '_' {
+            rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .unwrap_or(rest.len())
+        } else {
+            first.len_utf8()
+        };
+        let (token, after) = rest.split_at(length);
+        if columns.iter().any(|column| column == token) && !result.ends_with('.') {
+            result.push_str(&by(token));
+        } else {
+            result.push_str(token);
+        }
+        rest = after;
+    }
+    result
+}
+
+/// Refuses the row (23514), as the constraint that its first argument names
+/// would. Fired by triggers whose condition is the rule.
+#[pg_extern(sql = false)]
+fn refuse_row(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
+    trigger::fire(fcinfo, "refuse_row", |row| {
+        let rule = row.argument(0).unwrap_or_default();
+        Err(Error::new(
+            PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
+            format!(
+                "new row for relation \"{}\" violates check constraint \"{rule}\"",
+                row.table()
+            ),
+        )
+        .detail(
+            "Older rows break this rule, so it is enforced on the values that a statement changes.",
+        )
+        .hint("Write values that the rule allows."))
+    })
+}

@@ -1,0 +1,71 @@
+//! What must exist, and who owns it. Everything here is read from the files of
+//! `sql/` when the library is built: no list is kept by hand.
+//!
+//! | file | what |
+//! |---|---|
+//! | `access` | policies and grants as they should be |
+//! | `owner` | the role that owns the schema |
+
+pub mod access;
+pub mod owner;
+
+/// One file of `sql/migrations/`.
+pub struct Migration {
+    /// Its place in the order, from 1.
+    pub number: i32,
+    /// The file's name without `.sql`.
+    pub name: &'static str,
+    /// Its content.
+    pub sql: &'static str,
+}
+
+/// One file of `sql/functions/public/`: a function of schema `public`.
+pub struct Function {
+    /// Name and argument types, as `regprocedure` reads them.
+    pub signature: &'static str,
+    /// The names of its arguments, separated by spaces.
+    pub arguments: &'static str,
+    /// What it returns, as `pg_get_function_result` writes it.
+    pub returns: &'static str,
+    /// Its symbol in the library.
+    pub symbol: &'static str,
+    /// CREATE OR REPLACE FUNCTION.
+    pub create: &'static str,
+    /// COMMENT, REVOKE and GRANT.
+    pub access: &'static str,
+}
+
+/// A trigger that a migration makes.
+pub struct Trigger {
+    /// Its name.
+    pub name: &'static str,
+    /// Its table, with the schema.
+    pub relation: &'static str,
+    /// Its function, with the schema.
+    pub function: &'static str,
+}
+
+/// The body of a function that the original shipped.
+pub struct Body {
+    /// The function, as in [`Function::signature`].
+    pub signature: &'static str,
+    /// The MD5 of `pg_proc.prosrc`.
+    pub md5: &'static str,
+}
+
+include!(concat!(env!("OUT_DIR"), "/sql.rs"));
+
+/// The signatures of all functions, separated by `|`: types such as
+/// `timestamp with time zone` hold spaces.
+pub fn signatures() -> String {
+    let signatures: Vec<&str> = FUNCTIONS
+        .iter()
+        .map(|function| function.signature)
+        .collect();
+    signatures.join("|")
+}
+
+/// The tables of schema `public`, separated by spaces.
+pub fn tables() -> String {
+    TABLES.join(" ")
+}
