@@ -40,15 +40,15 @@ COMMENT ON FUNCTION auria.doctor() IS
 REVOKE ALL ON FUNCTION auria.doctor() FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION auria.doctor() TO service_role;
 
-CREATE FUNCTION auria.ensure_check(p_table text, p_name text, p_expression text) RETURNS void
+CREATE FUNCTION auria.ensure_check(p_table text, p_name text, p_expression text, p_comment text DEFAULT NULL) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'ensure_check_wrapper';
 
-COMMENT ON FUNCTION auria.ensure_check(text, text, text) IS
+COMMENT ON FUNCTION auria.ensure_check(text, text, text, text) IS
     'For migrations: adds a CHECK, or triggers that enforce it on changed values where rows break it';
 
-REVOKE ALL ON FUNCTION auria.ensure_check(text, text, text) FROM PUBLIC, anon, authenticated, service_role;
+REVOKE ALL ON FUNCTION auria.ensure_check(text, text, text, text) FROM PUBLIC, anon, authenticated, service_role;
 
 CREATE FUNCTION auria.ensure_foreign_key(p_table text, p_name text, p_column text, p_references text, p_referenced_column text, p_on_delete text) RETURNS void
     LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -503,7 +503,8 @@ SELECT auria.ensure_foreign_key('public.subscriptions', 'subscriptions_plan_id_f
     'plan_id', 'public.subscription_plans', 'id', 'NO ACTION');
 SELECT auria.ensure_check('public.subscriptions', 'subscriptions_status_not_unknown',
     $$status IN ('active', 'inactive', 'past_due', 'canceled', 'trialing', 'unpaid',
-                 'incomplete', 'incomplete_expired', 'paused')$$);
+                 'incomplete', 'incomplete_expired', 'paused')$$,
+    'Every status that Stripe''s webhook may write, and inactive for a user who never subscribed');
 SELECT auria.ensure_check('public.subscriptions', 'subscriptions_cases_used_this_month_not_negative',
     'cases_used_this_month >= 0');
 SELECT auria.ensure_check('public.subscriptions', 'subscriptions_dsd_used_this_month_not_negative',
@@ -542,5 +543,3 @@ COMMENT ON COLUMN public.subscriptions.cancel_at_period_end IS 'Canceled, but pa
 COMMENT ON COLUMN public.subscriptions.cases_used_this_month IS 'Cases since usage_reset_at';
 COMMENT ON COLUMN public.subscriptions.dsd_used_this_month IS 'DSD simulations since usage_reset_at';
 COMMENT ON COLUMN public.subscriptions.usage_reset_at IS 'Start of the month that is being counted';
-COMMENT ON CONSTRAINT subscriptions_status_not_unknown ON public.subscriptions IS
-    'Every status that Stripe''s webhook may write, and inactive for a user who never subscribed';

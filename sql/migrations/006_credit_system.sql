@@ -10,7 +10,8 @@ ALTER TABLE public.subscription_plans
     ADD COLUMN IF NOT EXISTS rollover_max       integer;
 
 SELECT auria.ensure_check('public.subscription_plans', 'subscription_plans_credits_per_month_not_below_minus_one',
-    'credits_per_month >= -1');
+    'credits_per_month >= -1',
+    '-1 stands for unlimited; no other negative number means anything');
 SELECT auria.ensure_check('public.subscription_plans', 'subscription_plans_rollover_max_not_negative',
     'rollover_max >= 0');
 
@@ -18,8 +19,6 @@ COMMENT ON COLUMN public.subscription_plans.credits_per_month IS 'Granted each m
 COMMENT ON COLUMN public.subscription_plans.max_users IS 'How many people may work under one subscription';
 COMMENT ON COLUMN public.subscription_plans.allows_rollover IS 'Whether unused monthly credits carry over to the next month';
 COMMENT ON COLUMN public.subscription_plans.rollover_max IS 'Most credits that carry over; null means no limit';
-COMMENT ON CONSTRAINT subscription_plans_credits_per_month_not_below_minus_one ON public.subscription_plans IS
-    '-1 stands for unlimited; no other negative number means anything';
 
 INSERT INTO public.subscription_plans
     (id, name,

@@ -27,6 +27,8 @@ COMMENT ON COLUMN auria.migrations.sha256 IS
     'Checksum of the file as it was applied, in hex; auria.doctor() reports a file that has changed since';
 COMMENT ON COLUMN auria.migrations.warnings IS 'What the DBA was asked to act on when the migration was applied';
 
+COMMENT ON COLUMN auria.migrations.applied_at IS 'When it was applied, for the last time';
+
 -- No API role has anything to do with these two.
 CREATE TABLE IF NOT EXISTS auria.installed_functions (
     signature     text         NOT NULL  PRIMARY KEY,
@@ -38,6 +40,9 @@ REVOKE ALL ON TABLE auria.installed_functions FROM PUBLIC, anon, authenticated, 
 
 COMMENT ON TABLE auria.installed_functions IS
     'Functions of public that were installed once: one that is missing was dropped by the team, and an update does not make it again';
+
+COMMENT ON COLUMN auria.installed_functions.signature IS 'Name and argument types';
+COMMENT ON COLUMN auria.installed_functions.installed_at IS 'When it was installed for the first time';
 
 CREATE TABLE IF NOT EXISTS auria.replaced_functions (
     signature    text         NOT NULL,
@@ -51,5 +56,7 @@ REVOKE ALL ON TABLE auria.replaced_functions FROM PUBLIC, anon, authenticated, s
 
 COMMENT ON TABLE auria.replaced_functions IS
     'Functions as they were before the compiled ones replaced them';
+COMMENT ON COLUMN auria.replaced_functions.signature IS 'Name and argument types';
+COMMENT ON COLUMN auria.replaced_functions.replaced_at IS 'When the compiled function replaced it';
 COMMENT ON COLUMN auria.replaced_functions.definition IS 'CREATE OR REPLACE FUNCTION, as pg_get_functiondef wrote it';
 COMMENT ON COLUMN auria.replaced_functions.owner IS 'Role that owned the function';

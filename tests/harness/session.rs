@@ -21,12 +21,14 @@ pub enum As {
     Anon,
     /// A signed-in user, `authenticated` with this id in the claims.
     User(Uuid),
+    /// A role that logs in by itself, such as a team's.
+    Role(&'static str),
 }
 
 impl As {
     fn role(self) -> Option<&'static str> {
         match self {
-            As::Superuser => None,
+            As::Superuser | As::Role(_) => None,
             As::Service => Some("service_role"),
             As::Anon => Some("anon"),
             As::User(_) => Some("authenticated"),
@@ -53,10 +55,10 @@ impl Session {
     ) -> Result<Self, postgres::Error> {
         let notices = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&notices);
-        let login = if role == As::Superuser {
-            "postgres"
-        } else {
-            "authenticator"
+        let login = match role {
+            As::Superuser => "postgres",
+            As::Role(name) => name,
+            _ => "authenticator",
         };
         let mut client = Config::new()
             .host_path(cluster.socket_directory())

@@ -11,8 +11,8 @@ use crate::support::catalogue::{self, column};
 /// The schema as it is, one line for each thing that a restore could lose.
 pub const CATALOGUE: &str = "
     SELECT line FROM (
-        SELECT format('table %s rls=%s owner-only=%s acl=%s', c.oid::regclass, c.relrowsecurity,
-                      c.relforcerowsecurity, (SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(c.relacl) a)) AS line
+        SELECT format('table %s owner=%s rls=%s owner-only=%s acl=%s', c.oid::regclass, c.relowner::regrole, c.relrowsecurity,
+                      c.relforcerowsecurity, (SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(coalesce(c.relacl, acldefault('r', c.relowner))) a)) AS line
           FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname IN ('public', 'auria', 'auth', 'storage') AND c.relkind = 'r'
         UNION ALL
@@ -36,12 +36,12 @@ pub const CATALOGUE: &str = "
           FROM pg_policy
         UNION ALL
         SELECT format('function %s owner=%s lang=%s definer=%s config=%s acl=%s', p.oid::regprocedure, p.proowner::regrole,
-                      l.lanname, p.prosecdef, p.proconfig, (SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(p.proacl) a))
+                      l.lanname, p.prosecdef, p.proconfig, (SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(coalesce(p.proacl, acldefault('f', p.proowner))) a))
           FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang JOIN pg_namespace n ON n.oid = p.pronamespace
          WHERE n.nspname IN ('public', 'auria', 'auth', 'storage')
         UNION ALL
-        SELECT format('member %s', pg_describe_object(classid, objid, objsubid))
-          FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid WHERE d.deptype = 'e' AND e.extname = 'auria'
+        SELECT format('%s %s', CASE d.deptype WHEN 'e' THEN 'member' ELSE 'tied' END, pg_describe_object(classid, objid, objsubid))
+          FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid WHERE d.deptype IN ('e', 'x') AND e.extname = 'auria'
         UNION ALL
         SELECT format('comment %s: %s', pg_describe_object(classoid, objoid, objsubid), description)
           FROM pg_description d WHERE classoid = 'pg_class'::regclass

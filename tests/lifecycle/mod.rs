@@ -11,3 +11,4 @@ mod replicas;
 mod schedule;
 mod schema;
 mod settings;
+mod team;

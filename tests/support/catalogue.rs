@@ -38,11 +38,11 @@ const ACCESS: &str = "
 /// All that PostgreSQL keeps about the functions of the extension and of `public`, pg_trgm's left out.
 const FUNCTIONS: &str = "
     SELECT format('%s owner=%s acl=%s initial=%s cost=%s rows=%s comment=%s tied=%s', pg_get_functiondef(p.oid), p.proowner::regrole,
-                  (SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(p.proacl) a),
+                  (SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(coalesce(p.proacl, acldefault('f', p.proowner))) a),
                   (SELECT string_agg(a::text, ',' ORDER BY a::text) FROM pg_init_privs i, unnest(i.initprivs) a
                     WHERE i.classoid = 'pg_proc'::regclass AND i.objoid = p.oid),
                   p.procost, p.prorows, obj_description(p.oid, 'pg_proc'),
-                  (SELECT string_agg(d.deptype || ' ' || e.extname, ',') FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+                  (SELECT string_agg(d.deptype::text || ' ' || e.extname, ',') FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
                     WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.refclassid = 'pg_extension'::regclass))
       FROM pg_proc p
      WHERE p.pronamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('public', 'auria'))

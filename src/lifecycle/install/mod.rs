@@ -61,7 +61,7 @@ fn finish_install() -> Result<(), ErrorReport> {
     if extension::is_restore() {
         extension::inform(
             "this looks like a restore (row_security or check_function_bodies is off): the schema is left to \
-             the dump. If it is none, run SELECT * FROM auria.migrate(again => true).",
+             the dump. If it is none, run SELECT * FROM auria.migrate().",
         );
         return Ok(());
     }

@@ -49,17 +49,19 @@ pub fn found(warning: String) {
 
 /// Adds a CHECK constraint where the table has none of that name. Where rows
 /// break it, a trigger enforces it on the values that a statement changes
-/// until no row does. For migrations.
+/// until no row does. `p_comment` becomes the comment of whichever is made;
+/// NULL makes none. For migrations.
 #[pg_extern(sql = false)]
 fn ensure_check(
     p_table: Option<&str>,
     p_name: Option<&str>,
     p_expression: Option<&str>,
+    p_comment: Option<&str>,
 ) -> Result<(), ErrorReport> {
     let table = required(p_table, "auria.ensure_check", "p_table")?;
     let name = required(p_name, "auria.ensure_check", "p_name")?;
     let expression = required(p_expression, "auria.ensure_check", "p_expression")?;
-    spi::connected(|spi| rules::ensure(spi, table, name, expression))?;
+    spi::connected(|spi| rules::ensure(spi, table, name, expression, p_comment))?;
     Ok(())
 }
 

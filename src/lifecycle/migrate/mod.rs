@@ -112,7 +112,7 @@ fn migrate(
     let report = outcome.report;
     if scope == Scope::Pending {
         for text in report.information {
-            pgrx::notice!("auria: {text}");
+            extension::inform(&text);
         }
     } else {
         rows.extend(

@@ -14,7 +14,13 @@ use crate::pg::spi::{Arg, Spi, quoted_identifier, quoted_literal};
 use crate::pg::trigger::{self, TriggeredRow};
 
 /// Adds the CHECK constraint `name`, or the triggers that stand in for it.
-pub fn ensure(spi: &Spi, table: &str, name: &str, expression: &str) -> Result<()> {
+pub fn ensure(
+    spi: &Spi,
+    table: &str,
+    name: &str,
+    expression: &str,
+    comment: Option<&str>,
+) -> Result<()> {
     let existing = spi.query_once(
         "SELECT convalidated FROM pg_catalog.pg_constraint \
           WHERE conrelid = $1::pg_catalog.regclass AND conname = $2 AND contype = 'c'",
@@ -34,11 +40,18 @@ pub fn ensure(spi: &Spi, table: &str, name: &str, expression: &str) -> Result<()
     let quoted = quoted_identifier(name);
     if rows == 0 {
         drop_triggers(spi, table, name)?;
-        return spi.execute_script(&if is_valid.is_some() {
+        spi.execute_script(&if is_valid.is_some() {
             format!("ALTER TABLE {table} VALIDATE CONSTRAINT {quoted}")
         } else {
             format!("ALTER TABLE {table} ADD CONSTRAINT {quoted} CHECK ({expression})")
-        });
+        })?;
+        return match comment {
+            Some(text) => spi.execute_script(&format!(
+                "COMMENT ON CONSTRAINT {quoted} ON {table} IS {}",
+                quoted_literal(text)
+            )),
+            None => Ok(()),
+        };
     }
     if is_valid.is_none() {
         spi.execute_script(&format!(
@@ -47,7 +60,7 @@ pub fn ensure(spi: &Spi, table: &str, name: &str, expression: &str) -> Result<()
     }
     let columns = columns_of(spi, table, name)?;
     spi.execute_script(&format!("ALTER TABLE {table} DROP CONSTRAINT {quoted}"))?;
-    make_triggers(spi, table, name, expression, &columns)?;
+    make_triggers(spi, table, name, expression, comment, &columns)?;
     found(format!(
         "rule {name} is enforced on changed values only: {rows} rows of {table} break it. \
          See them with SELECT * {offending}; once they are corrected, run SELECT * FROM auria.migrate()"
@@ -58,26 +71,23 @@ pub fn ensure(spi: &Spi, table: &str, name: &str, expression: &str) -> Result<()
 /// Turns each rule that no row breaks any more into its constraint, and
 /// returns the names of these.
 pub fn promote(spi: &Spi) -> Result<Vec<String>> {
-    let rows = spi.query_once(
-        "SELECT t.tgrelid::pg_catalog.regclass::text, \
-                pg_catalog.split_part(arguments, E'\\\\000', 1), \
-                pg_catalog.replace(pg_catalog.split_part(arguments, E'\\\\000', 2), '\\\\', '\\') \
-           FROM pg_catalog.pg_trigger t \
-           JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid AND p.proname = 'refuse_row' \
-           JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'auria' \
-          CROSS JOIN LATERAL pg_catalog.encode(t.tgargs, 'escape') AS arguments \
-          WHERE t.tgparentid = 0 \
-          GROUP BY 1, 2, 3 ORDER BY 1, 2",
-        &[],
-    )?;
-    let rules: Vec<(String, String, String)> = rows
+    let rows = spi.query_once(include_str!("rules.sql"), &[])?;
+    let rules: Vec<(String, String, String, String)> = rows
         .iter()
-        .map(|row| Ok((row.expect(1)?, row.expect(2)?, row.expect(3)?)))
+        .map(|row| {
+            Ok((
+                row.expect(1)?,
+                row.expect(2)?,
+                row.expect(3)?,
+                row.expect(4)?,
+            ))
+        })
         .collect::<Result<_>>()?;
     let mut promoted = Vec::new();
-    for (table, name, expression) in rules {
+    for (table, name, expression, comment) in rules {
         if count(spi, &format!("FROM {table} WHERE NOT ({expression})"))? == 0 {
-            ensure(spi, &table, &name, &expression)?;
+            let comment = Some(comment.as_str()).filter(|comment| !comment.is_empty());
+            ensure(spi, &table, &name, &expression, comment)?;
             promoted.push(name);
         }
     }
@@ -117,6 +127,7 @@ fn make_triggers(
     table: &str,
     name: &str,
     expression: &str,
+    comment: Option<&str>,
     columns: &[String],
 ) -> Result<()> {
     drop_triggers(spi, table, name)?;
@@ -154,7 +165,10 @@ fn make_triggers(
     );
     let broken_by_insert = format!("NOT ({whole})");
     let [on_insert, on_update] = trigger_names(name);
-    let arguments = format!("{}, {}", quoted_literal(name), quoted_literal(expression));
+    // What `promote` needs to make the constraint.
+    let arguments = [name, expression, comment.unwrap_or_default()]
+        .map(quoted_literal)
+        .join(", ");
     for (trigger, event, condition) in [
         (on_insert, "INSERT", broken_by_insert),
         (on_update, "UPDATE", broken_by_update),
