@@ -6,6 +6,7 @@
 #[pgrx::pg_schema]
 mod tests {
     use pgrx::PgTryBuilder;
+    use pgrx::pg_sys::panic::CaughtError;
     use pgrx::pg_sys::panic::ErrorReport;
     use pgrx::prelude::*;
     use uuid::Uuid;
@@ -90,22 +91,53 @@ mod tests {
         };
         let add = || spi::connected(|spi| spi.query(&ADD_MARK, Sees::OwnSnapshot, &[]).map(|_| ()));
         assert_eq!(transaction::attempt(add), Ok(()));
+        let caught = |code, message: &str, detail: Option<&str>| {
+            Err::<(), _>(transaction::Caught {
+                code,
+                message: message.to_owned(),
+                detail: detail.map(str::to_owned),
+            })
+        };
         assert_eq!(marks(), 1);
         let by_postgres = transaction::attempt(|| {
             add()?;
             spi::connected(|spi| spi.execute_script("SELECT 1/0"))
         });
-        assert_eq!(by_postgres, Err(PgSqlErrorCode::ERRCODE_DIVISION_BY_ZERO));
+        let division = PgSqlErrorCode::ERRCODE_DIVISION_BY_ZERO;
+        assert_eq!(by_postgres, caught(division, "division by zero", None));
         let by_us = transaction::attempt(|| {
             add()?;
-            Err(error::unknown_user())
+            Err::<(), _>(error::unknown_user())
         });
-        assert_eq!(by_us, Err(PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION));
+        let ours = error::unknown_user();
+        assert_eq!(
+            by_us,
+            caught(ours.code(), ours.message_text(), ours.detail_text())
+        );
         let by_a_panic = transaction::attempt(|| {
             add()?;
             panic!("a defect")
         });
-        assert_eq!(by_a_panic, Err(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR));
+        let defect = PgSqlErrorCode::ERRCODE_INTERNAL_ERROR;
+        assert_eq!(by_a_panic, caught(defect, "a defect", None));
+        assert_eq!(marks(), 1);
+        let cancelled = PgTryBuilder::new(|| {
+            let _ = transaction::attempt(|| {
+                add()?;
+                spi::connected(|spi| {
+                    spi.execute_script(
+                        "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '57014'; END $$",
+                    )
+                })
+            });
+            None
+        })
+        .catch_others(|error| match error {
+            CaughtError::PostgresError(report) => Some(report.sql_error_code()),
+            _ => None,
+        })
+        .execute();
+        assert_eq!(cancelled, Some(PgSqlErrorCode::ERRCODE_QUERY_CANCELED));
         assert_eq!(marks(), 1);
     }
 

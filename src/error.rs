@@ -50,6 +50,16 @@ impl Error {
         self.code
     }
 
+    /// The primary message.
+    pub fn message_text(&self) -> &str {
+        &self.message
+    }
+
+    /// The DETAIL, if there is one.
+    pub fn detail_text(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
     /// Message and detail in one line, for a report.
     pub fn summary(&self) -> String {
         match &self.detail {

@@ -7,7 +7,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Refuses with PostgreSQL's own error (25006) on a standby or in a read-only
 /// transaction, at once, before anything is looked up.
@@ -83,53 +83,126 @@ pub fn start_time() -> TimestampWithTimeZone {
     })
 }
 
-/// Runs `work` in a subtransaction. When PostgreSQL raises an error inside, or
-/// `work` gives one, everything it did is undone and the SQLSTATE comes back.
+/// An error that [`attempt`] caught, after everything done since was undone.
 ///
-/// Cancels and shutdowns are not caught.
-pub fn attempt(work: impl FnOnce() -> Result<()>) -> Result<(), PgSqlErrorCode> {
-    // SAFETY: as PL/pgSQL does for a block with EXCEPTION: context and owner
-    // are read before, put back after, and the subtransaction is either
-    // released or rolled back exactly once.
-    let (context, owner) = unsafe {
-        let saved = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
-        pg_sys::BeginInternalSubTransaction(std::ptr::null());
-        pg_sys::MemoryContextSwitchTo(saved.0);
-        saved
-    };
-    let outcome = PgTryBuilder::new(AssertUnwindSafe(|| {
-        work().map_err(|error| error.code())?;
-        // SAFETY: ends the subtransaction begun above.
-        unsafe { pg_sys::ReleaseCurrentSubTransaction() };
-        Ok(())
-    }))
-    .catch_others(|caught| {
-        let code = match &caught {
-            CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
-                report.sql_error_code()
-            }
-            CaughtError::RustPanic { .. } => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
-        };
-        let must_go_on_up = matches!(
-            code,
+/// Message and detail are PostgreSQL's own where it raised the error, and may
+/// quote values of a row: decide by them, but never log or raise them where
+/// the rows hold patient data.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Caught {
+    /// The SQLSTATE.
+    pub code: PgSqlErrorCode,
+    /// The primary message.
+    pub message: String,
+    /// The DETAIL, if there is one.
+    pub detail: Option<String>,
+}
+
+impl Caught {
+    fn raised(error: &CaughtError) -> Self {
+        match error {
+            CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => Self {
+                code: report.sql_error_code(),
+                message: report.message().to_owned(),
+                detail: report.detail().map(str::to_owned),
+            },
+            CaughtError::RustPanic { ereport, .. } => Self {
+                code: PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+                message: ereport.message().to_owned(),
+                detail: None,
+            },
+        }
+    }
+
+    fn returned(error: &Error) -> Self {
+        Self {
+            code: error.code(),
+            message: error.message_text().to_owned(),
+            detail: error.detail_text().map(str::to_owned),
+        }
+    }
+
+    /// Whether the statement as a whole is to end: somebody cancelled it, or
+    /// the server is being shut down.
+    fn ends_the_statement(&self) -> bool {
+        matches!(
+            self.code,
             PgSqlErrorCode::ERRCODE_QUERY_CANCELED
                 | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
                 | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
-        );
-        if must_go_on_up {
-            caught.rethrow()
-        } else {
-            Err(code)
+        )
+    }
+}
+
+/// Runs `work` in a subtransaction. When PostgreSQL raises an error inside, or
+/// `work` returns one, everything it did is undone and the error comes back.
+///
+/// Cancels and shutdowns are undone, too, and then raised again: a
+/// subtransaction left open would be taken for the caller's transaction.
+pub fn attempt<T>(work: impl FnOnce() -> Result<T>) -> Result<T, Caught> {
+    let subtransaction = Subtransaction::begin();
+    let outcome = PgTryBuilder::new(AssertUnwindSafe(|| {
+        let value = work().map_err(|error| Caught::returned(&error))?;
+        subtransaction.release();
+        Ok(value)
+    }))
+    .catch_others(|error| {
+        let caught = Caught::raised(&error);
+        if caught.ends_the_statement() {
+            subtransaction.roll_back();
+            error.rethrow()
         }
+        Err(caught)
     })
     .execute();
-    // SAFETY: see above.
-    unsafe {
-        if outcome.is_err() {
-            pg_sys::RollbackAndReleaseCurrentSubTransaction();
-        }
-        pg_sys::MemoryContextSwitchTo(context);
-        pg_sys::CurrentResourceOwner = owner;
+    if outcome.is_err() {
+        subtransaction.roll_back();
     }
     outcome
+}
+
+/// A subtransaction as PL/pgSQL begins one for a block with EXCEPTION; to be
+/// released or rolled back once.
+struct Subtransaction {
+    context: pg_sys::MemoryContext,
+    owner: pg_sys::ResourceOwner,
+}
+
+impl Subtransaction {
+    fn begin() -> Self {
+        // SAFETY: called inside a transaction, on the main thread. The memory
+        // context stays the caller's, as its values live there.
+        unsafe {
+            let outer = Self {
+                context: pg_sys::CurrentMemoryContext,
+                owner: pg_sys::CurrentResourceOwner,
+            };
+            pg_sys::BeginInternalSubTransaction(std::ptr::null());
+            pg_sys::MemoryContextSwitchTo(outer.context);
+            outer
+        }
+    }
+
+    fn release(&self) {
+        // SAFETY: it is the current subtransaction: what began inside has ended.
+        unsafe { pg_sys::ReleaseCurrentSubTransaction() };
+        self.restore_outer();
+    }
+
+    /// SPI connections made inside, snapshots, locks, user and settings are
+    /// put back as they were by the roll-back itself.
+    fn roll_back(&self) {
+        // SAFETY: it is the current subtransaction, as whoever began another
+        // inside it has ended that; and it was not released.
+        unsafe { pg_sys::RollbackAndReleaseCurrentSubTransaction() };
+        self.restore_outer();
+    }
+
+    fn restore_outer(&self) {
+        // SAFETY: both belong to the caller and outlive the subtransaction.
+        unsafe {
+            pg_sys::MemoryContextSwitchTo(self.context);
+            pg_sys::CurrentResourceOwner = self.owner;
+        }
+    }
 }

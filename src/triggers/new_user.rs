@@ -43,10 +43,10 @@ fn handle_new_user(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
                 Ok(())
             })
         });
-        if let Err(code) = created {
+        if let Err(caught) = created {
             warning!(
                 "auria: no profile was made for a new user (SQLSTATE {})",
-                sqlstate(code)
+                sqlstate(caught.code)
             );
         }
         Ok(())

@@ -1,6 +1,9 @@
 //! The trigger on `auth.users`, and the one that stamps `updated_at`.
 
-use auria_tests::{database, refused_with};
+use std::thread;
+use std::time::Duration;
+
+use auria_tests::{Database, Session, database, refused_with};
 
 #[test]
 fn a_sign_up_makes_the_profile_from_its_metadata() {
@@ -132,6 +135,230 @@ fn a_trigger_function_called_directly_is_refused() {
             db.service()
                 .query(&format!("SELECT public.{function}()"), &[]),
             "42501",
+        );
+    }
+}
+
+/// How a statement that waits for a lock is stopped.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stop {
+    StatementTimeout,
+    Cancel,
+    LockTimeout,
+    Terminate,
+}
+
+/// A server process that waits for a lock on `profiles`, held by somebody else, as its sign-up's trigger runs.
+struct Waiting<'db> {
+    db: &'db Database<'static>,
+    holder: Session,
+}
+
+impl<'db> Waiting<'db> {
+    fn on_profiles(db: &'db Database<'static>) -> Self {
+        db.superuser()
+            .run("CREATE TABLE IF NOT EXISTS public.noted (n integer)");
+        let mut holder = db.superuser();
+        holder.run("BEGIN; LOCK TABLE public.profiles IN EXCLUSIVE MODE");
+        Waiting { db, holder }
+    }
+
+    /// Sends statements that wait for that lock, and stops them.
+    fn stopped(
+        &self,
+        session: &mut Session,
+        stop: Stop,
+        statements: &str,
+    ) -> Result<(), postgres::Error> {
+        let function = match stop {
+            Stop::StatementTimeout => {
+                session.run("SET statement_timeout = '150ms'");
+                None
+            }
+            Stop::LockTimeout => {
+                session.run("SET lock_timeout = '150ms'");
+                None
+            }
+            Stop::Cancel => Some("pg_cancel_backend"),
+            Stop::Terminate => Some("pg_terminate_backend"),
+        };
+        let Some(function) = function else {
+            return session.batch_execute(statements);
+        };
+        let pid = session.backend_pid() as i32;
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut other = self.db.superuser();
+                let signal = format!(
+                    "SELECT {function}(pid) FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Lock'"
+                );
+                while other.query(&signal, &[&pid]).unwrap().is_empty() {
+                    thread::sleep(Duration::from_millis(5));
+                }
+            });
+            session.batch_execute(statements)
+        })
+    }
+
+    /// The lock is released; what other sessions see committed: the numbers noted, and how many signed up.
+    fn committed(mut self) -> (Vec<i32>, i64) {
+        self.holder.run("ROLLBACK");
+        let numbers = self
+            .holder
+            .value("SELECT coalesce(array_agg(n ORDER BY n), '{}') FROM public.noted");
+        (
+            numbers,
+            self.holder.value("SELECT count(*) FROM auth.users"),
+        )
+    }
+}
+
+const SIGN_UP: &str =
+    "INSERT INTO auth.users (id, email) VALUES (gen_random_uuid(), 'ana@clinica.test')";
+
+/// The session is in no transaction, and what it does now is committed.
+fn goes_on(session: &mut Session, n: i32) {
+    session.run("RESET statement_timeout; RESET lock_timeout");
+    session.notices();
+    // Outside of a block a COMMIT is a warning, and not the end of a session whose state is broken.
+    session.run("COMMIT");
+    assert_eq!(session.notices()[0].code().code(), "25P01");
+    session.run(&format!("INSERT INTO public.noted VALUES ({n})"));
+}
+
+#[test]
+fn a_cancelled_sign_up_leaves_an_autocommit_session_outside_of_any_transaction() {
+    for stop in [Stop::StatementTimeout, Stop::Cancel] {
+        let db = database();
+        let waiting = Waiting::on_profiles(&db);
+        let mut session = db.superuser();
+        refused_with(waiting.stopped(&mut session, stop, SIGN_UP), "57014");
+        goes_on(&mut session, 1);
+        assert_eq!(waiting.committed(), (vec![1], 0), "{stop:?}");
+        session.run(SIGN_UP);
+        assert_eq!(
+            session.value::<i64>("SELECT count(*) FROM public.profiles"),
+            1
+        );
+    }
+}
+
+#[test]
+fn a_cancelled_sign_up_aborts_its_transaction_block_and_nothing_of_it_is_committed() {
+    for stop in [Stop::StatementTimeout, Stop::Cancel] {
+        for end in ["COMMIT", "ROLLBACK"] {
+            let db = database();
+            let waiting = Waiting::on_profiles(&db);
+            let mut session = db.superuser();
+            session.run("BEGIN; INSERT INTO public.noted VALUES (1)");
+            refused_with(waiting.stopped(&mut session, stop, SIGN_UP), "57014");
+            refused_with(session.batch_execute("SELECT 1"), "25P02");
+            session.run(end);
+            goes_on(&mut session, 2);
+            assert_eq!(waiting.committed(), (vec![2], 0), "{stop:?}, {end}");
+        }
+    }
+}
+
+#[test]
+fn a_cancelled_sign_up_goes_back_to_its_savepoint() {
+    for stop in [Stop::StatementTimeout, Stop::Cancel] {
+        let db = database();
+        let waiting = Waiting::on_profiles(&db);
+        let mut session = db.superuser();
+        session.run(
+            "BEGIN; INSERT INTO public.noted VALUES (1); \
+             SAVEPOINT outer_one; INSERT INTO public.noted VALUES (2); \
+             SAVEPOINT inner_one; INSERT INTO public.noted VALUES (3)",
+        );
+        refused_with(waiting.stopped(&mut session, stop, SIGN_UP), "57014");
+        session.run(
+            "ROLLBACK TO inner_one; RESET statement_timeout; INSERT INTO public.noted VALUES (4); \
+             RELEASE inner_one; RELEASE outer_one; INSERT INTO public.noted VALUES (5); COMMIT",
+        );
+        goes_on(&mut session, 6);
+        assert_eq!(waiting.committed(), (vec![1, 2, 4, 5, 6], 0), "{stop:?}");
+    }
+}
+
+#[test]
+fn what_an_exception_handler_rolled_back_after_a_cancelled_sign_up_is_not_committed() {
+    for stop in [Stop::StatementTimeout, Stop::Cancel] {
+        for block in [false, true] {
+            let db = database();
+            let waiting = Waiting::on_profiles(&db);
+            let mut session = db.superuser();
+            let handled = format!(
+                "DO $$ BEGIN \
+                    INSERT INTO public.noted VALUES (1); \
+                    BEGIN \
+                        INSERT INTO public.noted VALUES (2); \
+                        {SIGN_UP}; \
+                    EXCEPTION WHEN query_canceled THEN \
+                        INSERT INTO public.noted VALUES (3); \
+                    END; \
+                    INSERT INTO public.noted VALUES (4); \
+                 END $$"
+            );
+            if block {
+                session.run("BEGIN");
+            }
+            waiting.stopped(&mut session, stop, &handled).unwrap();
+            if block {
+                session.run("COMMIT");
+            }
+            goes_on(&mut session, 5);
+            assert_eq!(
+                waiting.committed(),
+                (vec![1, 3, 4, 5], 0),
+                "{stop:?}, in a block: {block}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_terminated_sign_up_commits_nothing_and_disturbs_nobody_else() {
+    let db = database();
+    let waiting = Waiting::on_profiles(&db);
+    let mut other = db.superuser();
+    other.run("BEGIN; INSERT INTO public.noted VALUES (2)");
+    let mut session = db.superuser();
+    let handled = format!(
+        "DO $$ BEGIN INSERT INTO public.noted VALUES (1); {SIGN_UP}; \
+         EXCEPTION WHEN OTHERS OR query_canceled THEN INSERT INTO public.noted VALUES (1); END $$"
+    );
+    refused_with(
+        waiting.stopped(&mut session, Stop::Terminate, &handled),
+        "57P01",
+    );
+    assert!(session.batch_execute("SELECT 1").is_err());
+    other.run("COMMIT");
+    assert_eq!(waiting.committed(), (vec![2], 0));
+}
+
+#[test]
+fn a_sign_up_whose_profile_waits_longer_than_lock_timeout_succeeds_without_one() {
+    for (opening, closing) in [
+        ("", ""),
+        ("BEGIN", "COMMIT"),
+        ("BEGIN; SAVEPOINT one", "RELEASE one; COMMIT"),
+    ] {
+        let db = database();
+        let waiting = Waiting::on_profiles(&db);
+        let mut session = db.superuser();
+        session.run(opening);
+        waiting
+            .stopped(&mut session, Stop::LockTimeout, SIGN_UP)
+            .unwrap();
+        let warnings = session.notices();
+        assert!(warnings[0].message().contains("55P03"), "{warnings:?}");
+        session.run(closing);
+        goes_on(&mut session, 1);
+        assert_eq!(waiting.committed(), (vec![1], 1), "{opening}");
+        assert_eq!(
+            session.value::<i64>("SELECT count(*) FROM public.profiles"),
+            0
         );
     }
 }
