@@ -142,6 +142,28 @@ mod tests {
     }
 
     #[pg_test]
+    fn neither_an_error_nor_a_panic_carries_a_backtrace() {
+        let backtrace_of = |work: fn()| {
+            PgTryBuilder::new(move || {
+                work();
+                true
+            })
+            .catch_others(|error| match error {
+                CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
+                    report.backtrace().is_some()
+                }
+                CaughtError::RustPanic { ereport, .. } => ereport.backtrace().is_some(),
+            })
+            .execute()
+        };
+        assert!(!backtrace_of(|| panic!("a defect")));
+        assert!(!backtrace_of(|| error::unknown_user().raise()));
+        assert!(!backtrace_of(|| in_spi(
+            |spi| spi.execute_script("SELECT 1/0")
+        )));
+    }
+
+    #[pg_test]
     fn settings_last_as_long_as_the_work() {
         let path = || -> String {
             Spi::get_one("SELECT current_setting('search_path')")

@@ -33,6 +33,7 @@ mod triggers;
 #[allow(non_snake_case)]
 #[pgrx::pg_guard]
 extern "C-unwind" fn _PG_init() {
+    pg::panic::keep_backtraces_from_clients();
     guc::register();
 }
 

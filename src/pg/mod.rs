@@ -10,6 +10,7 @@ pub mod calendar;
 pub mod encoding;
 pub mod extension;
 pub mod file;
+pub mod panic;
 pub mod procedure;
 pub mod random;
 pub mod roles;

@@ -38,6 +38,7 @@ static SHARED: LazyLock<Cluster> = LazyLock::new(|| ClusterOptions::default().st
 #[derive(Default)]
 pub struct ClusterOptions {
     settings: Vec<(String, String)>,
+    environment: Vec<(String, String)>,
     legacy_ciphers: bool,
     durable: bool,
     stage: Option<Arc<Stage>>,
@@ -53,6 +54,12 @@ impl ClusterOptions {
     /// A line of postgresql.conf; the value is quoted here.
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// A variable in the server's environment.
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.into(), value.into()));
         self
     }
 
@@ -72,8 +79,11 @@ impl ClusterOptions {
     pub fn start(self) -> Cluster {
         let stage = self.stage.as_ref().unwrap_or_else(|| Stage::shared());
         let mut cluster = Cluster::bare(stage);
+        cluster.environment = self.environment;
         if self.legacy_ciphers {
-            cluster.openssl = Some(cluster.secret_file("openssl.cnf", LEGACY_CIPHERS));
+            let file = cluster.secret_file("openssl.cnf", LEGACY_CIPHERS);
+            let file = file.display().to_string();
+            cluster.environment.push(("OPENSSL_CONF".into(), file));
         }
         cluster.run(
             "initdb",
@@ -123,7 +133,7 @@ pub struct Cluster {
     port: u16,
     template: OnceLock<()>,
     databases: AtomicU32,
-    openssl: Option<PathBuf>,
+    environment: Vec<(String, String)>,
     watchdog: Watchdog,
     stage: Arc<Stage>,
 }
@@ -149,7 +159,7 @@ impl Cluster {
             port,
             template: OnceLock::new(),
             databases: AtomicU32::new(0),
-            openssl: None,
+            environment: Vec::new(),
             watchdog,
             stage: Arc::clone(stage),
         }
@@ -422,7 +432,7 @@ impl Cluster {
 
     fn output(&self, program: &str, arguments: &[&str]) -> Output {
         owner::command(&self.stage.program(program))
-            .envs(self.openssl.iter().map(|file| ("OPENSSL_CONF", file)))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .args(arguments)
             .arg("-D")
             .arg(self.data_directory())

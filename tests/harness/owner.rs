@@ -20,8 +20,10 @@ pub(crate) fn command(program: &Path) -> Command {
     } else {
         Command::new(program)
     };
-    // A server is not started from a developer's shell, where errors carry a backtrace as their detail.
-    command.env_remove("RUST_BACKTRACE");
+    // A server does not inherit how a developer's shell wants to see panics; a test may set it.
+    command
+        .env_remove("RUST_BACKTRACE")
+        .env_remove("RUST_LIB_BACKTRACE");
     command
 }
 

@@ -1,5 +1,6 @@
 //! The server around it: crashes, memory, and the harness that starts it.
 
+mod backtraces;
 mod crash;
 mod harness_works;
 mod memory;
