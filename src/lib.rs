@@ -10,7 +10,7 @@
 //! | the RPCs of schema `public`, as a front calls them | [`rpc`] |
 //! | credits on top of the tables: locks, ledger, plans kept per backend | [`ledger`] |
 //! | encryption of patient data: finding the key, rotation, catching up | [`phi`] |
-//! | sharing by token | [`sharing`], `sql/sharing.sql` |
+//! | sharing by token | [`sharing`] |
 //! | trigger functions | [`triggers`] |
 //! | migrations, adoption, checks, regular jobs | [`lifecycle`] |
 //! | every error, with SQLSTATE and hint | [`error`] |

@@ -1,15 +1,97 @@
-//! Results that are copied straight into PostgreSQL's memory, with no copy in
-//! Rust's between.
+//! Arguments and results whose bytes are passed as they are: no copy in Rust's
+//! memory, and no assumption about the database's encoding.
 
-use pgrx::callconv::{BoxRet, FcInfo};
+use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::Datum;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
 use pgrx::{IntoDatum, pg_sys};
 
-/// A `text` in the memory of the calling query.
-pub struct Text(pg_sys::Datum);
+/// An argument of type `text`: bytes in the encoding of the database, not
+/// necessarily UTF-8. pgrx's `&str` panics where they are not.
+#[derive(Clone, Copy)]
+pub struct TextArg<'call>(&'call [u8]);
+
+impl<'call> TextArg<'call> {
+    /// The bytes as they are. In every encoding of a server, a byte below 128
+    /// is that ASCII character and nothing else.
+    pub fn as_bytes(&self) -> &'call [u8] {
+        self.0
+    }
+}
+
+// SAFETY: a `text` has the layout of a `bytea`, which is what is read.
+unsafe impl<'call> ArgAbi<'call> for TextArg<'call> {
+    unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'call>) -> Self {
+        // SAFETY: the argument is a text that lives as long as the call. It is
+        // not NULL: pgrx asks for `Option` first where it may be.
+        Self(unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or_default())
+    }
+}
+
+// SAFETY: names the SQL type that is read.
+unsafe impl SqlTranslatable for TextArg<'_> {
+    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(TextArg);
+    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("text"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
+        Ok(ReturnsRef::One(SqlMappingRef::literal("text")));
+}
+
+macro_rules! passed_on {
+    ($(#[$doc:meta] $name:ident is $sql:literal ($oid:ident);)+) => {$(
+        #[$doc]
+        pub struct $name(pg_sys::Datum);
+
+        impl $name {
+            /// # Safety
+            /// The datum must be a non-null value of this type that lives as
+            /// long as the call.
+            pub(super) unsafe fn of(datum: pg_sys::Datum) -> Self {
+                Self(datum)
+            }
+
+            /// The type's OID.
+            pub(super) const OID: pg_sys::Oid = pg_sys::$oid;
+        }
+
+        // SAFETY: the datum is one that PostgreSQL made.
+        unsafe impl BoxRet for $name {
+            unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
+                // SAFETY: see above; it lives as long as the caller's memory context.
+                unsafe { fcinfo.return_raw_datum(self.0) }
+            }
+        }
+
+        impl IntoDatum for $name {
+            fn into_datum(self) -> Option<pg_sys::Datum> {
+                Some(self.0)
+            }
+
+            fn type_oid() -> pg_sys::Oid {
+                Self::OID
+            }
+        }
+
+        // SAFETY: names the SQL type that the datum is of.
+        unsafe impl SqlTranslatable for $name {
+            const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!($name);
+            const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
+            const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> =
+                Ok(SqlMappingRef::literal($sql));
+            const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
+                Ok(ReturnsRef::One(SqlMappingRef::literal($sql)));
+        }
+    )+};
+}
+
+passed_on! {
+    /// A `text` in the memory of the calling query.
+    Text is "text" (TEXTOID);
+    /// A `jsonb` in the memory of the calling query.
+    Jsonb is "jsonb" (JSONBOID);
+}
 
 impl Text {
     /// A copy of `text`.
@@ -17,21 +99,4 @@ impl Text {
         // Never `None`: only an `Option` can be.
         Self(text.into_datum().unwrap_or(pg_sys::Datum::null()))
     }
-}
-
-// SAFETY: the datum is a text made by PostgreSQL's own allocator.
-unsafe impl BoxRet for Text {
-    unsafe fn box_into<'fcx>(self, fcinfo: &mut FcInfo<'fcx>) -> Datum<'fcx> {
-        // SAFETY: see above; it lives as long as the caller's memory context.
-        unsafe { fcinfo.return_raw_datum(self.0) }
-    }
-}
-
-// SAFETY: names the SQL type that the datum is of.
-unsafe impl SqlTranslatable for Text {
-    const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Text);
-    const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("text"));
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
-        Ok(ReturnsRef::One(SqlMappingRef::literal("text")));
 }

@@ -16,6 +16,7 @@ use pgrx::{FromDatum, IntoDatum, pg_sys};
 use uuid::Uuid;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::bytes::{Jsonb, Text};
 use crate::error::{self, Error, Result};
 
 /// Which snapshot a statement sees.
@@ -336,10 +337,7 @@ impl Row<'_> {
         unsafe {
             let actual = pg_sys::SPI_gettypeid(self.descriptor, position);
             if !T::is_compatible_with(actual) {
-                return Err(Error::new(
-                    pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
-                    format!("column {position} of a query has an unexpected type"),
-                ));
+                return Err(unexpected_type(position));
             }
             let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, position, &mut is_null);
             Ok(T::from_polymorphic_datum(datum, is_null, actual))
@@ -382,6 +380,35 @@ impl Row<'_> {
             )
             .zeroize();
             Ok(Some(secret))
+        }
+    }
+
+    /// A text column, to be returned as it is.
+    pub fn text(&self, position: i32) -> Result<Option<Text>> {
+        let datum = self.kept(position, Text::OID)?;
+        // SAFETY: the type was compared.
+        Ok(datum.map(|datum| unsafe { Text::of(datum) }))
+    }
+
+    /// A jsonb column, to be returned as it is.
+    pub fn jsonb(&self, position: i32) -> Result<Option<Jsonb>> {
+        let datum = self.kept(position, Jsonb::OID)?;
+        // SAFETY: the type was compared.
+        Ok(datum.map(|datum| unsafe { Jsonb::of(datum) }))
+    }
+
+    /// The value of a column, copied to where it outlives the statement: the
+    /// memory context that was current before SPI was connected.
+    fn kept(&self, position: i32, type_oid: pg_sys::Oid) -> Result<Option<pg_sys::Datum>> {
+        let mut is_null = false;
+        // SAFETY: tuple and descriptor belong to the live tuple table, and the
+        // type, one of variable length, is compared before the copy.
+        unsafe {
+            if pg_sys::SPI_gettypeid(self.descriptor, position) != type_oid {
+                return Err(unexpected_type(position));
+            }
+            let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, position, &mut is_null);
+            Ok((!is_null).then(|| pg_sys::SPI_datumTransfer(datum, false, -1)))
         }
     }
 
@@ -428,6 +455,13 @@ fn c_string(sql: &str) -> Result<CString> {
             "a statement contains a NUL byte",
         )
     })
+}
+
+fn unexpected_type(position: i32) -> Error {
+    Error::new(
+        pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+        format!("column {position} of a query has an unexpected type"),
+    )
 }
 
 fn spi_failure(function: &str) -> Error {

@@ -40,11 +40,10 @@ const LONGEST_FUNCTION: usize = 200;
 /// stored one starts again at 1.
 ///
 /// Errors: 22004 NULL; 22023 a function name over 200 bytes; 23503 no such
-/// user. Called through `public.check_and_increment_rate_limit`, for
-/// service_role.
+/// user. For service_role.
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)] // the shape pgrx needs to see
-fn count_request(
+fn check_and_increment_rate_limit(
     p_user_id: Option<SqlUuid>,
     p_function_name: Option<&str>,
     p_minute_window: Option<TimestampWithTimeZone>,

@@ -1,13 +1,155 @@
-//! Sharing by token. The RPCs are queries and nothing else, so they are SQL
-//! (`sql/sharing.sql`); only the token's randomness needs native code.
+//! Sharing by token: whoever presents the token of a link that has not expired
+//! reads the evaluations of its session. The token is the right, so these run
+//! with the rights of the tables' owner.
 
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use crate::error::Result;
+use crate::pg::bytes::{Jsonb, Text, TextArg};
 use crate::pg::random;
+use crate::pg::spi::{self, Arg, Sees};
+use crate::statement;
+
+statement! {
+    EVALUATIONS = "SELECT e.tooth, e.treatment_type, e.cavity_class, e.status, \
+               e.ai_treatment_indication, e.created_at, p.clinic_name \
+          FROM public.shared_links l \
+          JOIN public.evaluations e ON e.session_id = l.session_id AND e.user_id = l.user_id \
+          LEFT JOIN public.profiles p ON p.user_id = l.user_id \
+         WHERE l.token = $1 AND l.expires_at > pg_catalog.now() \
+         ORDER BY e.tooth, e.created_at, e.id";
+
+    LATEST_DSD = "SELECT e.dsd_analysis, e.dsd_simulation_url, e.dsd_simulation_layers, e.photo_frontal \
+          FROM public.shared_links l \
+          JOIN public.evaluations e ON e.session_id = l.session_id AND e.user_id = l.user_id \
+         WHERE l.token = $1 AND l.expires_at > pg_catalog.now() AND e.dsd_analysis IS NOT NULL \
+         ORDER BY e.created_at DESC, e.id \
+         LIMIT 1";
+
+    IS_VALID = "SELECT l.expires_at > pg_catalog.now() FROM public.shared_links l WHERE l.token = $1";
+}
 
 /// A new secret for a shared link: 64 hexadecimal characters from 32 bytes of
 /// the system's random generator. The default of `shared_links.token`.
 #[pg_extern(sql = false)]
 fn new_share_token() -> String {
     hex::encode(random::bytes::<32>())
+}
+
+/// A token as links have it: 64 hexadecimal characters.
+struct Token<'call>(&'call str);
+
+impl<'call> Token<'call> {
+    const LENGTH: usize = 64;
+
+    /// `None` for what is no token: it opens nothing, even if a row from before
+    /// the constraint holds it. The look-up is by the index on the token, whose
+    /// comparisons do not take constant time: what an attacker would learn from
+    /// them is the order of entries among 2^256 possible ones.
+    fn presented(argument: Option<TextArg<'call>>) -> Option<Self> {
+        let bytes = argument?.as_bytes();
+        if bytes.len() != Self::LENGTH || !bytes.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        std::str::from_utf8(bytes).ok().map(Self)
+    }
+
+    fn as_arg(&self) -> Arg<'call> {
+        Arg::Text(Some(self.0))
+    }
+}
+
+/// The evaluations that a token opens, ordered by tooth; none for a token that
+/// is malformed, unknown, expired or NULL. For everyone.
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)] // the shape pgrx needs to see
+fn get_shared_evaluation(
+    p_token: Option<TextArg<'_>>,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(tooth, Option<Text>),
+            name!(treatment_type, Option<Text>),
+            name!(cavity_class, Option<Text>),
+            name!(status, Option<Text>),
+            name!(ai_treatment_indication, Option<Text>),
+            name!(created_at, Option<TimestampWithTimeZone>),
+            name!(clinic_name, Option<Text>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let Some(token) = Token::presented(p_token) else {
+        return Ok(TableIterator::empty());
+    };
+    let evaluations: Vec<_> = spi::connected(|spi| {
+        spi.query(&EVALUATIONS, Sees::CallersSnapshot, &[token.as_arg()])?
+            .iter()
+            .map(|row| {
+                Ok((
+                    row.text(1)?,
+                    row.text(2)?,
+                    row.text(3)?,
+                    row.text(4)?,
+                    row.text(5)?,
+                    row.get(6)?,
+                    row.text(7)?,
+                ))
+            })
+            .collect::<Result<_>>()
+    })?;
+    Ok(TableIterator::new(evaluations))
+}
+
+/// The latest smile design of the session that a token opens: one row, or none
+/// where [`get_shared_evaluation`] returns none. For everyone.
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)] // the shape pgrx needs to see
+fn get_shared_dsd(
+    p_token: Option<TextArg<'_>>,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(dsd_analysis, Option<Jsonb>),
+            name!(dsd_simulation_url, Option<Text>),
+            name!(dsd_simulation_layers, Option<Jsonb>),
+            name!(photo_frontal, Option<Text>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let Some(token) = Token::presented(p_token) else {
+        return Ok(TableIterator::empty());
+    };
+    let latest = spi::connected(|spi| {
+        spi.query(&LATEST_DSD, Sees::CallersSnapshot, &[token.as_arg()])?
+            .first()
+            .map(|row| Ok((row.jsonb(1)?, row.text(2)?, row.jsonb(3)?, row.text(4)?)))
+            .transpose()
+    })?;
+    Ok(TableIterator::new(latest))
+}
+
+/// `valid`, `expired` or `not_found`; a malformed token is `not_found`, and so
+/// is NULL. For everyone.
+#[pg_extern(sql = false)]
+fn check_shared_link_status(p_token: Option<TextArg<'_>>) -> Result<&'static str, ErrorReport> {
+    const NOT_FOUND: &str = "not_found";
+    let Some(token) = Token::presented(p_token) else {
+        return Ok(NOT_FOUND);
+    };
+    let is_valid: Option<bool> = spi::connected(|spi| {
+        spi.query(&IS_VALID, Sees::CallersSnapshot, &[token.as_arg()])?
+            .first()
+            .map_or(Ok(None), |row| row.get(1))
+    })?;
+    Ok(match is_valid {
+        Some(true) => "valid",
+        Some(false) => "expired",
+        None => NOT_FOUND,
+    })
 }

@@ -367,7 +367,6 @@ const FUNCTIONS: &str = "
     auria.ensure_index(text,text,text)                      - - -
     auria.ensure_unique(text,text,text[])                   - - -
     auria.ensure_unique_index(text,text,text,text)          - - -
-    auria.count_request(uuid,text,timestamptz,timestamptz,timestamptz)  - - -
     auria.settled_bonus(integer,integer,integer,integer)    - - -
     auria.settled_rollover(integer,boolean,integer,integer,integer)  - - -
 ";

@@ -1,6 +1,7 @@
 //! Who may see and write what: the access matrix, share tokens, storage, sign-up.
 
 mod matrix;
+mod share_rpcs;
 mod share_token;
 mod sign_up;
 mod storage;

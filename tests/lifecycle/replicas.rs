@@ -17,9 +17,22 @@ fn a_replica_answers_what_only_reads_and_refuses_what_writes_at_once() {
             &[&ana],
         )
         .unwrap();
+    db.superuser()
+        .execute(
+            "WITH e AS (INSERT INTO public.evaluations (user_id, patient_name, patient_age, tooth, region, cavity_class,
+                     restoration_size, substrate, aesthetic_level, tooth_color, longevity_expectation, budget, dsd_analysis)
+                 VALUES ($1, 'Maria', 40, '11', 'anterior', 'Classe IV', 'media', 'esmalte', 'alto', 'A2', 'longa', 'alto', '{}')
+                 RETURNING session_id)
+             INSERT INTO public.shared_links (user_id, session_id, token) SELECT $1, session_id, repeat('a', 64) FROM e",
+            &[&ana],
+        )
+        .unwrap();
     let standby = primary.standby();
     let mut service = standby.session(db.name(), As::Service);
     for question in [
+        "SELECT public.check_shared_link_status(repeat('a', 64)) = 'valid'",
+        "SELECT count(*) = 1 FROM public.get_shared_evaluation(repeat('a', 64))",
+        "SELECT count(*) = 1 FROM public.get_shared_dsd(repeat('a', 64))",
         "SELECT public.get_credit_cost('dsd_simulation') = 2",
         "SELECT public.check_shared_link_status('no such token') = 'not_found'",
         "SELECT public.phi_decrypt(name_encrypted) = 'Maria' FROM public.patients",

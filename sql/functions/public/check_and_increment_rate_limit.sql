@@ -1,10 +1,10 @@
 CREATE OR REPLACE FUNCTION public.check_and_increment_rate_limit(
     p_user_id uuid, p_function_name text,
     p_minute_window timestamptz, p_hour_window timestamptz, p_day_window timestamptz)
-RETURNS TABLE (minute_count integer, hour_count integer, day_count integer)
-LANGUAGE sql VOLATILE SECURITY DEFINER
-SET search_path TO pg_catalog, pg_temp
-AS $$ SELECT * FROM auria.count_request($1, $2, $3, $4, $5) $$;
+    RETURNS TABLE(minute_count integer, hour_count integer, day_count integer)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'check_and_increment_rate_limit_wrapper';
 
 COMMENT ON FUNCTION public.check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz) IS
     'Counts one request in the running minute, hour and day, and returns the counts after it';
