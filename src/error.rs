@@ -137,6 +137,15 @@ pub fn not_own_user(function: &str) -> Error {
     .hint("Pass the id of the signed-in user, auth.uid(), or call it as service_role.")
 }
 
+/// 42501: a client of the API tried to change when a row was created.
+pub fn created_at_is_the_servers(table: &str) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("created_at of table \"{table}\" cannot be changed"),
+    )
+    .hint("Leave created_at out of the UPDATE, or send the stored value.")
+}
+
 /// 23503: the user id is not in `auth.users`.
 pub fn unknown_user() -> Error {
     Error::new(

@@ -297,6 +297,11 @@ SELECT auria.ensure_index('public.evaluations', 'idx_evaluations_created_at', '(
 SELECT auria.ensure_index('public.evaluations', 'idx_evaluations_recommended_resin_id',
     '(recommended_resin_id) WHERE recommended_resin_id IS NOT NULL');
 
+DROP TRIGGER IF EXISTS keep_evaluations_created_at ON public.evaluations;
+CREATE TRIGGER keep_evaluations_created_at
+    BEFORE INSERT OR UPDATE OF created_at ON public.evaluations
+    FOR EACH ROW EXECUTE FUNCTION public.keep_created_at();
+
 ALTER TABLE public.evaluations ENABLE ROW LEVEL SECURITY;
 
 -- What anon may read is granted column by column: by 008, 010 and 013.

@@ -31,7 +31,18 @@ SELECT auria.ensure_unique('public.shared_links', 'shared_links_token_key', '{to
 SELECT auria.ensure_foreign_key('public.shared_links', 'shared_links_user_id_fkey',
     'user_id', 'auth.users', 'id', 'CASCADE');
 
+SELECT auria.ensure_check('public.shared_links', 'shared_links_token_not_malformed',
+    $$token ~ '^[0-9a-fA-F]{64}$'$$);
+-- In hours: how long 30 days are would depend on the session's time zone, and fail in a restore.
+SELECT auria.ensure_check('public.shared_links', 'shared_links_lifetime_not_over_30_days',
+    $$expires_at <= created_at + INTERVAL '720 hours'$$);
+
 SELECT auria.ensure_index('public.shared_links', 'idx_shared_links_user_id', '(user_id)');
+
+DROP TRIGGER IF EXISTS keep_shared_links_created_at ON public.shared_links;
+CREATE TRIGGER keep_shared_links_created_at
+    BEFORE INSERT OR UPDATE OF created_at ON public.shared_links
+    FOR EACH ROW EXECUTE FUNCTION public.keep_created_at();
 
 ALTER TABLE public.shared_links ENABLE ROW LEVEL SECURITY;
 

@@ -85,6 +85,16 @@ pub fn has_rights_of(member: pg_sys::Oid, name: &CStr) -> bool {
     }
 }
 
+/// Whether `role` reaches a table as a client of the API does: with the rights
+/// of anon or authenticated, and not those of the backend or of the table's
+/// owner. A superuser has the rights of every role.
+pub fn is_api_client(role: pg_sys::Oid, table_owner: pg_sys::Oid) -> bool {
+    let is_client = has_rights_of(role, c"authenticated") || has_rights_of(role, c"anon");
+    // SAFETY: a catalogue look-up inside a transaction.
+    let is_owner = || unsafe { pg_sys::has_privs_of_role(role, table_owner) };
+    is_client && !has_rights_of(role, c"service_role") && !is_owner()
+}
+
 /// Whether there is a schema called `name`.
 pub fn schema_exists(name: &CStr) -> bool {
     // SAFETY: a catalogue look-up inside a transaction; `name` is a C string.

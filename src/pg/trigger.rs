@@ -125,6 +125,12 @@ impl RowTrigger<'_> {
         }
     }
 
+    /// The role that owns the table.
+    pub fn table_owner(&self) -> pg_sys::Oid {
+        // SAFETY: the relation is open and locked while the trigger runs.
+        unsafe { (*(*self.data.tg_relation).rd_rel).relowner }
+    }
+
     /// The value that is being written.
     ///
     /// # Errors
@@ -181,6 +187,13 @@ impl RowTrigger<'_> {
     pub fn replace<T: IntoDatum>(&mut self, column: Column, value: Option<T>) {
         self.replaced
             .push((column, value.and_then(IntoDatum::into_datum)));
+    }
+
+    /// Writes the value that an UPDATE found to the column, instead of what the
+    /// statement gave.
+    pub fn keep_old(&mut self, column: Column) {
+        let (old, is_null) = self.datum(self.data.tg_trigtuple, column);
+        self.replaced.push((column, (!is_null).then_some(old)));
     }
 
     fn descriptor(&self) -> pg_sys::TupleDesc {

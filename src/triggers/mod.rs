@@ -1,6 +1,7 @@
 //! The trigger functions of schema `public`. Nobody may call them directly;
 //! a trigger needs no EXECUTE right of the role whose statement fires it.
 
+mod created_at;
 mod encrypt_phi;
 mod new_user;
 mod updated_at;

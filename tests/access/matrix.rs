@@ -16,6 +16,9 @@ struct Rights {
     key: &'static str,
 }
 
+/// Of the links in these tests.
+const TOKEN: &str = "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00";
+
 const fn owned(table: &'static str, own: &'static str, row: &'static str) -> Rights {
     Rights {
         table,
@@ -69,7 +72,7 @@ const MATRIX: [Rights; 19] = [
     owned("public.session_detected_teeth", "SIUD",
         "INSERT INTO public.session_detected_teeth (session_id, user_id, tooth) VALUES ('$user', '$user', '11')"),
     Rights { anon: "T", ..owned("public.shared_links", "SIUD",
-        "INSERT INTO public.shared_links (user_id, session_id, token) VALUES ('$user', '$user', 'the-token')") },
+        "INSERT INTO public.shared_links (user_id, session_id, token) VALUES ('$user', '$user', repeat('c0ffee00', 8))") },
     owned("public.subscriptions", "S", "INSERT INTO public.subscriptions (user_id) VALUES ('$user')"),
     owned("public.rate_limits", "S",
         "INSERT INTO public.rate_limits (user_id, function_name) VALUES ('$user', 'analyze')"),
@@ -129,7 +132,7 @@ fn is_allowed(
         },
         if token && rights.table != "public.shared_links" {
             format!(
-                "INSERT INTO public.shared_links (user_id, session_id, token) VALUES ('{owner}', '{owner}', 'the-token');"
+                "INSERT INTO public.shared_links (user_id, session_id, token) VALUES ('{owner}', '{owner}', '{TOKEN}');"
             )
         } else {
             String::new()
@@ -139,7 +142,7 @@ fn is_allowed(
     transaction
         .batch_execute(&setup)
         .unwrap_or_else(|error| panic!("{setup}\n{error:?}"));
-    become_role(&mut transaction, role, asks, token.then_some("the-token"));
+    become_role(&mut transaction, role, asks, token.then_some(TOKEN));
     let statement = match command {
         'S' => format!("SELECT 1 FROM {}", rights.table),
         'I' => row,
@@ -347,6 +350,7 @@ const FUNCTIONS: &str = "
     public.phi_decrypt(bytea)                               - - s
     public.handle_new_user()                                - - -
     public.update_updated_at_column()                       - - -
+    public.keep_created_at()                                - - -
     public.encrypt_patient_phi()                            - - -
     public.encrypt_evaluation_phi()                         - - -
     public.get_shared_evaluation(text)                      a u s

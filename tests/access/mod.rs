@@ -1,5 +1,6 @@
 //! Who may see and write what: the access matrix, share tokens, storage, sign-up.
 
+mod created_at;
 mod matrix;
 mod share_rpcs;
 mod share_token;

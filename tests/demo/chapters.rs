@@ -123,7 +123,7 @@ fn create_extension(story: &mut Story, cluster: &Cluster) {
               WHERE l.lanname = 'c' AND p.pronamespace = 'public'::regnamespace \
                 AND p.probin LIKE '%auria_pg%'",
         ),
-        20,
+        21,
     );
     story.is(
         "storage buckets",

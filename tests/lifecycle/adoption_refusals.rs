@@ -198,7 +198,6 @@ fn every_function_that_is_declared_as_ours_is_taken_over_and_so_is_one_without_n
                                        WHERE d.deptype = 'e' AND e.extname = 'auria') \
             AND pronamespace = 'public'::regnamespace",
     );
-    assert_eq!(declared.len(), 22);
     let unnamed = declared.iter().map(|line| {
         [
             "p_user_id ",
@@ -229,6 +228,6 @@ fn every_function_that_is_declared_as_ours_is_taken_over_and_so_is_one_without_n
                     .ends_with("is taken over and replaced by the compiled one")
             })
             .count();
-        assert_eq!(taken_over, 22);
+        assert_eq!(taken_over, declared.len());
     }
 }

@@ -11,7 +11,7 @@ use crate::support::catalogue::{access, assert_same, column, tables};
 use crate::support::legacy::{ANA, BIA, LAST, Rows, database_at};
 
 /// Rules that one row of the fixtures breaks: from which state on, until which, the constraint.
-const BROKEN: [(usize, usize, &str); 28] = [
+const BROKEN: [(usize, usize, &str); 30] = [
     (1, LAST, "patients_user_id_fkey"),
     (1, 9, "evaluations_patient_id_fkey"),
     (1, LAST, "evaluation_drafts_user_id_fkey"),
@@ -36,6 +36,8 @@ const BROKEN: [(usize, usize, &str); 28] = [
     ),
     (6, LAST, "subscriptions_credits_rollover_not_negative"),
     (6, LAST, "credit_costs_credits_not_negative"),
+    (8, LAST, "shared_links_token_not_malformed"),
+    (8, LAST, "shared_links_lifetime_not_over_30_days"),
     (9, LAST, "prompt_executions_tokens_in_not_negative"),
     (9, LAST, "prompt_executions_tokens_out_not_negative"),
     (9, LAST, "prompt_executions_estimated_cost_not_negative"),

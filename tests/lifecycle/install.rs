@@ -44,7 +44,7 @@ fn one_command_makes_the_whole_database() {
         "SELECT count(DISTINCT proname) FROM pg_proc p JOIN pg_language l ON l.oid = prolang \
           WHERE pronamespace = 'public'::regnamespace AND lanname = 'c' AND probin = '$libdir/auria_pg'",
     );
-    assert_eq!(rpcs, 20);
+    assert_eq!(rpcs, 21);
 }
 
 #[test]
