@@ -93,10 +93,18 @@ CREATE POLICY dsd_simulations_delete_own ON storage.objects
 
 ----------------------------------------------------------------- avatars --
 
-DROP POLICY IF EXISTS avatars_select_public ON storage.objects;
-CREATE POLICY avatars_select_public ON storage.objects
-    FOR SELECT TO anon, authenticated
-    USING (bucket_id = 'avatars');
+-- The bucket is public: its object URLs work without a policy. One for
+-- everybody would only let a visitor list the files, and with their names every
+-- user's id. The owner's own is what INSERT … RETURNING and upserts need.
+
+DROP POLICY IF EXISTS avatars_select_own ON storage.objects;
+CREATE POLICY avatars_select_own ON storage.objects
+    FOR SELECT TO authenticated
+    USING (
+        bucket_id = 'avatars'
+        AND (storage.foldername(name))[1] = (SELECT auth.uid())::text
+        AND strpos(name, '..') = 0
+    );
 
 DROP POLICY IF EXISTS avatars_insert_own ON storage.objects;
 CREATE POLICY avatars_insert_own ON storage.objects

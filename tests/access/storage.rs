@@ -40,14 +40,14 @@ fn commands(db: &Database, role: As, bucket: &str, name: &str) -> String {
 }
 
 #[test]
-fn a_file_is_open_to_its_owner_as_far_as_its_bucket_allows_and_avatars_to_everyone() {
+fn a_file_is_open_to_its_owner_as_far_as_its_bucket_allows_and_to_nobody_else() {
     let db = database();
     let (ana, bia) = (Uuid::new_v4(), Uuid::new_v4());
     let name = format!("{ana}/rosto.jpg");
-    for (bucket, own, others, anon) in [
-        ("clinical-photos", "SIUD", "", ""),
-        ("dsd-simulations", "SID", "", ""),
-        ("avatars", "SIUD", "S", "S"),
+    for (bucket, own) in [
+        ("clinical-photos", "SIUD"),
+        ("dsd-simulations", "SID"),
+        ("avatars", "SIUD"),
     ] {
         assert_eq!(
             commands(&db, As::User(ana), bucket, &name),
@@ -56,14 +56,10 @@ fn a_file_is_open_to_its_owner_as_far_as_its_bucket_allows_and_avatars_to_everyo
         );
         assert_eq!(
             commands(&db, As::User(bia), bucket, &name),
-            others,
+            "",
             "{bucket}, others'"
         );
-        assert_eq!(
-            commands(&db, As::Anon, bucket, &name),
-            anon,
-            "{bucket}, anon"
-        );
+        assert_eq!(commands(&db, As::Anon, bucket, &name), "", "{bucket}, anon");
         assert_eq!(
             commands(&db, As::Service, bucket, &name),
             "SIUD",
@@ -89,18 +85,13 @@ fn a_name_without_the_owners_folder_or_with_a_way_out_of_it_belongs_to_nobody() 
         format!("{ana} /rosto.jpg"),
         String::new(),
     ] {
-        for bucket in ["clinical-photos", "dsd-simulations"] {
+        for bucket in ["clinical-photos", "dsd-simulations", "avatars"] {
             assert_eq!(
                 commands(&db, As::User(ana), bucket, &name),
                 "",
                 "{bucket} {name:?}"
             );
         }
-        assert_eq!(
-            commands(&db, As::User(ana), "avatars", &name),
-            "S",
-            "avatars {name:?}"
-        );
     }
 }
 
@@ -143,5 +134,32 @@ fn without_claims_nobody_owns_a_file() {
             &[],
         );
         auria_tests::refused_with(written, "42501");
+    }
+}
+
+#[test]
+fn an_owner_uploads_an_avatar_again_and_nobody_else_lists_it() {
+    let db = database();
+    let ana = Uuid::new_v4();
+    let name = format!("{ana}/rosto.jpg");
+    let mut session = db.authenticated(ana);
+    session.run("BEGIN");
+    for _ in 0..2 {
+        // As Supabase's storage service writes an upload with upsert.
+        let row = session
+            .query_one(
+                "INSERT INTO storage.objects (bucket_id, name) VALUES ('avatars', $1)
+                 ON CONFLICT (bucket_id, name) DO UPDATE SET metadata = '{}' RETURNING name",
+                &[&name],
+            )
+            .unwrap();
+        assert_eq!(row.get::<_, &str>(0), name);
+    }
+    session.run("COMMIT");
+    for role in [As::Anon, As::User(Uuid::new_v4())] {
+        let listed: i64 = db
+            .session(role)
+            .value("SELECT count(*) FROM storage.objects");
+        assert_eq!(listed, 0, "{role:?}");
     }
 }
