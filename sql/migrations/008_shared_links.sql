@@ -85,11 +85,17 @@ CREATE POLICY shared_links_delete_own ON public.shared_links
     FOR DELETE TO authenticated
     USING (user_id = (SELECT auth.uid()));
 
+-- The token is what a link can have, or NULL: then nothing is looked up, and a
+-- malformed token that an old row holds opens nothing.
 DROP POLICY IF EXISTS shared_links_select_by_share_token ON public.shared_links;
 CREATE POLICY shared_links_select_by_share_token ON public.shared_links
     FOR SELECT TO anon
     USING (
-        token = (SELECT NULLIF(current_setting('request.headers', true), '')::json ->> 'x-share-token')
+        token = (
+            SELECT substring(
+                NULLIF((SELECT current_setting('request.headers', true)), '')::json ->> 'x-share-token'
+                FROM '^[0-9a-fA-F]{64}$')
+        )
         AND expires_at > now()
     );
 
@@ -124,7 +130,10 @@ CREATE POLICY evaluations_select_by_share_token ON public.evaluations
             SELECT shared_links.session_id, shared_links.user_id
             FROM public.shared_links
             WHERE shared_links.token = (
-                      SELECT NULLIF(current_setting('request.headers', true), '')::json ->> 'x-share-token')
+                      SELECT substring(
+                          NULLIF((SELECT current_setting('request.headers', true)), '')::json ->> 'x-share-token'
+                          FROM '^[0-9a-fA-F]{64}$')
+                  )
               AND shared_links.expires_at > now()
         )
     );

@@ -247,3 +247,68 @@ fn a_visitor_reads_by_the_session_index_and_without_a_token_reads_nothing() {
         }
     }
 }
+
+#[test]
+fn a_stored_token_that_is_malformed_opens_nothing() {
+    let db = database();
+    let dentist = db.sign_up("ana@clinica.example");
+    let token = share(&db, dentist).token;
+    let mut superuser = db.superuser();
+    // As a database from before the constraint may hold it.
+    superuser.run(
+        "ALTER TABLE public.shared_links DROP CONSTRAINT shared_links_token_not_malformed; \
+         SET session_replication_role = replica",
+    );
+    let mut visitor = db.anon();
+    for (stored, opened) in [
+        ("a", (0, 0)),
+        (&token[1..], (0, 0)),
+        (&format!("{token}0"), (0, 0)),
+        (&token, (2, 1)),
+    ] {
+        superuser
+            .execute("UPDATE public.shared_links SET token = $1", &[&stored])
+            .unwrap();
+        present(&mut visitor, &format!(r#"{{"x-share-token": "{stored}"}}"#));
+        assert_eq!(seen(&mut visitor), opened, "{stored}");
+    }
+}
+
+#[test]
+fn a_visitor_finds_a_link_by_the_index_on_its_token() {
+    let db = database();
+    let dentist = db.sign_up("ana@clinica.example");
+    let token = share(&db, dentist).token;
+    db.superuser().run(
+        "INSERT INTO public.shared_links (user_id, session_id) \
+         SELECT user_id, session_id FROM public.shared_links, generate_series(1, 3000); \
+         ANALYZE public.shared_links",
+    );
+    let mut visitor = db.anon();
+    for (headers, rows) in [
+        (format!(r#"{{"x-share-token": "{token}"}}"#), 1),
+        (String::new(), 0),
+    ] {
+        present(&mut visitor, &headers);
+        let text: String = visitor
+            .query(
+                "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT session_id FROM public.shared_links",
+                &[],
+            )
+            .unwrap()
+            .iter()
+            .map(|row| row.get::<_, String>(0) + "\n")
+            .collect();
+        assert!(
+            text.starts_with("Index Scan using shared_links_token_key"),
+            "{text}"
+        );
+        assert!(
+            text.lines()
+                .next()
+                .unwrap()
+                .contains(&format!("rows={rows}")),
+            "{text}"
+        );
+    }
+}
