@@ -147,6 +147,15 @@ impl Declaration {
                 },
             )
             .unzip();
+        // What the catalogue says is compared with this text.
+        if let Some(short) = ["timestamptz", "int4", "bool ", "int,"]
+            .iter()
+            .find(|short| head[open..close].contains(**short))
+        {
+            failed(&format!(
+                "write the full name of the type instead of {short}"
+            ));
+        }
         let rest = &head[close + 1..];
         let (Some(returns), Some(language)) = (rest.find("RETURNS "), rest.find("LANGUAGE "))
         else {

@@ -29,7 +29,7 @@ COMMENT ON COLUMN auria.migrations.warnings IS 'What the DBA was asked to act on
 
 COMMENT ON COLUMN auria.migrations.applied_at IS 'When it was applied, for the last time';
 
--- No API role has anything to do with these two.
+-- The backend reads these two and writes neither.
 CREATE TABLE IF NOT EXISTS auria.installed_functions (
     signature     text         NOT NULL  PRIMARY KEY,
     installed_at  timestamptz  NOT NULL  DEFAULT now()
@@ -37,6 +37,12 @@ CREATE TABLE IF NOT EXISTS auria.installed_functions (
 
 ALTER TABLE auria.installed_functions ENABLE ROW LEVEL SECURITY;
 REVOKE ALL ON TABLE auria.installed_functions FROM PUBLIC, anon, authenticated, service_role;
+GRANT SELECT ON TABLE auria.installed_functions TO service_role;
+
+DROP POLICY IF EXISTS installed_functions_select_service_role ON auria.installed_functions;
+CREATE POLICY installed_functions_select_service_role ON auria.installed_functions
+    FOR SELECT TO service_role
+    USING (true);
 
 COMMENT ON TABLE auria.installed_functions IS
     'Functions of public that were installed once: one that is missing was dropped by the team, and an update does not make it again';
@@ -53,6 +59,12 @@ CREATE TABLE IF NOT EXISTS auria.replaced_functions (
 
 ALTER TABLE auria.replaced_functions ENABLE ROW LEVEL SECURITY;
 REVOKE ALL ON TABLE auria.replaced_functions FROM PUBLIC, anon, authenticated, service_role;
+GRANT SELECT ON TABLE auria.replaced_functions TO service_role;
+
+DROP POLICY IF EXISTS replaced_functions_select_service_role ON auria.replaced_functions;
+CREATE POLICY replaced_functions_select_service_role ON auria.replaced_functions
+    FOR SELECT TO service_role
+    USING (true);
 
 COMMENT ON TABLE auria.replaced_functions IS
     'Functions as they were before the compiled ones replaced them';

@@ -47,6 +47,8 @@ pub enum Arg<'a> {
     Bytes(Option<&'a [u8]>),
     /// An `oid`.
     Oid(pg_sys::Oid),
+    /// A value of this type that PostgreSQL handed over; `None` is NULL.
+    Datum(pg_sys::Oid, Option<pg_sys::Datum>),
 }
 
 impl Arg<'_> {
@@ -59,6 +61,7 @@ impl Arg<'_> {
             Arg::Time(_) => pg_sys::TIMESTAMPTZOID,
             Arg::Bytes(_) => pg_sys::BYTEAOID,
             Arg::Oid(_) => pg_sys::OIDOID,
+            Arg::Datum(type_oid, _) => *type_oid,
         }
     }
 
@@ -73,6 +76,7 @@ impl Arg<'_> {
             Arg::Time(value) => value.into_datum(),
             Arg::Bytes(value) => value.and_then(IntoDatum::into_datum),
             Arg::Oid(value) => value.into_datum(),
+            Arg::Datum(_, value) => value,
         }
     }
 }

@@ -154,6 +154,15 @@ impl RowTrigger<'_> {
         }
     }
 
+    /// The value that is being written, to be passed to a statement: `None`
+    /// where it is NULL or of another type than `type_oid`.
+    pub fn new_datum(&self, column: Column, type_oid: pg_sys::Oid) -> Option<pg_sys::Datum> {
+        // SAFETY: the column came from this descriptor.
+        let actual = unsafe { pg_sys::SPI_gettypeid(self.descriptor(), column.0) };
+        let (datum, is_null) = self.datum(self.new_tuple(), column);
+        (actual == type_oid && !is_null).then_some(datum)
+    }
+
     /// Whether the column is of type `bytea`.
     pub fn is_bytea(&self, column: Column) -> bool {
         // SAFETY: the column came from this descriptor.

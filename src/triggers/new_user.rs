@@ -13,18 +13,18 @@ statement! {
     /// The metadata are read by SQL, which bounds nesting and types by itself.
     /// A profile that exists stays as it is.
     CREATE_PROFILE = "INSERT INTO public.profiles (user_id, full_name, cro) \
-        SELECT id, \
-               CASE WHEN jsonb_typeof(raw_user_meta_data -> 'full_name') = 'string' \
-                    THEN raw_user_meta_data ->> 'full_name' END, \
-               CASE WHEN jsonb_typeof(raw_user_meta_data -> 'cro') = 'string' \
-                    THEN raw_user_meta_data ->> 'cro' END \
-          FROM auth.users WHERE id = $1 \
+        VALUES ($1, \
+               CASE WHEN jsonb_typeof($2 -> 'full_name') = 'string' THEN $2 ->> 'full_name' END, \
+               CASE WHEN jsonb_typeof($2 -> 'cro') = 'string' THEN $2 ->> 'cro' END) \
             ON CONFLICT (user_id) DO NOTHING";
 }
 
 /// After an INSERT into `auth.users`: makes the profile from
 /// `raw_user_meta_data` (`full_name`, `cro`). It never makes a sign-up fail:
 /// metadata that is missing, or not a JSON string, gives NULL.
+///
+/// It reads the row that fires it and never `auth.users`, whose rows Supabase
+/// hides from the schema's owner.
 ///
 /// SECURITY DEFINER: the role that signs users up has no right on profiles.
 #[pg_extern(sql = false)]
@@ -37,9 +37,16 @@ fn handle_new_user(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
         let Some(id) = id.map(|id| Uuid::from_bytes(*id.as_bytes())) else {
             return Ok(());
         };
+        let metadata = row
+            .column(c"raw_user_meta_data")
+            .and_then(|column| row.new_datum(column, pg_sys::JSONBOID));
         let created = transaction::attempt(|| {
             spi::connected(|spi| {
-                spi.query(&CREATE_PROFILE, Sees::OwnSnapshot, &[Arg::Uuid(Some(id))])?;
+                spi.query(
+                    &CREATE_PROFILE,
+                    Sees::OwnSnapshot,
+                    &[Arg::Uuid(Some(id)), Arg::Datum(pg_sys::JSONBOID, metadata)],
+                )?;
                 Ok(())
             })
         });

@@ -245,9 +245,20 @@ fn was_installed(spi: &Spi, function: &Function) -> Result<bool> {
     )
 }
 
-/// A trigger that the owner makes needs EXECUTE on a function that stays with
-/// another role.
+/// To make a trigger, the owner needs EXECUTE on its function, which stays
+/// with another role.
 fn let_owner_execute(spi: &Spi, function: &Function, owner: &Owner) -> Result<()> {
+    let may_execute = crate::pg::spi::statement_result_is_true(
+        spi,
+        "SELECT pg_catalog.has_function_privilege($1, $2::pg_catalog.regprocedure, 'EXECUTE')",
+        &[
+            Arg::Text(Some(&owner.name)),
+            Arg::Text(Some(function.signature)),
+        ],
+    )?;
+    if function.returns != "trigger" || may_execute {
+        return Ok(());
+    }
     spi.execute_script(&format!(
         "GRANT EXECUTE ON ROUTINE {} TO {}",
         function.signature,

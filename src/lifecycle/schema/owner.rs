@@ -135,7 +135,7 @@ pub fn grant_foundation(spi: &Spi, owner: &Owner, trigram_schema: &str) -> Resul
 pub fn definer_functions_of_superusers(spi: &Spi) -> Result<Vec<String>> {
     let rows = spi.query_once(
         "SELECT pg_catalog.format('%s runs with the rights of superuser \"%s\": \
-                                   run ALTER FUNCTION %1$s OWNER TO %I', \
+                                   run ALTER FUNCTION %1$s OWNER TO %3$I', \
                                   p.oid::pg_catalog.regprocedure, r.rolname, $1) \
            FROM pg_catalog.pg_proc p \
            JOIN pg_catalog.pg_roles r ON r.oid = p.proowner AND r.rolsuper \

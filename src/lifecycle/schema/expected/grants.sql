@@ -2,9 +2,10 @@
 -- $1: the tables of schema public, separated by spaces; $2: its functions, separated by |.
 WITH tables (oid) AS (
     SELECT pg_catalog.to_regclass('public.' || name)::pg_catalog.oid
-      FROM pg_catalog.regexp_split_to_table($1, ' ') AS name
+      FROM pg_catalog.string_to_table($1, ' ') AS name
      UNION ALL
-    SELECT pg_catalog.to_regclass('auria.migrations')::pg_catalog.oid
+    SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = 'auria' AND c.relkind = 'r'
 ), functions (oid) AS (
     SELECT pg_catalog.to_regprocedure(signature)::pg_catalog.oid
       FROM pg_catalog.string_to_table($2, '|') AS signature
