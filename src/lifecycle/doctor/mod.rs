@@ -404,7 +404,7 @@ fn functions(spi: &Spi) -> Result<Findings> {
             && row.expect::<bool>(2)?
         {
             findings.failures.push(format!(
-                "PUBLIC may execute {}: run REVOKE EXECUTE ON FUNCTION {} FROM PUBLIC and grant it to those who need it",
+                "PUBLIC may execute {}: grant that to the roles that need it, and run REVOKE EXECUTE ON FUNCTION {} FROM PUBLIC",
                 function.signature, function.signature
             ));
         }
