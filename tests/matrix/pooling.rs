@@ -20,7 +20,7 @@ impl<'server> Pool<'server> {
         let directory = server.private_directory("pool");
         let directory = directory.to_str().unwrap();
         let socket = server.socket_directory().to_str().unwrap();
-        let block = crate::runbook::PAGE
+        let block = crate::docs::runbook::PAGE
             .split_once("```ini\n")
             .and_then(|(_, rest)| rest.split_once("```"))
             .unwrap()
