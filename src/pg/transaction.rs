@@ -24,7 +24,7 @@ pub fn refuse_if_read_only(command: &CStr) {
 pub fn local_number() -> u32 {
     // SAFETY: MyProc points to this backend's entry for as long as it lives.
     unsafe {
-        #[cfg(any(feature = "pg13", feature = "pg14", feature = "pg15", feature = "pg16"))]
+        #[cfg(any(feature = "pg15", feature = "pg16"))]
         return (*pg_sys::MyProc).lxid;
         #[cfg(any(feature = "pg17", feature = "pg18"))]
         return (*pg_sys::MyProc).vxid.lxid;
