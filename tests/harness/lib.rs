@@ -1,6 +1,6 @@
 //! Throw-away PostgreSQL servers with the extension in them, and sessions as the roles of a front end.
 //!
-//! A test asks for a [`database`] and opens [`Session`]s to it:
+//! A test asks for a [`database()`] and opens [`Session`]s to it:
 //!
 //! ```no_run
 //! use auria_tests::{As, database};
