@@ -21,7 +21,7 @@ help:
 	@echo 'make sql                              write sql/auria--VERSION.sql from the files in sql/'
 	@echo 'make types                            write docs/database.types.ts anew from a running database'
 	@echo 'make lint                             rustfmt and clippy, warnings are errors'
-	@echo 'make test-matrix [MAJORS="17 18"]     every test on PostgreSQL 15, 17 and 18, and the package'
+	@echo 'make test-matrix [MAJORS="17 18"]     every test on PostgreSQL 15, 16, 17 and 18, and the package'
 	@echo 'make deb [PG_MAJOR=…]                 build a Debian package in target/debian'
 	@echo 'make dist                             build the source distribution for PGXN'
 
