@@ -1,8 +1,10 @@
 //! The runbook's commands, run as they stand in docs/operations.md: a section at a time, by the account of the server.
 
 use std::collections::BTreeSet;
+use std::fs;
+use std::sync::Arc;
 
-use auria_tests::{As, Cluster, ClusterOptions, refused_with};
+use auria_tests::{As, Cluster, ClusterOptions, Stage, migration_count, refused_with};
 use uuid::Uuid;
 
 use crate::lifecycle::doctor::complaints;
@@ -127,7 +129,7 @@ fn an_old_database_is_rehearsed_and_then_adopted() {
         told.contains("ALTER TABLE patients VALIDATE CONSTRAINT patients_user_id_fkey"),
         "{told}"
     );
-    let notices = std::fs::read_to_string(
+    let notices = fs::read_to_string(
         cluster
             .private_directory("backups")
             .join("rehearsal.notices"),
@@ -164,12 +166,12 @@ fn a_key_is_rotated_and_the_old_one_removed() {
     let cluster = installed();
     practice(&cluster);
     let key = cluster.private_directory("keys").join("auria.key");
-    let first = std::fs::read(&key).unwrap();
+    let first = fs::read(&key).unwrap();
     let ciphertext = "SELECT md5(name_encrypted) FROM public.patients";
     let before: String = cluster.superuser("auria").value(ciphertext);
     let told = follow(&cluster, "Keys", &[]);
     assert!(told.contains("(0 rows)"), "{told}");
-    assert_ne!(std::fs::read(&key).unwrap(), first);
+    assert_ne!(fs::read(&key).unwrap(), first);
     let mut admin = cluster.superuser("auria");
     assert_ne!(admin.value::<String>(ciphertext), before);
     assert_eq!(admin.value::<String>(DECRYPTED), "Maria da Conceição");
@@ -238,7 +240,7 @@ fn without_the_key_what_stands_in_plain_is_encrypted_again() {
     practice(&cluster);
     let mut admin = cluster.superuser("auria");
     let key = cluster.private_directory("keys").join("auria.key");
-    std::fs::remove_file(&key).unwrap();
+    fs::remove_file(&key).unwrap();
     assert_eq!(complaints(&mut admin)[0].0, "PHI key");
     cluster.secret_file("keys/auria.key", "another key of more than 16 bytes");
     assert_eq!(
@@ -288,6 +290,62 @@ fn a_half_restored_database_is_closed_and_thrown_away() {
             .value::<i64>("SELECT count(*) FROM pg_database WHERE datname = 'half_restored'"),
         0
     );
+}
+
+/// A PostgreSQL with the extension and, once `release` is called, a next version of it: one that runs the migrations.
+fn next_release(version: &str) -> (Arc<Stage>, impl Fn()) {
+    let stage = Stage::without_extension();
+    let current = Stage::shared();
+    stage.install(&current.library(), &current.scripts());
+    let (from, version) = (env!("CARGO_PKG_VERSION"), version.to_owned());
+    let scripts = stage.scripts();
+    let release = move || {
+        let control = fs::read_to_string(scripts.join("auria.control")).unwrap();
+        let next = control.replace(&format!("'{from}'"), &format!("'{version}'"));
+        assert_ne!(next, control);
+        fs::write(scripts.join("auria.control"), next).unwrap();
+        fs::write(
+            scripts.join(format!("auria--{from}--{version}.sql")),
+            "SELECT auria.migrate();",
+        )
+        .unwrap();
+    };
+    (stage, release)
+}
+
+#[test]
+fn an_upgrade_updates_the_extension_under_a_session_that_goes_on() {
+    let (stage, release) = next_release("999.0.0");
+    let cluster = ClusterOptions::default().on(&stage).start();
+    follow(&cluster, "Install", &[]);
+    let user = practice(&cluster);
+    let mut client = cluster.session("auria", As::Service);
+    let charge = format!("SELECT public.use_credits('{user}', 'case_analysis')");
+    assert!(client.value::<bool>(&charge));
+    let mut admin = cluster.superuser("auria");
+    // A migration that this database does not have yet.
+    admin.run(
+        "DELETE FROM auria.migrations WHERE number = (SELECT max(number) FROM auria.migrations)",
+    );
+
+    release();
+    let printed = follow(&cluster, "Upgrade", &[]);
+
+    assert_eq!(
+        admin.value::<String>("SELECT extversion FROM pg_extension WHERE extname = 'auria'"),
+        "999.0.0"
+    );
+    assert_eq!(
+        admin.value::<i64>("SELECT count(*) FROM auria.migrations"),
+        migration_count()
+    );
+    // This release brings no library of its own; the doctor is not deceived.
+    assert!(
+        printed.contains("older than the extension, 999.0.0"),
+        "{printed}"
+    );
+    assert!(client.value::<bool>(&charge));
+    assert_eq!(admin.value::<String>(DECRYPTED), "Maria da Conceição");
 }
 
 #[test]
