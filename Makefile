@@ -10,17 +10,19 @@ DESTDIR ?=
 # rustup does not put itself on the PATH of a shell that reads no profile.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help all build install uninstall setup setup-test setup-deb sql check-sql types lint test test-matrix bench-phi demo deb dist
+.PHONY: help all build install uninstall setup setup-test setup-deb sql check-sql types lint test test-one test-quick test-matrix bench-phi demo deb dist
 
 help:
 	@echo 'make demo [KEEP=1]                    watch a dental practice live on a throw-away server'
 	@echo 'make test                             run every test'
+	@echo 'make test-one T=name                  build, then run the outside tests whose names contain this'
+	@echo 'make test-quick                       the rules, and access, credits, phi, install and schema from outside'
 	@echo 'make bench-phi                        measure encryption beside pgcrypto'
 	@echo 'make install PG_CONFIG=… [DESTDIR=…]  build and install for that PostgreSQL'
 	@echo 'make uninstall PG_CONFIG=…            remove what install put there'
 	@echo 'make sql                              write sql/auria--VERSION.sql from the files in sql/'
 	@echo 'make types                            write docs/database.types.ts anew from a running database'
-	@echo 'make lint                             rustfmt and clippy, warnings are errors'
+	@echo 'make lint                             rustfmt, clippy, rustdoc and cargo-machete, warnings are errors'
 	@echo 'make test-matrix [MAJORS="17 18"]     every test on PostgreSQL 15, 16, 17 and 18, and the package'
 	@echo 'make deb [PG_MAJOR=…]                 build a Debian package in target/debian'
 	@echo 'make dist                             build the source distribution for PGXN'
@@ -60,6 +62,12 @@ lint:
 
 test: setup-test
 	@scripts/test "$(PG_CONFIG)"
+
+test-one:
+	@scripts/test-outside "$(PG_CONFIG)" $(T)
+
+test-quick:
+	@scripts/test-quick "$(PG_CONFIG)"
 
 test-matrix:
 	@scripts/matrix $(MAJORS)
