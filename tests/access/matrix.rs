@@ -1,6 +1,8 @@
 //! Who may do what: every cell of the access matrix, walked with real statements as the real roles.
 
-use auria_tests::{Session, database};
+use std::sync::LazyLock;
+
+use auria_tests::{Session, database, insert_evaluation};
 use postgres::Transaction;
 use uuid::Uuid;
 
@@ -64,14 +66,18 @@ const fn read_by_backend(table: &'static str, key: &'static str, row: &'static s
     }
 }
 
-const EVALUATION: &str = "INSERT INTO public.evaluations (user_id, session_id, patient_age, tooth, region, \
-    cavity_class, restoration_size, substrate, aesthetic_level, tooth_color, longevity_expectation, budget, patient_name) \
-    VALUES ('$user', '$user', 40, '11', 'anterior', 'Classe IV', 'media', 'esmalte', 'alto', 'A2', 'longa', 'alto', 'Paciente')";
+static EVALUATION: LazyLock<String> = LazyLock::new(|| {
+    insert_evaluation(
+        "'$user'",
+        &[("session_id", "'$user'"), ("patient_name", "'Paciente'")],
+    )
+});
 
-const MATRIX: &[Rights] = &[
+static MATRIX: LazyLock<Vec<Rights>> = LazyLock::new(|| {
+    vec![
     owned("public.profiles", "SIU", "INSERT INTO public.profiles (user_id) VALUES ('$user')"),
     owned("public.patients", "SIUD", "INSERT INTO public.patients (user_id, name) VALUES ('$user', 'Paciente')"),
-    Rights { anon: "T", ..owned("public.evaluations", "SIUD", EVALUATION) },
+    Rights { anon: "T", ..owned("public.evaluations", "SIUD", &EVALUATION) },
     owned("public.evaluation_drafts", "SIUD",
         "INSERT INTO public.evaluation_drafts (user_id, draft_data) VALUES ('$user', '{}')"),
     owned("public.user_inventory", "SIUD",
@@ -109,7 +115,8 @@ const MATRIX: &[Rights] = &[
         "INSERT INTO auria.installed_functions (signature) VALUES ('x')"),
     read_by_backend("auria.replaced_functions", "signature",
         "INSERT INTO auria.replaced_functions (signature, definition, owner) VALUES ('x', 'x', 'x')"),
-];
+]
+});
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Role {
@@ -205,7 +212,7 @@ fn every_role_may_do_on_every_table_what_the_matrix_says_and_nothing_else() {
     );
     let mut session = db.superuser();
     let mut wrong = Vec::new();
-    for rights in MATRIX {
+    for rights in MATRIX.iter() {
         for command in ['S', 'I', 'U', 'D'] {
             for (role, owner, cell, who) in [
                 (Role::Anon, ana, rights.anon, "anon"),
@@ -322,10 +329,10 @@ fn an_evaluation_points_only_at_a_patient_of_its_owner() {
     let point = "UPDATE public.evaluations SET patient_id = $1";
     assert_eq!(ana_session.execute(point, &[&own]).unwrap(), 1);
     let with_patient = |patient: Uuid| {
-        EVALUATION
-            .replace("(user_id,", "(patient_id, user_id,")
-            .replace("VALUES (", &format!("VALUES ('{patient}', "))
-            .replace("$user", &ana.to_string())
+        insert_evaluation(
+            &format!("'{ana}'"),
+            &[("patient_id", &format!("'{patient}'"))],
+        )
     };
     assert_eq!(ana_session.execute(&with_patient(own), &[]).unwrap(), 1);
     auria_tests::refused_with(ana_session.execute(point, &[&foreign]), "42501");

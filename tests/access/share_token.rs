@@ -1,6 +1,6 @@
 //! Reading tables with a share token in the request headers, as a visitor does through PostgREST.
 
-use auria_tests::{Database, Session, database, refused_with};
+use auria_tests::{Database, Session, database, insert_evaluation, refused_with};
 use uuid::Uuid;
 
 struct Shared {
@@ -15,9 +15,14 @@ fn share(db: &Database, dentist: Uuid) -> Shared {
     for tooth in ["11", "21"] {
         dentist_session
             .execute(
-                "INSERT INTO public.evaluations (user_id, session_id, patient_name, patient_age, tooth, region, cavity_class,
-                     restoration_size, substrate, aesthetic_level, tooth_color, longevity_expectation, budget)
-                 VALUES ($1, $2, 'Maria', 40, $3, 'anterior', 'Classe IV', 'media', 'esmalte', 'alto', 'A2', 'longa', 'alto')",
+                &insert_evaluation(
+                    "$1",
+                    &[
+                        ("session_id", "$2"),
+                        ("tooth", "$3"),
+                        ("patient_name", "'Maria'"),
+                    ],
+                ),
                 &[&dentist, &session, &tooth],
             )
             .unwrap();
@@ -216,10 +221,7 @@ fn a_visitor_reads_by_the_session_index_and_without_a_token_reads_nothing() {
     let dentist = db.sign_up("ana@clinica.example");
     db.superuser()
         .execute(
-            "INSERT INTO public.evaluations (user_id, patient_age, tooth, region, cavity_class, restoration_size, substrate,
-                 aesthetic_level, tooth_color, longevity_expectation, budget)
-             SELECT $1, 40, '11', 'anterior', 'Classe IV', 'media', 'esmalte', 'alto', 'A2', 'longa', 'alto'
-             FROM generate_series(1, 3000)",
+            &(insert_evaluation("$1", &[]) + " FROM generate_series(1, 3000)"),
             &[&dentist],
         )
         .unwrap();

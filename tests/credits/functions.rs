@@ -1,7 +1,7 @@
 //! The credit functions, as an Edge Function calls them: as service_role, over
 //! a connection.
 
-use auria_tests::{Database, Session, database};
+use auria_tests::{Database, Session, database, insert_evaluation};
 use postgres::Error;
 use uuid::Uuid;
 
@@ -231,11 +231,7 @@ fn evaluations_from_before_the_ledger_count_as_free_uses() {
     let evaluate = |sessions: i32| {
         db.superuser()
             .execute(
-                "INSERT INTO public.evaluations (user_id, patient_age, tooth, region, cavity_class, \
-                        restoration_size, substrate, aesthetic_level, tooth_color, \
-                        longevity_expectation, budget) \
-                 SELECT $1, 40, '11', 'anterior', 'IV', 'grande', 'esmalte', 'alto', 'A2', 'longa', \
-                        'premium' FROM generate_series(1, $2)",
+                &(insert_evaluation("$1", &[]) + " FROM generate_series(1, $2)"),
                 &[&user, &sessions],
             )
             .unwrap()

@@ -1,6 +1,6 @@
 //! The chapters of the story, in order. Each hands on the people in it.
 
-use auria_tests::{As, Cluster, Session};
+use auria_tests::{As, Cluster, Session, insert_evaluation, migration_count, public_tables};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -114,7 +114,7 @@ fn create_extension(story: &mut Story, cluster: &Cluster) {
     story.is(
         "tables in schema public",
         session.value::<i64>("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"),
-        18,
+        i64::try_from(public_tables().len()).unwrap(),
     );
     story.is(
         "native functions in schema public, by name",
@@ -133,7 +133,7 @@ fn create_extension(story: &mut Story, cluster: &Cluster) {
     story.is(
         "migrations recorded",
         session.value::<i64>("SELECT count(*) FROM auria.migrations"),
-        18,
+        migration_count(),
     );
     story.is(
         "members of the extension that are no functions",
@@ -244,14 +244,21 @@ fn evaluate(story: &mut Story, practice: &Practice, ana: Uuid) -> Uuid {
     let session: Uuid = practice
         .session(As::User(ana))
         .query_one(
-            "INSERT INTO public.evaluations (id, user_id, patient_id, patient_name, patient_age, tooth, \
-                    region, cavity_class, restoration_size, substrate, aesthetic_level, tooth_color, \
-                    longevity_expectation, budget, ai_treatment_indication, recommended_resin_id) \
-             SELECT $1, $2, p.id, p.name, 64, '21', 'anterior', 'Classe IV', 'média', 'esmalte', \
-                    'alto', 'A2', 'longa', 'premium', 'resina', \
-                    (SELECT id FROM public.resins WHERE name = 'Estelite Omega') \
-               FROM public.patients p WHERE p.name LIKE 'João%' \
-             RETURNING session_id",
+            &(insert_evaluation(
+                "$2",
+                &[
+                    ("id", "$1"),
+                    ("patient_id", "p.id"),
+                    ("patient_name", "p.name"),
+                    ("patient_age", "64"),
+                    ("tooth", "'21'"),
+                    ("ai_treatment_indication", "'resina'"),
+                    (
+                        "recommended_resin_id",
+                        "(SELECT id FROM public.resins WHERE name = 'Estelite Omega')",
+                    ),
+                ],
+            ) + " FROM public.patients p WHERE p.name LIKE 'João%' RETURNING session_id"),
             &[&evaluation, &ana],
         )
         .unwrap()

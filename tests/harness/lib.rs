@@ -23,6 +23,7 @@ mod memory;
 mod owner;
 mod refusal;
 mod session;
+mod sources;
 mod stage;
 mod watchdog;
 
@@ -32,6 +33,7 @@ pub use legacy::LAST_LEGACY_STATE;
 pub use memory::private_memory;
 pub use refusal::{refused, refused_with};
 pub use session::{As, Session};
+pub use sources::{Migration, insert_evaluation, migration_count, migrations, public_tables};
 pub use stage::{Stage, repository};
 
 /// A database of its own with the extension created in it, on the server all tests of this process share.

@@ -3,7 +3,9 @@
 
 use std::fs;
 
-use auria_tests::{As, ClusterOptions, Database, Session, database, empty_database, refused_with};
+use auria_tests::{
+    As, ClusterOptions, Database, Session, database, empty_database, migration_count, refused_with,
+};
 use uuid::Uuid;
 
 use crate::support::catalogue::{self, column};
@@ -221,7 +223,7 @@ fn a_restore_that_creates_no_schema_says_how_to_get_one() {
     session.run("SET row_security = on");
     assert_eq!(
         session.value::<i64>("SELECT count(*) FROM auria.migrate()"),
-        18
+        migration_count()
     );
     assert_eq!(
         session.value::<i64>("SELECT count(*) FROM auria.migrate()"),

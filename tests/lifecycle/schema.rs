@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Read;
 
-use auria_tests::{database, empty_database, repository};
+use auria_tests::{Migration, database, empty_database, migration_count, migrations, repository};
 
 use crate::support::catalogue::{access, assert_same, column, tables};
 
@@ -12,19 +12,6 @@ const EXPECTED: &str = include_str!("../schema/expected.txt");
 /// Columns whose name and type say all there is to say.
 const OBVIOUS: &str = "id user_id created_at updated_at applied_at name full_name phone description number brand \
                        opacity aesthetics credits pack_id success priority_support canceled_at trial_start trial_end";
-
-fn migration_files() -> Vec<(String, String)> {
-    let mut files: Vec<_> = fs::read_dir(repository().join("sql/migrations"))
-        .unwrap()
-        .map(|entry| {
-            let path = entry.unwrap().path();
-            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-            (name, fs::read_to_string(&path).unwrap())
-        })
-        .collect();
-    files.sort();
-    files
-}
 
 fn expected() -> Vec<String> {
     let mut table = "";
@@ -115,12 +102,10 @@ fn photos_and_simulations_are_private_and_avatars_are_public() {
 }
 
 #[test]
-fn the_record_holds_eighteen_migrations_with_the_checksums_of_their_files() {
+fn the_record_holds_every_migration_with_the_checksum_of_its_file() {
     let db = database();
     let mut session = db.superuser();
-    let files = migration_files();
-    assert_eq!(files.len(), 18);
-    for (place, (name, sql)) in files.iter().enumerate() {
+    for (place, Migration { name, sql }) in migrations().iter().enumerate() {
         let number = i32::try_from(place + 1).unwrap();
         let row = session
             .query_one(
@@ -138,7 +123,7 @@ fn the_record_holds_eighteen_migrations_with_the_checksums_of_their_files() {
     }
     assert_eq!(
         session.value::<i64>("SELECT count(*) FROM auria.migrations"),
-        18
+        migration_count()
     );
 }
 
@@ -209,7 +194,7 @@ fn seeding_again_keeps_what_a_clinic_has_changed() {
                     UNION ALL SELECT to_jsonb(s) FROM public.resin_catalog s) t";
     let before: String = session.value(rows);
     let applied: i64 = session.value("SELECT count(*) FROM auria.migrate(again => true)");
-    assert_eq!(applied, 18);
+    assert_eq!(applied, migration_count());
     assert_eq!(session.value::<String>(rows), before);
 }
 
@@ -256,14 +241,14 @@ fn a_database_that_stopped_at_any_migration_reaches_the_last_one() {
     ])
     .map(|name| fs::read_to_string(repository().join(format!("sql/platform/{name}.sql"))).unwrap())
     .collect::<String>();
-    for stop in 1..=17 {
+    for stop in 1..migrations().len() {
         let db = empty_database();
         let mut session = db.superuser();
         // The functions alone, as in a restore: the tables are made here, up to the stop.
         session.run("SET row_security = off; CREATE EXTENSION auria CASCADE; RESET row_security");
         session.run(&platform);
-        for (_, sql) in &migration_files()[..stop] {
-            session.run(&sql.replace("@extschema:pg_trgm@", "public"));
+        for migration in &migrations()[..stop] {
+            session.run(&migration.sql.replace("@extschema:pg_trgm@", "public"));
         }
         for column in LATER_COLUMNS.split_whitespace().filter(|_| stop < 10) {
             session.run(&format!(

@@ -1,6 +1,6 @@
 //! The triggers that keep encrypted columns in step with the plain ones.
 
-use auria_tests::{As, Database, Session, database, refused_with};
+use auria_tests::{As, Database, Session, database, insert_evaluation, refused_with};
 use uuid::Uuid;
 
 /// A dentist's session and one of the backend, which may decrypt.
@@ -163,9 +163,7 @@ fn an_evaluation_keeps_its_patients_name_encrypted() {
     let (_, mut service, dentist) = practice(&db);
     service
         .execute(
-            "INSERT INTO public.evaluations (user_id, session_id, patient_name, patient_age, tooth, region, cavity_class,
-                 restoration_size, substrate, aesthetic_level, tooth_color, longevity_expectation, budget)
-             VALUES ($1, gen_random_uuid(), 'João', 30, '11', 'x', 'I', 'x', 'x', 'x', 'A2', 'x', 'x')",
+            &insert_evaluation("$1", &[("patient_name", "'João'")]),
             &[&dentist],
         )
         .unwrap();

@@ -1,0 +1,77 @@
+//! What the sources declare, for tests that compare a database with them.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use crate::stage::repository;
+
+/// A file of sql/migrations.
+pub struct Migration {
+    /// The file's name without its extension, for example `001_initial_schema`.
+    pub name: String,
+    /// What the file holds.
+    pub sql: String,
+}
+
+/// The migrations in the order in which they are applied.
+pub fn migrations() -> Vec<Migration> {
+    let mut migrations: Vec<_> = fs::read_dir(repository().join("sql/migrations"))
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            Migration {
+                name: path.file_stem().unwrap().to_str().unwrap().to_owned(),
+                sql: fs::read_to_string(&path).unwrap(),
+            }
+        })
+        .collect();
+    migrations.sort_by(|one, other| one.name.cmp(&other.name));
+    migrations
+}
+
+/// How many migrations there are, as PostgreSQL counts rows.
+pub fn migration_count() -> i64 {
+    migrations().len().try_into().unwrap()
+}
+
+/// The tables that tests/schema/expected.txt has in schema public.
+pub fn public_tables() -> BTreeSet<String> {
+    let expected = fs::read_to_string(repository().join("tests/schema/expected.txt")).unwrap();
+    expected
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with([' ', '#']) && !line.contains('.'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The INSERT of an evaluation with every column that must be given. Each of `columns` is a name and an SQL expression:
+/// it is added, or takes the place of the value that this function would give.
+///
+/// `user` is an SQL expression too.
+pub fn insert_evaluation(user: &str, columns: &[(&str, &str)]) -> String {
+    let mut values = vec![
+        ("user_id", user),
+        ("patient_age", "40"),
+        ("tooth", "'11'"),
+        ("region", "'anterior'"),
+        ("cavity_class", "'Classe IV'"),
+        ("restoration_size", "'media'"),
+        ("substrate", "'esmalte'"),
+        ("aesthetic_level", "'alto'"),
+        ("tooth_color", "'A2'"),
+        ("longevity_expectation", "'longa'"),
+        ("budget", "'alto'"),
+    ];
+    for (name, expression) in columns {
+        match values.iter_mut().find(|(column, _)| column == name) {
+            Some(column) => column.1 = expression,
+            None => values.push((name, expression)),
+        }
+    }
+    let (names, expressions): (Vec<_>, Vec<_>) = values.into_iter().unzip();
+    format!(
+        "INSERT INTO public.evaluations ({}) SELECT {}",
+        names.join(", "),
+        expressions.join(", ")
+    )
+}
