@@ -55,7 +55,7 @@ check-sql:
 	@scripts/schema check
 
 types:
-	@scripts/front types
+	@scripts/api types
 
 lint:
 	@scripts/lint "$(PG_CONFIG)"

@@ -37,7 +37,7 @@ fn the_first_steps_run_as_they_stand() {
 }
 
 #[test]
-fn every_function_a_front_may_call_is_in_the_table() {
+fn every_function_a_client_may_call_is_in_the_table() {
     let db = auria_tests::database();
     let names = db
         .superuser()

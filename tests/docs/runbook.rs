@@ -103,7 +103,7 @@ fn a_new_database_is_installed_with_its_key() {
     practice(&cluster);
     let mut admin = cluster.superuser("auria");
     assert_eq!(admin.value::<String>(DECRYPTED), "Maria da Conceição");
-    // The key file is hidden from a session of the front from its first moment.
+    // The key file is hidden from a session of the API from its first moment.
     refused_with(
         cluster
             .session("auria", As::Service)

@@ -1,4 +1,4 @@
-//! Throw-away PostgreSQL servers with the extension in them, and sessions as the roles of a front end.
+//! Throw-away PostgreSQL servers with the extension in them, and sessions as the API's roles.
 //!
 //! A test asks for a [`database()`] and opens [`Session`]s to it:
 //!
@@ -43,7 +43,7 @@ pub fn database() -> Database<'static> {
 
 /// A database of its own without the extension, on the server all tests of this process share.
 ///
-/// Roles belong to the server: those of a front end may already exist there.
+/// Roles belong to the server: the API's may already exist there.
 pub fn empty_database() -> Database<'static> {
     Cluster::shared().empty_database()
 }

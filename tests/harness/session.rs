@@ -1,4 +1,4 @@
-//! A connection as one of the roles of a front end.
+//! A connection as one of the API's roles.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex};

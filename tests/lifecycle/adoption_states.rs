@@ -102,7 +102,7 @@ const OWN_ACCESS: [(usize, &str); 9] = [
     (6, "public.credit_usage: reporting may SELECT"),
 ];
 
-/// Policies that widen nothing for a user of the front.
+/// Policies that widen nothing for a user of the API.
 const KEPT_POLICIES: &str =
     "'reporting_reads', 'nem os próprios, fora do expediente', 'invoices_read'";
 

@@ -1,0 +1,118 @@
+// The tests of the API: every flow and attack on each pinned PostgREST, the same on servers that are no API, every
+// attack with its hole open, what needs SQL rather than the API, and the generated types.
+//
+// API_ONLY=pattern runs the tests whose names match (the steps that count all tests then fail); API_VERBOSE=1 prints
+// what each test said, and how each attack was noticed with its hole open.
+import { checkSecurityPage } from './security_page.js';
+import { CONTROLS } from './stage/controls.js';
+import { VERSIONS, startPostgrest, verify } from './stage/postgrest.js';
+import { createDatabase, startServer } from './stage/server.js';
+import { SECRET } from './stage/tokens.js';
+import { trial } from './stage/trial.js';
+import { checkTypes } from './types.js';
+
+// The processes that run the tests sign tokens for the PostgREST that this one starts.
+process.env.API_JWT_SECRET = SECRET;
+
+const THROUGH_THE_API = ['flows', 'attacks'];
+const failures = [];
+const attacks = new Set();
+
+async function step(what, work) {
+  const started = performance.now();
+  const told = await work().catch((error) => {
+    failures.push(what);
+    return `FAILED: ${error.message}`;
+  });
+  console.log(`${what}: ${told} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+}
+
+/** All of these must pass, and there must be some; a skipped test is a failed one. */
+function mustPass({ status, output, passed, failed, skipped, attacks: tried }) {
+  for (const name of tried) attacks.add(name);
+  if (process.env.API_VERBOSE) console.log(output);
+  if (status !== 0 || failed.length > 0 || skipped.length > 0 || passed.length === 0) {
+    throw new Error(`${failed.length} failed, ${skipped.length} skipped\n${output}`);
+  }
+  return `${passed.length} passed`;
+}
+
+/** What an adopted database answers otherwise, for it keeps what is the clinic's and the platform's own. */
+const OTHERWISE = [
+  // Plans with prices and credits of the clinic's own.
+  'the price page shows plans, packs and costs to a visitor',
+  'a dentist sees the own subscription with the plan embedded',
+  'the monthly job settles a month that is over and carries credits into the next',
+  // A link with an empty token, long expired.
+  'only the token itself opens a link: no other letter case, spaces, part, pattern or SQL does',
+  // An auth.uid() that refuses a claim that is no uuid.
+  'a claim that names no user, or is no uuid, shows nothing',
+];
+
+/** These must fail, and no other. */
+function mustPassBut(otherwise, { output, passed, failed, skipped }) {
+  const [found, wanted] = [failed, otherwise].map((names) => [...names].sort().join('\n'));
+  if (found !== wanted || skipped.length > 0) throw new Error(`other than expected:\n${found}\n${output}`);
+  return `${passed.length} passed, ${failed.length} answered as the clinic's own rows say`;
+}
+
+const { server, stop } = await startServer();
+try {
+  let expected = [];
+  const apis = [
+    ...VERSIONS.map((version) => ({ version, template: server.template, of: '' })),
+    { version: VERSIONS[0], template: server.adopted, of: ' on a database that was taken over', otherwise: OTHERWISE },
+  ];
+  for (const [number, { version, template, of, otherwise }] of apis.entries()) {
+    await step(`flows and attacks through PostgREST ${version.number}${of}`, async () => {
+      await verify(version);
+      const database = await createDatabase(server, `api_${number}`, template);
+      const postgrest = await startPostgrest(version, server, database);
+      try {
+        const outcome = await trial(THROUGH_THE_API, { server, database, url: postgrest.url, version: version.number });
+        expected = [...outcome.passed, ...outcome.failed];
+        return otherwise ? mustPassBut(otherwise, outcome) : mustPass(outcome);
+      } finally {
+        await postgrest.stop();
+      }
+    });
+  }
+
+  for (const { what, start } of CONTROLS) {
+    await step(`the same against ${what}`, async () => {
+      const database = await createDatabase(server, `control_${CONTROLS.findIndex((control) => control.what === what)}`);
+      const control = await start();
+      try {
+        const { passed, failed } = await trial(THROUGH_THE_API, { server, database, url: control.url, version: VERSIONS[0].number });
+        if (passed.length > 0) throw new Error(`these pass without an API:\n  ${passed.join('\n  ')}`);
+        if (failed.length !== expected.length) throw new Error(`${failed.length} failed of ${expected.length}`);
+        return `all ${failed.length} fail, as they must`;
+      } finally {
+        await control.stop();
+      }
+    });
+  }
+
+  await step('attacks with SQL and lint of the catalogue', async () => {
+    const database = await createDatabase(server, 'api_sql');
+    return mustPass(await trial(['sql', 'lint'], { server, database, url: null, version: VERSIONS[0].number }));
+  });
+
+  await step('docs/security.md names every attack and no other', () => checkSecurityPage(attacks));
+
+  await step('every attack with its hole open', async () =>
+    mustPass(await trial(['attacks', 'sql', 'lint'], { server, version: VERSIONS[0].number }, { holes: true })).replace(
+      'passed',
+      'noticed',
+    ),
+  );
+
+  await step('docs/database.types.ts is what the database says', () => checkTypes(server));
+} finally {
+  await stop();
+}
+
+if (failures.length > 0) {
+  console.error(`failed: ${failures.join('; ')}`);
+  process.exit(1);
+}
