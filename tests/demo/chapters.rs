@@ -1,6 +1,9 @@
 //! The chapters of the story, in order. Each hands on the people in it.
 
-use auria_tests::{As, Cluster, Session, insert_evaluation, migration_count, public_tables};
+use auria_tests::{
+    As, Cluster, Session, compiled_function_names, insert_evaluation, migration_count,
+    public_tables,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -123,7 +126,7 @@ fn create_extension(story: &mut Story, cluster: &Cluster) {
               WHERE l.lanname = 'c' AND p.pronamespace = 'public'::regnamespace \
                 AND p.probin LIKE '%auria_pg%'",
         ),
-        21,
+        i64::try_from(compiled_function_names().len()).unwrap(),
     );
     story.is(
         "storage buckets",

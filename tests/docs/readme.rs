@@ -1,6 +1,6 @@
 //! What the README shows.
 
-use auria_tests::empty_database;
+use auria_tests::{Function, empty_database, public_functions};
 
 const README: &str = include_str!("../../README.md");
 
@@ -38,20 +38,7 @@ fn the_first_steps_run_as_they_stand() {
 
 #[test]
 fn every_function_a_client_may_call_is_in_the_table() {
-    let db = auria_tests::database();
-    let names = db
-        .superuser()
-        .query(
-            "SELECT DISTINCT proname::text FROM pg_proc p \
-               JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' \
-               JOIN pg_extension e ON e.oid = d.refobjid AND extname = 'auria' \
-              WHERE pronamespace = 'public'::regnamespace",
-            &[],
-        )
-        .unwrap();
-    assert!(names.len() >= 16);
-    for row in names {
-        let name: String = row.get(0);
+    for Function { name, .. } in public_functions() {
         assert!(
             README.contains(&format!("`{name}(")),
             "{name} is missing from the README"

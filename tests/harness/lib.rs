@@ -33,7 +33,10 @@ pub use legacy::LAST_LEGACY_STATE;
 pub use memory::private_memory;
 pub use refusal::{refused, refused_with};
 pub use session::{As, Session};
-pub use sources::{Migration, insert_evaluation, migration_count, migrations, public_tables};
+pub use sources::{
+    Function, Migration, compiled_function_names, insert_evaluation, migration_count, migrations,
+    public_functions, public_tables,
+};
 pub use stage::{Stage, repository};
 
 /// A database of its own with the extension created in it, on the server all tests of this process share.

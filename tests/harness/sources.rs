@@ -75,3 +75,38 @@ pub fn insert_evaluation(user: &str, columns: &[(&str, &str)]) -> String {
         expressions.join(", ")
     )
 }
+
+/// A file of sql/functions/public.
+pub struct Function {
+    /// The function's name; overloads share it.
+    pub name: String,
+    /// Whether it is in the library, not in SQL.
+    pub is_compiled: bool,
+}
+
+/// The functions of schema public, one for each signature.
+pub fn public_functions() -> Vec<Function> {
+    fs::read_dir(repository().join("sql/functions/public"))
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let sql = fs::read_to_string(&path).unwrap();
+            let declaration = sql
+                .strip_prefix("CREATE OR REPLACE FUNCTION public.")
+                .unwrap_or_else(|| panic!("{} begins otherwise", path.display()));
+            Function {
+                name: declaration.split('(').next().unwrap().to_owned(),
+                is_compiled: declaration.contains("'MODULE_PATHNAME'"),
+            }
+        })
+        .collect()
+}
+
+/// The names of the functions of schema public that are in the library.
+pub fn compiled_function_names() -> BTreeSet<String> {
+    public_functions()
+        .into_iter()
+        .filter(|function| function.is_compiled)
+        .map(|function| function.name)
+        .collect()
+}

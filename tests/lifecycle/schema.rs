@@ -3,7 +3,9 @@
 use std::fs;
 use std::io::Read;
 
-use auria_tests::{Migration, database, empty_database, migration_count, migrations, repository};
+use auria_tests::{
+    Migration, database, empty_database, migration_count, migrations, public_functions, repository,
+};
 
 use crate::support::catalogue::{access, assert_same, column, tables};
 
@@ -58,6 +60,23 @@ fn every_function_in_public_is_compiled() {
                            WHERE d.objid = p.oid AND d.deptype = 'e' AND e.extname <> 'auria')",
     );
     assert!(others.is_empty(), "{others:?}");
+}
+
+#[test]
+fn the_functions_of_the_library_are_those_that_the_sources_declare() {
+    let db = database();
+    let mut names = column(
+        &mut db.superuser(),
+        "SELECT proname::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+         WHERE l.lanname = 'c' AND p.pronamespace = 'public'::regnamespace AND p.probin LIKE '%auria_pg%'",
+    );
+    let declared = public_functions()
+        .into_iter()
+        .filter(|function| function.is_compiled);
+    let mut expected: Vec<_> = declared.map(|function| function.name).collect();
+    expected.sort();
+    names.sort();
+    assert_eq!(names, expected);
 }
 
 #[test]
