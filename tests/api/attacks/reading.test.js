@@ -122,7 +122,7 @@ attack('a visitor embeds nothing private', 'GRANT SELECT ON public.subscriptions
 });
 
 attack(
-  'errors of a cast, filter or constraint tell nothing of rows that are not shown',
+  'errors of a cast, filter or constraint reveal nothing about rows that are not shown',
   readsEverything('patients'),
   async (api) => {
     const { dentist, patient } = await practiceOf(api, 'Sigilosa da Silva');

@@ -174,7 +174,7 @@ attack(
 );
 
 attack(
-  'a token that is no text is refused without telling anything',
+  'a token that is no text is refused and reveals nothing',
   `CREATE OR REPLACE FUNCTION public.get_shared_evaluation(p_token text)
    RETURNS TABLE (tooth text, treatment_type text, cavity_class text, status text,
                   ai_treatment_indication text, created_at timestamptz, clinic_name text)

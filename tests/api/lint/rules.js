@@ -154,7 +154,7 @@ export const RULES = [
     hole: 'GRANT SELECT ON public.resins TO PUBLIC',
   },
   {
-    name: 'no API role holds TRUNCATE, REFERENCES or TRIGGER on a table, or CREATE on a schema of ours',
+    name: 'no API role holds TRUNCATE, REFERENCES or TRIGGER on a table, or CREATE on a managed schema',
     query: `
       SELECT format('%s on %s for %s', privilege, t.oid::regclass, role) AS finding
       FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace,
