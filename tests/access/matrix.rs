@@ -225,15 +225,15 @@ fn every_role_may_do_on_every_table_what_the_matrix_says_and_nothing_else() {
                 ),
                 (Role::Service, ana, rights.service, "service_role"),
             ] {
-                let told = cell.contains(command);
+                let expected = cell.contains(command);
                 let found = is_allowed(&mut session, rights, command, role, ana, owner, false);
-                if found != told {
+                if found != expected {
                     wrong.push(format!("{} {command} {who}: {found}", rights.table));
                 }
                 // With a token anon may read where the cell says T; a token adds nothing for anybody else.
-                let told = told || command == 'S' && cell == "T";
+                let expected = expected || command == 'S' && cell == "T";
                 let found = is_allowed(&mut session, rights, command, role, ana, owner, true);
-                if found != told {
+                if found != expected {
                     wrong.push(format!(
                         "{} {command} {who}, with a token: {found}",
                         rights.table
@@ -254,13 +254,13 @@ fn the_matrix_holds_every_table() {
         "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname IN ('public', 'auria') AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')",
     );
-    let mut told: Vec<_> = MATRIX
+    let mut expected: Vec<_> = MATRIX
         .iter()
         .map(|rights| rights.table.to_owned())
         .collect();
     tables.sort();
-    told.sort();
-    assert_eq!(tables, told);
+    expected.sort();
+    assert_eq!(tables, expected);
 }
 
 #[test]
@@ -439,7 +439,7 @@ fn every_function_may_be_executed_by_those_the_matrix_names_and_by_nobody_else()
         )
         .unwrap();
     session.run("DROP ROLE stranger");
-    let mut told: Vec<_> = functions()
+    let mut expected: Vec<_> = functions()
         .map(|(signature, rights)| {
             (
                 session.value::<String>(&format!("SELECT '{signature}'::regprocedure::text")),
@@ -451,9 +451,9 @@ fn every_function_may_be_executed_by_those_the_matrix_names_and_by_nobody_else()
     for row in rows {
         let signature: String = row.get(0);
         let found: [bool; 3] = [row.get(1), row.get(2), row.get(3)];
-        let place = told.iter().position(|(name, _)| *name == signature);
+        let place = expected.iter().position(|(name, _)| *name == signature);
         let wanted = match place {
-            Some(place) => told.swap_remove(place).1,
+            Some(place) => expected.swap_remove(place).1,
             None => {
                 wrong.push(format!("{signature} is not in the matrix"));
                 continue;
@@ -514,29 +514,29 @@ fn a_call_without_the_right_is_refused_and_changes_nothing() {
 fn policies_name_their_roles_ask_once_per_query_and_never_overlap() {
     let db = database();
     let mut session = db.superuser();
-    let ours = "FROM pg_policy p WHERE p.polrelid IN (SELECT oid FROM pg_class WHERE relnamespace IN \
+    let managed = "FROM pg_policy p WHERE p.polrelid IN (SELECT oid FROM pg_class WHERE relnamespace IN \
                 ('public'::regnamespace, 'auria'::regnamespace) OR oid = 'storage.objects'::regclass)";
-    for (finding, query) in [
-        ("for PUBLIC", format!("SELECT polname::text {ours} AND 0 = ANY (polroles)")),
-        ("an UPDATE without WITH CHECK", format!("SELECT polname::text {ours} AND polcmd = 'w' AND polwithcheck IS NULL")),
+    for (defect, query) in [
+        ("for PUBLIC", format!("SELECT polname::text {managed} AND 0 = ANY (polroles)")),
+        ("an UPDATE without WITH CHECK", format!("SELECT polname::text {managed} AND polcmd = 'w' AND polwithcheck IS NULL")),
         (
             "auth.uid() or a setting asked per row",
             format!(
-                "SELECT polname::text {ours} AND concat(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
+                "SELECT polname::text {managed} AND concat(pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
                      ~ '(?<!SELECT )(auth\\.uid\\(\\)|current_setting\\()'"
             ),
         ),
         (
             "several policies of one table for one role and command",
             format!(
-                "SELECT polrelid::regclass::text {ours} AND polrelid <> 'storage.objects'::regclass
+                "SELECT polrelid::regclass::text {managed} AND polrelid <> 'storage.objects'::regclass
                  GROUP BY polrelid, polcmd, polroles HAVING count(*) > 1"
             ),
         ),
         (
             "a function of the extension, without which the policy would go too",
             format!(
-                "SELECT polname::text {ours} AND EXISTS (
+                "SELECT polname::text {managed} AND EXISTS (
                      SELECT FROM pg_depend d JOIN pg_depend m ON m.classid = 'pg_proc'::regclass AND m.objid = d.refobjid
                       WHERE d.classid = 'pg_policy'::regclass AND d.objid = p.oid
                         AND d.refclassid = 'pg_proc'::regclass AND m.deptype = 'e')"
@@ -544,7 +544,7 @@ fn policies_name_their_roles_ask_once_per_query_and_never_overlap() {
         ),
     ] {
         let found = strings(&mut session, &query);
-        assert!(found.is_empty(), "{finding}: {found:?}");
+        assert!(found.is_empty(), "{defect}: {found:?}");
     }
     let unprotected = strings(
         &mut session,

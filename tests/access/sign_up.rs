@@ -90,7 +90,7 @@ fn a_profile_that_cannot_be_made_is_a_warning_and_not_a_failed_sign_up() {
 }
 
 #[test]
-fn an_update_stamps_updated_at_and_a_table_without_it_is_told() {
+fn an_update_stamps_updated_at_and_a_table_without_it_is_an_error() {
     let db = database();
     let user = db.sign_up("ana@clinica.test");
     let mut session = db.superuser();

@@ -20,11 +20,11 @@ const attacks = new Set();
 
 async function step(what, work) {
   const started = performance.now();
-  const told = await work().catch((error) => {
+  const outcome = await work().catch((error) => {
     failures.push(what);
     return `FAILED: ${error.message}`;
   });
-  console.log(`${what}: ${told} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+  console.log(`${what}: ${outcome} (${((performance.now() - started) / 1000).toFixed(1)} s)`);
 }
 
 /** All of these must pass, and there must be some; a skipped test is a failed one. */
@@ -51,8 +51,8 @@ const OTHERWISE = [
 
 /** These must fail, and no other. */
 function mustPassBut(otherwise, { output, passed, failed, skipped }) {
-  const [found, wanted] = [failed, otherwise].map((names) => [...names].sort().join('\n'));
-  if (found !== wanted || skipped.length > 0) throw new Error(`other than expected:\n${found}\n${output}`);
+  const [found, expectedNames] = [failed, otherwise].map((names) => [...names].sort().join('\n'));
+  if (found !== expectedNames || skipped.length > 0) throw new Error(`other than expected:\n${found}\n${output}`);
   return `${passed.length} passed, ${failed.length} answered as the clinic's own rows say`;
 }
 

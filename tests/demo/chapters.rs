@@ -12,8 +12,8 @@ use crate::story::Story;
 /// The database of the practice.
 pub const DATABASE: &str = "clinica";
 
-/// Tells the whole story on a new server.
-pub fn tell(story: &mut Story, cluster: &Cluster) {
+/// Plays the whole story on a new server.
+pub fn play(story: &mut Story, cluster: &Cluster) {
     create_extension(story, cluster);
     let practice = Practice { cluster };
     let ana = sign_up(story, &practice);

@@ -1,6 +1,6 @@
 //! `make demo`: a dental practice lives through its first months on a
-//! throw-away server, told by real SQL as the real roles. Exit status 1 when
-//! anything is not as told.
+//! throw-away server, with real SQL as the real roles. Exit status 1 when
+//! any check fails.
 
 // A demo that cannot do its work stops there, and fails.
 #![allow(clippy::unwrap_used)]
@@ -16,19 +16,19 @@ use auria_tests::{Cluster, ClusterOptions};
 use story::Story;
 
 fn main() -> ExitCode {
-    let told = panic::catch_unwind(|| {
+    let outcome = panic::catch_unwind(|| {
         println!("Starting a PostgreSQL server of its own: data directory, socket, port, and a");
         println!("PHI key file that only the server can read.");
         let cluster = ClusterOptions::default().start();
         let mut story = Story::default();
-        chapters::tell(&mut story, &cluster);
+        chapters::play(&mut story, &cluster);
         let as_told = story.end();
         if env::var_os("KEEP").is_some_and(|keep| keep == "1") {
             keep(cluster);
         }
         as_told
     });
-    match told {
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         // A panic has already said on stderr what went wrong.
         Ok(false) | Err(_) => ExitCode::FAILURE,

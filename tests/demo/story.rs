@@ -1,14 +1,14 @@
-//! How the demo speaks, and how it notices that something is not as told.
+//! What the demo prints and checks.
 
 use std::fmt::Debug;
 
 use postgres::Error;
 
-/// The story as it is told, with a count of what was checked.
+/// The output, with a count of the checks.
 #[derive(Default)]
 pub struct Story {
     chapter: u32,
-    told: u32,
+    checked: u32,
     untrue: u32,
 }
 
@@ -24,14 +24,14 @@ impl Story {
         println!("     {what}: {}", value.as_ref());
     }
 
-    /// Checks that something is as told.
-    pub fn is<T: PartialEq + Debug>(&mut self, what: &str, actual: T, told: T) {
-        self.told += 1;
-        if actual == told {
+    /// Checks a value.
+    pub fn is<T: PartialEq + Debug>(&mut self, what: &str, actual: T, expected: T) {
+        self.checked += 1;
+        if actual == expected {
             println!("   ✓ {what}: {actual:?}");
         } else {
             self.untrue += 1;
-            println!("   ✗ {what}: {actual:?}, and should be {told:?}");
+            println!("   ✗ {what}: {actual:?}, expected {expected:?}");
         }
     }
 
@@ -50,15 +50,12 @@ impl Story {
         self.is(what, answer, sqlstate.to_owned());
     }
 
-    /// Ends the story; whether all of it was as told.
+    /// Ends the story and returns whether every check passed.
     pub fn end(&self) -> bool {
         if self.untrue == 0 {
-            println!("\nAll {} checks were as told.", self.told);
+            println!("\nAll {} checks passed.", self.checked);
         } else {
-            println!(
-                "\n{} of {} checks were NOT as told.",
-                self.untrue, self.told
-            );
+            println!("\n{} of {} checks FAILED.", self.untrue, self.checked);
         }
         self.untrue == 0
     }

@@ -12,7 +12,7 @@ use crate::support::legacy;
 
 pub const PAGE: &str = include_str!("../../docs/operations.md");
 
-/// What a section tells to type: its blocks of `sh`, one after the other.
+/// The commands of a section: its blocks of `sh`, one after the other.
 fn commands(section: &str) -> String {
     let mut inside = false;
     let mut in_block = false;
@@ -27,11 +27,11 @@ fn commands(section: &str) -> String {
             found.push('\n');
         }
     }
-    assert!(!found.is_empty(), "nothing to type under {section}");
+    assert!(!found.is_empty(), "no commands under {section}");
     found
 }
 
-/// Types a section's commands and returns what they print; each must succeed.
+/// Runs a section's commands and returns what they print; each must succeed.
 #[track_caller]
 pub fn follow(cluster: &Cluster, section: &str, variables: &[(&str, &str)]) -> String {
     let [keys, backups] = ["keys", "backups"].map(|name| cluster.private_directory(name));
@@ -98,8 +98,8 @@ fn every_section_with_commands_is_followed_by_a_test() {
 #[test]
 fn a_new_database_is_installed_with_its_key() {
     let cluster = ClusterOptions::default().start();
-    let told = follow(&cluster, "Install", &[]);
-    assert_eq!(told.matches("| t  |").count(), 14, "{told}");
+    let printed = follow(&cluster, "Install", &[]);
+    assert_eq!(printed.matches("| t  |").count(), 14, "{printed}");
     practice(&cluster);
     let mut admin = cluster.superuser("auria");
     assert_eq!(admin.value::<String>(DECRYPTED), "Maria da Conceição");
@@ -124,10 +124,10 @@ fn an_old_database_is_rehearsed_and_then_adopted() {
     old.dump_into(&cluster, "production");
     let mut production = cluster.superuser("production");
     let before = legacy::Rows::of(&mut production);
-    let told = follow(&cluster, "Adopt", &[]);
+    let printed = follow(&cluster, "Adopt", &[]);
     assert!(
-        told.contains("ALTER TABLE patients VALIDATE CONSTRAINT patients_user_id_fkey"),
-        "{told}"
+        printed.contains("ALTER TABLE patients VALIDATE CONSTRAINT patients_user_id_fkey"),
+        "{printed}"
     );
     let notices = fs::read_to_string(
         cluster
@@ -169,8 +169,8 @@ fn a_key_is_rotated_and_the_old_one_removed() {
     let first = fs::read(&key).unwrap();
     let ciphertext = "SELECT md5(name_encrypted) FROM public.patients";
     let before: String = cluster.superuser("auria").value(ciphertext);
-    let told = follow(&cluster, "Keys", &[]);
-    assert!(told.contains("(0 rows)"), "{told}");
+    let printed = follow(&cluster, "Keys", &[]);
+    assert!(printed.contains("(0 rows)"), "{printed}");
     assert_ne!(fs::read(&key).unwrap(), first);
     let mut admin = cluster.superuser("auria");
     assert_ne!(admin.value::<String>(ciphertext), before);
@@ -191,8 +191,8 @@ fn jobs_are_scheduled_run_by_hand_and_removed() {
     let user = practice(&cluster);
     let mut admin = cluster.superuser("auria");
     admin.run("UPDATE public.subscriptions SET usage_reset_at = now() - INTERVAL '31 days'");
-    let told = follow(&cluster, "Schedule", &[]);
-    assert!(told.contains("CALL auria.reset_monthly()"), "{told}");
+    let printed = follow(&cluster, "Schedule", &[]);
+    assert!(printed.contains("CALL auria.reset_monthly()"), "{printed}");
     assert_eq!(
         admin.value::<i32>(&format!(
             "SELECT credits_used_this_month FROM public.subscriptions WHERE user_id = '{user}'"
@@ -210,10 +210,10 @@ fn monitoring_is_silent_while_all_is_well_and_names_what_is_not() {
     cluster
         .superuser("auria")
         .run("DROP POLICY patients_select_own ON public.patients");
-    let told = follow(&cluster, "Monitor", &[]);
+    let printed = follow(&cluster, "Monitor", &[]);
     assert!(
-        told.contains("policies|") && told.contains("patients_select_own"),
-        "{told}"
+        printed.contains("policies|") && printed.contains("patients_select_own"),
+        "{printed}"
     );
 }
 
@@ -247,8 +247,8 @@ fn without_the_key_what_stands_in_plain_is_encrypted_again() {
         admin.value::<i64>("SELECT sum(unreadable)::bigint FROM auria.phi_status()"),
         1
     );
-    let told = follow(&cluster, "The key is lost", &[]);
-    assert!(told.ends_with("(0 rows)\n\n"), "{told}");
+    let printed = follow(&cluster, "The key is lost", &[]);
+    assert!(printed.ends_with("(0 rows)\n\n"), "{printed}");
     assert_eq!(admin.value::<String>(DECRYPTED), "Maria da Conceição");
 }
 
@@ -267,8 +267,8 @@ fn a_counter_is_made_what_the_ledger_says() {
     );
     let subscription: String = admin.value("SELECT id::text FROM public.subscriptions");
     let variables = [("SUBSCRIPTION", subscription.as_str()), ("ENTRIES", "1")];
-    let told = follow(&cluster, "The ledger disagrees", &variables);
-    assert!(told.contains("case_analysis"), "{told}");
+    let printed = follow(&cluster, "The ledger disagrees", &variables);
+    assert!(printed.contains("case_analysis"), "{printed}");
     assert_eq!(complaints(&mut admin), []);
     assert!(admin.value::<bool>(&format!(
         "SELECT public.use_credits('{user}', 'case_analysis')"
@@ -357,8 +357,8 @@ fn policies_and_triggers_that_are_gone_are_put_back() {
         "DROP POLICY patients_select_own ON public.patients;
          DROP TRIGGER encrypt_patients_phi_trigger ON public.patients",
     );
-    let told = follow(&cluster, "Policies, grants or triggers are gone", &[]);
-    assert!(told.contains("(0 rows)"), "{told}");
+    let printed = follow(&cluster, "Policies, grants or triggers are gone", &[]);
+    assert!(printed.contains("(0 rows)"), "{printed}");
 }
 
 #[test]

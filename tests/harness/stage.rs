@@ -21,7 +21,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// The one with the extension in it that all servers run from, unless they are told another.
+    /// The one with the extension in it that servers run from unless a test names another.
     pub fn shared() -> &'static Arc<Stage> {
         &SHARED
     }
@@ -70,7 +70,7 @@ impl Stage {
         if !with_extension {
             command.env("AURIA_SKIP_INSTALL", "1");
         }
-        // What cargo tells a test about its package would make a cargo started from here build everything anew.
+        // The variables that cargo sets for a test would make a cargo started from here rebuild everything.
         for (name, _) in env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_")) {
             command.env_remove(name);
         }

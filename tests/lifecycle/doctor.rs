@@ -90,7 +90,7 @@ fn it_answers_on_a_standby() {
 }
 
 #[test]
-fn a_version_that_is_not_the_librarys_is_told() {
+fn a_version_other_than_the_librarys_is_reported() {
     breaks(
         &database(),
         "UPDATE pg_extension SET extversion = '0.0.9' WHERE extname = 'auria'",
@@ -106,7 +106,7 @@ fn a_version_that_is_not_the_librarys_is_told() {
 }
 
 #[test]
-fn migrations_pending_changed_or_unrecorded_are_told() {
+fn migrations_pending_changed_or_unrecorded_are_reported() {
     let db = database();
     for (statements, named) in [
         (
@@ -124,7 +124,7 @@ fn migrations_pending_changed_or_unrecorded_are_told() {
 }
 
 #[test]
-fn row_security_that_was_turned_off_is_told() {
+fn row_security_that_was_turned_off_is_reported() {
     let db = database();
     for table in ["public.patients", "auria.migrations", "storage.objects"] {
         breaks(
@@ -137,7 +137,7 @@ fn row_security_that_was_turned_off_is_told() {
 }
 
 #[test]
-fn a_policy_that_is_gone_or_says_something_else_is_told() {
+fn a_policy_that_is_gone_or_says_something_else_is_reported() {
     let db = database();
     for statements in [
         "DROP POLICY patients_select_own ON public.patients",
@@ -166,7 +166,7 @@ fn a_policy_that_is_gone_or_says_something_else_is_told() {
 }
 
 #[test]
-fn a_policy_beside_ours_is_told_if_it_widens_access_and_only_then() {
+fn a_policy_beside_the_managed_ones_is_reported_only_if_it_is_over_permissive() {
     let db = database();
     breaks(
         &db,
@@ -183,7 +183,7 @@ fn a_policy_beside_ours_is_told_if_it_widens_access_and_only_then() {
 }
 
 #[test]
-fn a_right_too_many_or_too_few_is_told() {
+fn an_excess_or_missing_right_is_reported() {
     let db = database();
     for (statements, named) in [
         (
@@ -224,7 +224,7 @@ fn a_right_too_many_or_too_few_is_told() {
 }
 
 #[test]
-fn an_owner_who_is_not_trusted_is_told_unless_the_setting_names_him() {
+fn an_owner_who_is_not_trusted_is_reported_unless_the_setting_names_him() {
     let db = database();
     db.superuser()
         .run("DO $$ BEGIN CREATE ROLE agency; EXCEPTION WHEN duplicate_object THEN NULL; END $$");
@@ -508,7 +508,7 @@ fn the_advice_of_every_check_works() {
 }
 
 #[test]
-fn a_trigger_that_is_gone_or_disabled_is_told() {
+fn a_trigger_that_is_gone_or_disabled_is_reported() {
     let db = database();
     for statements in [
         "ALTER TABLE public.patients DISABLE TRIGGER encrypt_patients_phi_trigger",
@@ -519,7 +519,7 @@ fn a_trigger_that_is_gone_or_disabled_is_told() {
 }
 
 #[test]
-fn a_key_that_is_missing_or_refused_is_told_and_a_good_one_never_shown() {
+fn a_key_that_is_missing_or_refused_is_reported_and_a_good_one_never_shown() {
     let cluster = ClusterOptions::default().start();
     let db = cluster.database();
     breaks(
@@ -603,7 +603,7 @@ fn a_ledger_in_use_agrees_over_refunds_resets_and_free_uses() {
 }
 
 #[test]
-fn a_counter_that_the_ledger_does_not_explain_is_told() {
+fn a_counter_that_the_ledger_does_not_explain_is_reported() {
     let db = database();
     let user = db.sign_up_on_plan("wrong@clinica.example", "starter");
     assert!(spend(&mut db.service(), user, "case_analysis"));
@@ -617,11 +617,11 @@ fn a_counter_that_the_ledger_does_not_explain_is_told() {
 }
 
 #[test]
-fn what_a_restore_half_way_left_out_is_told_instead_of_an_error() {
+fn what_an_incomplete_restore_left_out_is_reported_instead_of_an_error() {
     let db = empty_database();
     let mut admin = db.superuser();
     admin.run("SET row_security = off; CREATE EXTENSION auria CASCADE; SET row_security = on");
-    let told = complaints(&mut admin);
+    let reported = complaints(&mut admin);
     for check in [
         "migrations",
         "tables",
@@ -632,8 +632,8 @@ fn what_a_restore_half_way_left_out_is_told_instead_of_an_error() {
         "ledger",
     ] {
         assert!(
-            told.iter().any(|(name, _)| name == check),
-            "{check}: {told:?}"
+            reported.iter().any(|(name, _)| name == check),
+            "{check}: {reported:?}"
         );
     }
     admin.run("SELECT auria.migrate()");
@@ -641,7 +641,7 @@ fn what_a_restore_half_way_left_out_is_told_instead_of_an_error() {
 }
 
 #[test]
-fn a_missing_pg_trgm_is_told() {
+fn a_missing_pg_trgm_is_reported() {
     let db = database();
     // The extension requires it, so only a hand in the catalogue can remove it.
     breaks(

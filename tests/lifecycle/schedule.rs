@@ -27,7 +27,7 @@ fn jobs(session: &mut Session, query: &str) -> Vec<Job> {
 }
 
 /// The two jobs of a database as they are registered first.
-fn ours(database: &str) -> Vec<Job> {
+fn managed_jobs(database: &str) -> Vec<Job> {
     [
         (
             "auria_reset_monthly",
@@ -154,7 +154,7 @@ fn by_connections_and_by_background_workers_months_are_settled_and_rate_limits_c
 }
 
 #[test]
-fn the_calls_told_where_pg_cron_is_in_another_database_do_the_same_from_there() {
+fn the_calls_in_the_hint_register_the_jobs_when_pg_cron_is_in_another_database() {
     let cluster = server("on");
     give_pg_cron(&cluster, "postgres");
     let db = cluster.database();
@@ -173,7 +173,7 @@ fn the_calls_told_where_pg_cron_is_in_another_database_do_the_same_from_there() 
     let mut there = cluster.superuser("postgres");
     there.run("CREATE EXTENSION pg_cron");
     there.run(&calls.concat());
-    assert_eq!(jobs(&mut there, REGISTERED), ours(db.name()));
+    assert_eq!(jobs(&mut there, REGISTERED), managed_jobs(db.name()));
     make_due(&mut there);
     runs(&mut there);
     assert_eq!(dba.value::<i64>(LEFT), 0);
@@ -184,10 +184,10 @@ fn asked_again_it_keeps_what_a_dba_changed_and_makes_no_second_job() {
     let cluster = server("off");
     let db = database_with_pg_cron(&cluster);
     let mut dba = db.superuser();
-    let mut wanted = ours(db.name());
-    assert_eq!(jobs(&mut dba, SCHEDULE), wanted);
-    assert_eq!(jobs(&mut dba, REGISTERED), wanted);
-    assert_eq!(jobs(&mut dba, SCHEDULE), wanted);
+    let mut expected = managed_jobs(db.name());
+    assert_eq!(jobs(&mut dba, SCHEDULE), expected);
+    assert_eq!(jobs(&mut dba, REGISTERED), expected);
+    assert_eq!(jobs(&mut dba, SCHEDULE), expected);
 
     // A DBA has it run at night, another not at all; a command is what this version says it is.
     dba.run(
@@ -195,17 +195,17 @@ fn asked_again_it_keeps_what_a_dba_changed_and_makes_no_second_job() {
            FROM cron.job WHERE jobname LIKE '%reset%';
          SELECT cron.alter_job(jobid, active => false) FROM cron.job WHERE jobname LIKE '%cleanup%'",
     );
-    wanted[0].1 = "30 2 * * *".into();
-    wanted[1].3 = false;
-    assert_eq!(jobs(&mut dba, SCHEDULE), wanted);
+    expected[0].1 = "30 2 * * *".into();
+    expected[1].3 = false;
+    assert_eq!(jobs(&mut dba, SCHEDULE), expected);
     dba.run("CREATE ROLE other_dba LOGIN SUPERUSER; SET ROLE other_dba");
-    assert_eq!(jobs(&mut dba, SCHEDULE), wanted);
-    assert_eq!(jobs(&mut dba, REGISTERED), wanted);
+    assert_eq!(jobs(&mut dba, SCHEDULE), expected);
+    assert_eq!(jobs(&mut dba, REGISTERED), expected);
     dba.run("RESET ROLE");
 
-    // A job of the same name is not ours unless a superuser's rights are behind it.
+    // A job of the same name is not the extension's unless a superuser's rights are behind it.
     dba.run("CREATE ROLE stranger LOGIN; UPDATE cron.job SET username = 'stranger'");
-    assert_eq!(jobs(&mut dba, SCHEDULE), ours(db.name()));
+    assert_eq!(jobs(&mut dba, SCHEDULE), managed_jobs(db.name()));
     assert_eq!(
         dba.value::<i64>("SELECT count(*) FROM cron.job WHERE username = 'postgres'"),
         2

@@ -30,9 +30,9 @@ fn expected() -> Vec<String> {
 #[test]
 fn a_new_database_has_the_schema_of_the_specification_and_no_more() {
     let db = database();
-    let (found, wanted) = (tables(&mut db.superuser()), expected());
-    assert_same("a new database", &found, &wanted);
-    assert_eq!(found, wanted, "the order of columns");
+    let (found, expected) = (tables(&mut db.superuser()), expected());
+    assert_same("a new database", &found, &expected);
+    assert_eq!(found, expected, "the order of columns");
 }
 
 #[test]
@@ -181,16 +181,16 @@ fn a_new_database_holds_the_plans_packs_costs_resins_and_shades_on_offer() {
             lines.sort();
             lines
         };
-        let wanted = sorted(csv.split_once('\n').unwrap().1);
-        assert_eq!(wanted.len(), rows, "{table}");
-        assert_eq!(sorted(&seeded), wanted, "{table}");
+        let expected = sorted(csv.split_once('\n').unwrap().1);
+        assert_eq!(expected.len(), rows, "{table}");
+        assert_eq!(sorted(&seeded), expected, "{table}");
     }
-    let untold = session.value::<i64>(
+    let undescribed = session.value::<i64>(
         "SELECT count(*) FROM public.subscription_plans
          WHERE description IS NULL OR jsonb_array_length(features) = 0 OR stripe_price_id IS NOT NULL",
     );
     assert_eq!(
-        untold, 0,
+        undescribed, 0,
         "plans without description or features, or with a foreign price id"
     );
 }
@@ -239,7 +239,7 @@ const LATER_COLUMNS: &str = "treatment_type desired_tooth_shape ideal_resin_id i
 
 #[test]
 fn a_database_that_stopped_at_any_migration_reaches_the_last_one() {
-    let wanted = {
+    let expected = {
         let db = database();
         let mut session = db.superuser();
         (tables(&mut session), access(&mut session))
@@ -279,7 +279,7 @@ fn a_database_that_stopped_at_any_migration_reaches_the_last_one() {
         }
         session.run("SELECT FROM auria.migrate()");
         let what = format!("a database that stopped at {stop}");
-        assert_same(&what, &tables(&mut session), &wanted.0);
-        assert_same(&what, &access(&mut session), &wanted.1);
+        assert_same(&what, &tables(&mut session), &expected.0);
+        assert_same(&what, &access(&mut session), &expected.1);
     }
 }

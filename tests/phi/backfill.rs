@@ -38,7 +38,7 @@ fn in_step(session: &mut Session) -> bool {
 }
 
 #[test]
-fn backfill_encrypts_what_is_not_yet_and_tells_its_progress() {
+fn backfill_encrypts_what_is_not_yet_and_reports_its_progress() {
     let db = database();
     let mut session = plain_patients(&db, 2500);
     assert_eq!(names(&mut session), [0, 2500, 0, 0]);

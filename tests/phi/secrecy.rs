@@ -75,7 +75,7 @@ fn a_secret_that_was_rotated_out_is_gone_from_the_memory_of_the_backend() {
 }
 
 #[test]
-fn the_log_of_a_server_that_logs_everything_holds_neither_secret_nor_plaintext_of_ours() {
+fn the_log_of_a_server_that_logs_everything_holds_neither_secret_nor_plaintext() {
     let secret = secret();
     let cluster = ClusterOptions::default()
         .setting("log_min_messages", "debug5")

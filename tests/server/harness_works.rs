@@ -16,7 +16,7 @@ fn a_database_of_one_test_is_not_seen_by_another() {
 }
 
 #[test]
-fn a_refusal_tells_its_sqlstate_and_a_notice_is_kept() {
+fn a_refusal_has_its_sqlstate_and_a_notice_is_kept() {
     let db = empty_database();
     let mut session = db.superuser();
     refused_with(session.query("SELECT 1/0", &[]), "22012");
@@ -28,7 +28,7 @@ fn a_refusal_tells_its_sqlstate_and_a_notice_is_kept() {
 }
 
 #[test]
-fn the_memory_of_a_backend_is_told() {
+fn the_memory_of_a_backend_is_measured() {
     let db = empty_database();
     let mut session = db.superuser();
     let pid = session.backend_pid();
@@ -62,12 +62,12 @@ fn a_standby_shows_what_the_primary_wrote_and_refuses_to_write() {
     let primary = ClusterOptions::default().start();
     primary
         .superuser("postgres")
-        .run("CREATE TABLE public.told (x int); INSERT INTO public.told VALUES (7)");
+        .run("CREATE TABLE public.kept (x int); INSERT INTO public.kept VALUES (7)");
     let standby = primary.standby();
     let mut session = standby.superuser("postgres");
-    assert_eq!(session.value::<i32>("SELECT x FROM public.told"), 7);
+    assert_eq!(session.value::<i32>("SELECT x FROM public.kept"), 7);
     refused_with(
-        session.execute("INSERT INTO public.told VALUES (8)", &[]),
+        session.execute("INSERT INTO public.kept VALUES (8)", &[]),
         "25006",
     );
 }

@@ -102,11 +102,11 @@ pub fn column(session: &mut Session, query: &str) -> Vec<String> {
 
 /// Compares two databases, whatever the order of their lines.
 #[track_caller]
-pub fn assert_same(what: &str, here: &[String], wanted: &[String]) {
-    let (found, told): (BTreeSet<_>, BTreeSet<_>) =
-        (here.iter().collect(), wanted.iter().collect());
-    let missing: Vec<_> = told.difference(&found).collect();
-    let beyond: Vec<_> = found.difference(&told).collect();
+pub fn assert_same(what: &str, here: &[String], expected: &[String]) {
+    let (found, declared): (BTreeSet<_>, BTreeSet<_>) =
+        (here.iter().collect(), expected.iter().collect());
+    let missing: Vec<_> = declared.difference(&found).collect();
+    let beyond: Vec<_> = found.difference(&declared).collect();
     assert!(
         missing.is_empty() && beyond.is_empty(),
         "{what}: missing {missing:#?}, not expected {beyond:#?}"

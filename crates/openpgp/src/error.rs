@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenError {
     /// The secret does not fit, or the bytes are damaged, or they are no message at all. One
-    /// answer for all of them: telling them apart is what makes a decryption oracle
+    /// answer for all of them: distinguishing them is what makes a decryption oracle
     /// (RFC 9580, 13.4).
     WrongKeyOrCorrupt,
     /// The message, or what it inflates to, exceeds [`MAX_PLAINTEXT`](crate::MAX_PLAINTEXT).

@@ -3,8 +3,8 @@
 //! Plain Rust that knows nothing of PostgreSQL. [`Sealer`] writes one form (see [`write`](mod@write));
 //! [`Opener`] reads everything `pgp_sym_encrypt` can write with any of its options, and what
 //! `gpg --symmetric` writes with the same algorithms. Whatever the bytes are, reading stays
-//! within the bounds of [`limits`], does not panic, and tells a wrong key and damaged data apart
-//! by nothing.
+//! within the bounds of [`limits`], does not panic, and gives the same error for a wrong key and for
+//! damaged data.
 //!
 //! The cipher implementations are those of the `pgp` crate and the crates it is made of.
 

@@ -107,7 +107,7 @@ fn a_text_that_another_writer_made_canonical_gets_its_line_endings_back() {
 }
 
 #[test]
-fn another_writers_form_is_told_from_the_current_one() {
+fn another_writers_form_is_distinguished_from_the_current_one() {
     let mut opener = Opener::new(SECRET);
     let foreign = encrypt(&literal(b'u', b"x"), true);
     assert!(!opener.open(&foreign).unwrap().is_current_form());

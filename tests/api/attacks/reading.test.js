@@ -152,7 +152,7 @@ attack(
 
 attack(
   'an error about a row that is refused does not print the row',
-  // Without row-level security PostgreSQL tells what the failing row contains to whoever may read the table.
+  // Without row-level security PostgreSQL quotes the failing row to roles that may read the table.
   'ALTER TABLE public.patients DISABLE ROW LEVEL SECURITY',
   async (api) => {
     const dentist = await api.signUp();

@@ -188,14 +188,14 @@ attack(
       answered(await api.anon().rpc('check_shared_link_status', { p_token }), 200, 'not_found');
     }
     // PostgreSQL's text holds no such character; whether the rest of the token is right makes no difference.
-    const told = [];
+    const codes = [];
     for (const head of [practice.link.token, '0'.repeat(64)]) {
       const response = await api.anon().rpc('check_shared_link_status', { p_token: `${head}\u0000` });
       assert.equal(response.status, 400);
       tellsNothingOf(response, practice.link.token);
-      told.push(response.error.code);
+      codes.push(response.error.code);
     }
-    assert.equal(told[0], told[1]);
+    assert.equal(codes[0], codes[1]);
     await opensTheCase(api, practice);
   },
 );

@@ -182,7 +182,7 @@ flow('somebody without a subscription gets three analyses and is then refused', 
   answered(await dentist.db.rpc('can_use_credits', call), 200, false);
 });
 
-flow('a call with something missing is told what is wrong', async (api) => {
+flow('a call with a missing argument is refused with the reason', async (api) => {
   const dentist = await api.signUp();
   refused(await api.service().rpc('use_credits', { p_user_id: dentist.id, p_operation: null }), 400, '22004');
   refused(await api.service().rpc('use_credits', { p_user: dentist.id }), 404, 'PGRST202');

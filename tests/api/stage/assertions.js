@@ -33,5 +33,5 @@ export const forbiddenToVisitors = (response) => refused(response, 401, '42501')
 /** Each of these values is found nowhere in what came back. */
 export function tellsNothingOf(response, ...secrets) {
   const text = JSON.stringify(response);
-  for (const secret of secrets) assert.ok(!text.includes(secret), `the answer tells ${secret}: ${text.slice(0, 500)}`);
+  for (const secret of secrets) assert.ok(!text.includes(secret), `the answer reveals ${secret}: ${text.slice(0, 500)}`);
 }

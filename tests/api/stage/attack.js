@@ -17,7 +17,7 @@ let opened = 0;
 /**
  * An attack through the API. `hole` is what would let it succeed: SQL for the superuser; `{ sql, undo }` where that
  * reaches beyond the database; or `{ settings }` for PostgREST. It is null where PostgreSQL itself is the guard and
- * cannot be told to look away.
+ * cannot be switched off.
  */
 export function attack(name, hole, body) {
   register(name, hole, body, (database) => startPostgrest(versionOf(version), server, database, hole.settings));

@@ -46,7 +46,7 @@ export async function trial(directories, underTest, { holes = false } = {}) {
     child.stdout.on('data', (text) => (output += text));
     const status = await new Promise((resolve) => child.once('close', resolve));
     const verdicts = (await readFile(tally, 'utf8')).split('\n').filter(Boolean).map(JSON.parse);
-    const named = (wanted) => verdicts.filter(({ verdict }) => verdict === wanted).map(({ name }) => name);
+    const named = (kind) => verdicts.filter(({ verdict }) => verdict === kind).map(({ name }) => name);
     // A test is from where it was registered, which is the same place for all attacks.
     const attacks = verdicts.filter(({ file }) => file === join('stage', 'attack.js')).map(({ name }) => name);
     return { status, output, attacks, passed: named('pass'), failed: named('fail'), skipped: named('skipped') };
