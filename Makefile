@@ -1,33 +1,32 @@
-# The two commands of a newcomer are `make demo` and `make test`; a DBA needs `make install` alone.
-# What a target does is in scripts/, one file each.
+# Start with `make demo` and `make test`; a DBA needs only `make install`. Each target runs a file of scripts/.
 
-# Which of Debian's PostgreSQL. Asked anew for each target: `make setup` may just have installed it.
+# Debian's PostgreSQL of this version. Evaluated for each target: `make setup` may just have installed it.
 PG_MAJOR ?= 15
 PG_CONFIG ?= $(shell ls /usr/lib/postgresql/$(PG_MAJOR)/bin/pg_config 2>/dev/null || echo pg_config)
 export PG_MAJOR PG_CONFIG
 DESTDIR ?=
 
-# rustup does not put itself on the PATH of a shell that reads no profile.
+# A shell that reads no profile does not have rustup on its PATH.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 .PHONY: help all build install uninstall setup setup-test setup-deb sql check-sql types lint test test-one test-quick test-matrix bench-phi demo deb dist
 
 help:
-	@echo 'make demo [KEEP=1]                    watch a dental practice live on a throw-away server'
+	@echo 'make demo [KEEP=1]                    run the story of a dental practice on a throw-away server'
 	@echo 'make test                             run every test'
 	@echo 'make test-one T=name                  build, then run the outside tests whose names contain this'
 	@echo 'make test-quick                       the rules, and access, credits, phi, install and schema from outside'
-	@echo 'make bench-phi                        measure encryption beside pgcrypto'
+	@echo 'make bench-phi                        compare encryption with pgcrypto'
 	@echo 'make install PG_CONFIG=… [DESTDIR=…]  build and install for that PostgreSQL'
-	@echo 'make uninstall PG_CONFIG=…            remove what install put there'
+	@echo 'make uninstall PG_CONFIG=…            remove what install copied'
 	@echo 'make sql                              write sql/auria--VERSION.sql from the files in sql/'
-	@echo 'make types                            write docs/database.types.ts anew from a running database'
+	@echo 'make types                            write docs/database.types.ts from a running database'
 	@echo 'make lint                             rustfmt, clippy, rustdoc and cargo-machete, warnings are errors'
 	@echo 'make test-matrix [MAJORS="17 18"]     every test on PostgreSQL 15, 16, 17 and 18, and the package'
 	@echo 'make deb [PG_MAJOR=…]                 build a Debian package in target/debian'
 	@echo 'make dist                             build the source distribution for PGXN'
 
-# What pgxn's client asks for.
+# pgxn's client builds this target.
 all: build
 
 build:
@@ -81,7 +80,7 @@ dist:
 demo: setup
 	@scripts/demo "$(PG_CONFIG)"
 
-# The server runs the release build; so does the client, which has a thousand rows to take in.
+# Server and client are release builds: the client reads a thousand rows.
 bench-phi:
 	@scripts/setup test
 	@cargo bench --locked --quiet --package auria_tests --bench phi

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use auria_tests::Session;
 
-#[cfg(feature = "matrix")]
 use crate::lifecycle::dump_restore;
 
 const TABLES: &str = include_str!("catalogue.sql");
@@ -37,7 +36,6 @@ const ACCESS: &str = "
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'";
 
 /// All that PostgreSQL keeps about the functions of the extension and of `public`, pg_trgm's left out.
-#[cfg(feature = "matrix")]
 const FUNCTIONS: &str = "
     SELECT format('%s owner=%s acl=%s initial=%s cost=%s rows=%s comment=%s tied=%s', pg_get_functiondef(p.oid), p.proowner::regrole,
                   (SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(coalesce(p.proacl, acldefault('f', p.proowner))) a),
@@ -52,12 +50,10 @@ const FUNCTIONS: &str = "
        AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
                         WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' AND e.extname <> 'auria')";
 
-#[cfg(feature = "matrix")]
 const MIGRATIONS: &str =
     "SELECT format('migration %s %s %s', number, name, sha256) FROM auria.migrations";
 
 /// Everything the catalogue says about a database of AURIA.
-#[cfg(feature = "matrix")]
 pub fn everything(session: &mut Session) -> Vec<String> {
     let mut lines = tables(session);
     lines.extend(access(session));
