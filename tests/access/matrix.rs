@@ -468,8 +468,8 @@ fn every_function_may_be_executed_by_those_the_matrix_names_and_by_nobody_else()
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(
-        told.is_empty(),
-        "neither members of the extension nor tied to it: {told:?}"
+        expected.is_empty(),
+        "neither members of the extension nor tied to it: {expected:?}"
     );
 }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::Arc;
 
-use auria_tests::{As, Cluster, ClusterOptions, Stage, migration_count, refused_with};
+use auria_tests::{As, Cluster, ClusterOptions, migration_count, refused_with};
 use uuid::Uuid;
 
 use crate::lifecycle::doctor::complaints;
 use crate::support::legacy;
+use crate::support::release::next_release;
 
 pub const PAGE: &str = include_str!("../../docs/operations.md");
 
@@ -290,27 +290,6 @@ fn a_half_restored_database_is_closed_and_thrown_away() {
             .value::<i64>("SELECT count(*) FROM pg_database WHERE datname = 'half_restored'"),
         0
     );
-}
-
-/// A PostgreSQL with the extension and, once `release` is called, a next version of it: one that runs the migrations.
-fn next_release(version: &str) -> (Arc<Stage>, impl Fn()) {
-    let stage = Stage::without_extension();
-    let current = Stage::shared();
-    stage.install(&current.library(), &current.scripts());
-    let (from, version) = (env!("CARGO_PKG_VERSION"), version.to_owned());
-    let scripts = stage.scripts();
-    let release = move || {
-        let control = fs::read_to_string(scripts.join("auria.control")).unwrap();
-        let next = control.replace(&format!("'{from}'"), &format!("'{version}'"));
-        assert_ne!(next, control);
-        fs::write(scripts.join("auria.control"), next).unwrap();
-        fs::write(
-            scripts.join(format!("auria--{from}--{version}.sql")),
-            "SELECT auria.migrate();",
-        )
-        .unwrap();
-    };
-    (stage, release)
 }
 
 #[test]
