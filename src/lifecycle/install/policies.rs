@@ -38,7 +38,7 @@ pub fn drop_original(spi: &Spi, owner: &Owner) -> Result<()> {
 /// A warning for each policy that stays and lets an API role do more than the
 /// access rules.
 pub fn over_permissive(spi: &Spi) -> Result<Vec<String>> {
-    Ok(access::over_permissive_policies(spi)?
+    Ok(access::remaining_over_permissive_policies(spi)?
         .iter()
         .map(|policy| {
             format!(

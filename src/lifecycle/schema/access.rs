@@ -1,7 +1,7 @@
 //! The access rules as they should be, compared with those in force.
 
 use crate::error::Result;
-use crate::pg::spi::{Arg, Spi};
+use crate::pg::spi::{Arg, Rows, Spi};
 
 use super::{POLICIES, tables};
 
@@ -38,10 +38,26 @@ pub fn expected_grants() -> impl Iterator<Item = &'static str> {
 
 /// Permissive policies on our tables, or reaching into our buckets, that the
 /// migrations did not make and that are for PUBLIC, `anon`, `authenticated`, or
-/// a role these are members of.
+/// a role these are members of. As the caller's snapshot shows them, on a
+/// standby too.
 pub fn over_permissive_policies(spi: &Spi) -> Result<Vec<ForeignPolicy>> {
-    let rows = spi.read_once(
-        "SELECT pg_catalog.quote_ident(p.polname), p.polrelid::pg_catalog.regclass::text, \
+    let (policies, tables) = (POLICIES.join(" "), tables());
+    foreign_policies(&spi.read_once(
+        OVER_PERMISSIVE,
+        &[Arg::Text(Some(&policies)), Arg::Text(Some(&tables))],
+    )?)
+}
+
+/// The same after what this command has changed.
+pub fn remaining_over_permissive_policies(spi: &Spi) -> Result<Vec<ForeignPolicy>> {
+    let (policies, tables) = (POLICIES.join(" "), tables());
+    foreign_policies(&spi.query_once(
+        OVER_PERMISSIVE,
+        &[Arg::Text(Some(&policies)), Arg::Text(Some(&tables))],
+    )?)
+}
+
+const OVER_PERMISSIVE: &str = "SELECT pg_catalog.quote_ident(p.polname), p.polrelid::pg_catalog.regclass::text, \
                 CASE WHEN 0 = ANY (p.polroles) THEN 'PUBLIC' \
                      ELSE (SELECT pg_catalog.string_agg(r.rolname, ', ') \
                              FROM pg_catalog.pg_roles r WHERE r.oid = ANY (p.polroles)) END, \
@@ -67,12 +83,9 @@ pub fn over_permissive_policies(spi: &Spi) -> Result<Vec<ForeignPolicy>> {
                  OR n.nspname = 'storage' AND c.relname = 'objects' \
                     AND (rule.text ~ '(clinical-photos|dsd-simulations|avatars)' \
                          OR rule.text !~ 'bucket_id')) \
-          ORDER BY 2, 1",
-        &[
-            Arg::Text(Some(&POLICIES.join(" "))),
-            Arg::Text(Some(&tables())),
-        ],
-    )?;
+          ORDER BY 2, 1";
+
+fn foreign_policies(rows: &Rows<'_>) -> Result<Vec<ForeignPolicy>> {
     rows.iter()
         .map(|row| {
             Ok(ForeignPolicy {
