@@ -10,8 +10,9 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::rules;
-use crate::error::{Error, Result, required};
+use crate::error::{self, Error, Result, required};
 use crate::pg::extension;
+use crate::pg::roles;
 use crate::pg::spi::{self, Arg, Spi, quoted_identifier};
 
 thread_local! {
@@ -119,9 +120,22 @@ fn ensure_foreign_key(
             "ALTER TABLE {table} ADD CONSTRAINT {quoted} FOREIGN KEY ({column}) \
              REFERENCES {references} ({referenced}) ON DELETE {on_delete}"
         );
+        let is_hidden = references == USERS
+            && spi::statement_result_is_true(
+                spi,
+                "SELECT pg_catalog.row_security_active('auth.users')",
+                &[],
+            )?;
+        let orphan_count = || {
+            if is_hidden {
+                count_without_user(spi, table, &column)
+            } else {
+                count(spi, &orphans)
+            }
+        };
         if existing.is_none() && is_partitioned(spi, table)? {
             // PostgreSQL adds it to a partitioned table validated, or not at all.
-            return match count(spi, &orphans)? {
+            return match orphan_count()? {
                 0 => spi.execute_script(&add),
                 rows => {
                     found(format!(
@@ -136,7 +150,7 @@ fn ensure_foreign_key(
         if existing.is_none() {
             spi.execute_script(&format!("{add} NOT VALID"))?;
         }
-        validate(spi, table, name, &orphans)
+        validate(spi, table, name, orphan_count()?, &orphans)
     })?;
     Ok(())
 }
@@ -297,9 +311,53 @@ fn constraint(spi: &Spi, table: &str, name: &str) -> Result<Option<Constraint>> 
         .transpose()
 }
 
+/// The users of the platform.
+const USERS: &str = "auth.users";
+
+/// How many rows refer to a user who does not exist, where row security hides
+/// `auth.users` from the schema's owner, as Supabase's does.
+///
+/// Which users exist is asked with the rights of that table's owner, by a
+/// statement that is fixed: the caller's text is never run with these rights.
+fn count_without_user(spi: &Spi, table: &str, column: &str) -> Result<i64> {
+    let array = |rows: spi::Rows<'_>| -> Result<String> {
+        rows.first()
+            .map_or(Ok("{}".to_owned()), |row| row.expect(1))
+    };
+    let referenced = array(spi.query_once(
+        &format!(
+            "SELECT COALESCE(pg_catalog.array_agg(DISTINCT {column}), '{{}}')::text FROM {table} \
+              WHERE {column} IS NOT NULL"
+        ),
+        &[],
+    )?)?;
+    let owner = spi
+        .query_once(
+            "SELECT relowner FROM pg_catalog.pg_class WHERE oid = 'auth.users'::pg_catalog.regclass",
+            &[],
+        )?
+        .first()
+        .map_or_else(|| Err(error::unexpected_null(USERS)), |row| row.expect(1))?;
+    let missing = roles::acting_as(owner, || {
+        array(spi.query_once(
+            "SELECT COALESCE(pg_catalog.array_agg(wanted.id), '{}')::text \
+               FROM pg_catalog.unnest($1::pg_catalog.uuid[]) AS wanted (id) \
+              WHERE NOT EXISTS (SELECT FROM auth.users AS parent \
+                                 WHERE parent.id OPERATOR(pg_catalog.=) wanted.id)",
+            &[Arg::Text(Some(&referenced))],
+        )?)
+    })?;
+    spi.query_once(
+        &format!("SELECT count(*) FROM {table} WHERE {column} = ANY ($1::pg_catalog.uuid[])"),
+        &[Arg::Text(Some(&missing))],
+    )?
+    .first()
+    .map_or(Ok(0), |row| row.expect(1))
+}
+
 /// Validates a constraint unless rows break it; those are reported.
-fn validate(spi: &Spi, table: &str, name: &str, offending: &str) -> Result<()> {
-    match count(spi, offending)? {
+fn validate(spi: &Spi, table: &str, name: &str, rows: i64, offending: &str) -> Result<()> {
+    match rows {
         0 => spi.execute_script(&format!(
             "ALTER TABLE {table} VALIDATE CONSTRAINT {}",
             quoted_identifier(name)
