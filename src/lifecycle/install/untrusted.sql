@@ -19,8 +19,26 @@ WITH RECURSIVE relations (oid, kind, owner) AS (
     SELECT t.oid, t.tgfoid, t.tgrelid
       FROM pg_catalog.pg_trigger t JOIN relations r ON r.oid = t.tgrelid
      WHERE NOT t.tgisinternal
+), types (oid, place) AS (
+    -- The types of columns, and what these are made of: a domain's constraints and a composite's fields are evaluated, too.
+    SELECT a.atttypid, pg_catalog.format('%s.%s', a.attrelid::pg_catalog.regclass, a.attname)
+      FROM relations r
+      JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+     UNION
+    SELECT part.oid, t.place
+      FROM types t
+      JOIN pg_catalog.pg_type y ON y.oid = t.oid
+     CROSS JOIN LATERAL (SELECT y.typbasetype WHERE y.typbasetype <> 0
+                          UNION ALL
+                         SELECT y.typelem WHERE y.typelem <> 0
+                          UNION ALL
+                         SELECT a.atttypid FROM pg_catalog.pg_attribute a
+                          WHERE a.attrelid = y.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+                          UNION ALL
+                         SELECT g.rngsubtype FROM pg_catalog.pg_range g WHERE y.oid IN (g.rngtypid, g.rngmultitypid)) AS part (oid)
 ), dependents (classid, objid) AS (
-    -- What is evaluated when a row is written: defaults, constraints, expressions of indexes, conditions of triggers.
+    -- What is evaluated when a row is written or a statement is planned: defaults, constraints, expressions of indexes and
+    -- statistics, conditions of triggers, constraints and defaults of domains, functions of ranges.
     SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass, d.oid
       FROM pg_catalog.pg_attrdef d JOIN relations r ON r.oid = d.adrelid
      UNION ALL
@@ -31,6 +49,31 @@ WITH RECURSIVE relations (oid, kind, owner) AS (
       FROM pg_catalog.pg_index i JOIN relations r ON r.oid = i.indrelid
      UNION ALL
     SELECT 'pg_catalog.pg_trigger'::pg_catalog.regclass, t.oid FROM triggers t
+     UNION ALL
+    SELECT 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, s.oid
+      FROM pg_catalog.pg_statistic_ext s JOIN relations r ON r.oid = s.stxrelid
+     UNION ALL
+    SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, c.oid
+      FROM pg_catalog.pg_constraint c JOIN types t ON t.oid = c.contypid
+     UNION ALL
+    SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid FROM types t
+), called (classid, objid) AS (
+    -- The functions, operators and operator classes behind these; the functions of an operator class depend on its family.
+    SELECT d.refclassid, d.refobjid
+      FROM dependents x JOIN pg_catalog.pg_depend d ON d.classid = x.classid AND d.objid = x.objid
+     UNION
+    SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, a.amproc
+      FROM dependents x
+      JOIN pg_catalog.pg_depend d ON d.classid = x.classid AND d.objid = x.objid
+                                 AND d.refclassid = 'pg_catalog.pg_opclass'::pg_catalog.regclass
+      JOIN pg_catalog.pg_opclass o ON o.oid = d.refobjid
+      JOIN pg_catalog.pg_amproc a ON a.amprocfamily = o.opcfamily
+     UNION
+    SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, o.oprcode
+      FROM dependents x
+      JOIN pg_catalog.pg_depend d ON d.classid = x.classid AND d.objid = x.objid
+                                 AND d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass
+      JOIN pg_catalog.pg_operator o ON o.oid = d.refobjid
 ), found (object, owner) AS (
     SELECT kind || ' ' || oid::pg_catalog.regclass::text, owner FROM relations
      UNION
@@ -49,36 +92,37 @@ WITH RECURSIVE relations (oid, kind, owner) AS (
            p.proowner
       FROM triggers t JOIN pg_catalog.pg_proc p ON p.oid = t.function
      UNION
+    -- Whoever has the privilege TRIGGER on it may have put a trigger there, and the installation writes to it as its owner.
+    SELECT pg_catalog.format('trigger function %s on table storage.buckets', p.oid::pg_catalog.regprocedure), p.proowner
+      FROM pg_catalog.pg_trigger t
+      JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+      JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+     WHERE t.tgrelid = pg_catalog.to_regclass('storage.buckets') AND NOT t.tgisinternal AND p.proowner <> c.relowner
+     UNION
     SELECT 'function ' || p.oid::pg_catalog.regprocedure::text, p.proowner
-      FROM dependents x
-      JOIN pg_catalog.pg_depend d ON d.classid = x.classid AND d.objid = x.objid
-                                 AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-      JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid
+      FROM called x
+      JOIN pg_catalog.pg_proc p ON p.oid = x.objid AND x.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
      UNION
     SELECT 'operator ' || o.oid::pg_catalog.regoperator::text, o.oprowner
-      FROM dependents x
-      JOIN pg_catalog.pg_depend d ON d.classid = x.classid AND d.objid = x.objid
-                                 AND d.refclassid = 'pg_catalog.pg_operator'::pg_catalog.regclass
-      JOIN pg_catalog.pg_operator o ON o.oid = d.refobjid
+      FROM called x
+      JOIN pg_catalog.pg_operator o ON o.oid = x.objid AND x.classid = 'pg_catalog.pg_operator'::pg_catalog.regclass
      UNION
     SELECT 'operator class ' || o.opcname, o.opcowner
-      FROM dependents x
-      JOIN pg_catalog.pg_depend d ON d.classid = x.classid AND d.objid = x.objid
-                                 AND d.refclassid = 'pg_catalog.pg_opclass'::pg_catalog.regclass
-      JOIN pg_catalog.pg_opclass o ON o.oid = d.refobjid
+      FROM called x
+      JOIN pg_catalog.pg_opclass o ON o.oid = x.objid AND x.classid = 'pg_catalog.pg_opclass'::pg_catalog.regclass
      UNION
-    SELECT pg_catalog.format('type %s of %s.%s', t.oid::pg_catalog.regtype, a.attrelid::pg_catalog.regclass, a.attname), t.typowner
-      FROM relations r
-      JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
-      JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    SELECT pg_catalog.format('type %s of %s', y.oid::pg_catalog.regtype, t.place), y.typowner
+      FROM types t JOIN pg_catalog.pg_type y ON y.oid = t.oid
      UNION
-    -- Only an owner can make a rule, but an earlier one may have.
-    SELECT pg_catalog.format('rule %s on %s', w.rulename, w.ev_class::pg_catalog.regclass), p.proowner
+    -- Only an owner can make a rule, but an earlier one may have. What it calls and what it writes to belongs to somebody.
+    SELECT pg_catalog.format('rule %s on %s', w.rulename, w.ev_class::pg_catalog.regclass), COALESCE(p.proowner, c.relowner)
       FROM relations r
       JOIN pg_catalog.pg_rewrite w ON w.ev_class = r.oid
       JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid
-                                 AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-      JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid
+      LEFT JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
+      LEFT JOIN pg_catalog.pg_class c ON c.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                                     AND c.relnamespace NOT IN (pg_catalog.to_regnamespace('auth'), pg_catalog.to_regnamespace('storage'))
+     WHERE COALESCE(p.proowner, c.relowner) IS NOT NULL
 ), trusted (oid) AS (
     SELECT r.oid
       FROM pg_catalog.pg_roles r
