@@ -37,7 +37,7 @@ fn managed_jobs(database: &str) -> Vec<Job> {
         (
             "auria_cleanup_rate_limits",
             "23 4 * * *",
-            "SELECT public.cleanup_old_rate_limits()",
+            "SELECT auria.run_as_owner('public.cleanup_old_rate_limits()')",
         ),
     ]
     .map(|(name, schedule, command)| {
@@ -305,7 +305,7 @@ fn without_pg_cron_it_says_what_to_do_step_by_step_and_names_the_other_way() {
         "CREATE EXTENSION pg_cron",
         "psql",
         "CALL auria.reset_monthly()",
-        "SELECT public.cleanup_old_rate_limits()",
+        "SELECT auria.run_as_owner('public.cleanup_old_rate_limits()')",
     ] {
         assert!(hint.contains(part), "{part}: {hint}");
     }

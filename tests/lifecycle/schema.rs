@@ -244,28 +244,27 @@ fn a_database_that_stopped_at_any_migration_reaches_the_last_one() {
         let mut session = db.superuser();
         (tables(&mut session), access(&mut session))
     };
-    let platform = [
-        "auth_schema",
-        "auth_users",
-        "auth_uid",
-        "auth_role",
-        "auth_jwt",
-    ]
-    .into_iter()
-    .chain([
-        "storage_schema",
-        "storage_buckets",
-        "storage_objects",
-        "storage_foldername",
-    ])
-    .map(|name| fs::read_to_string(repository().join(format!("sql/platform/{name}.sql"))).unwrap())
-    .collect::<String>();
+    // What is left are the functions and the stand-ins: the tables are made here, up to the stop.
+    let without_schema = "DO $$
+        DECLARE statement text;
+        BEGIN
+            FOR statement IN
+                SELECT format('DROP TABLE %I.%I CASCADE', schemaname, tablename) FROM pg_tables WHERE schemaname = 'public'
+                 UNION ALL
+                SELECT format('DROP POLICY %I ON %I.%I', policyname, schemaname, tablename)
+                  FROM pg_policies WHERE schemaname = 'storage'
+            LOOP
+                EXECUTE statement;
+            END LOOP;
+        END $$;
+        DROP TRIGGER on_auth_user_created ON auth.users;
+        DELETE FROM storage.buckets;
+        DELETE FROM auria.migrations";
     for stop in 1..migrations().len() {
         let db = empty_database();
         let mut session = db.superuser();
-        // The functions alone, as in a restore: the tables are made here, up to the stop.
-        session.run("SET row_security = off; CREATE EXTENSION auria CASCADE; RESET row_security");
-        session.run(&platform);
+        session.run("CREATE EXTENSION auria CASCADE");
+        session.run(without_schema);
         for migration in &migrations()[..stop] {
             session.run(&migration.sql.replace("@extschema:pg_trgm@", "public"));
         }
