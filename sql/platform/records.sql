@@ -51,6 +51,7 @@ COMMENT ON COLUMN auria.installed_functions.signature IS 'Name and argument type
 COMMENT ON COLUMN auria.installed_functions.installed_at IS 'When it was installed for the first time';
 
 CREATE TABLE IF NOT EXISTS auria.replaced_functions (
+    id           bigint       NOT NULL  GENERATED ALWAYS AS IDENTITY  PRIMARY KEY,
     signature    text         NOT NULL,
     definition   text         NOT NULL,
     owner        text         NOT NULL,
@@ -68,6 +69,7 @@ CREATE POLICY replaced_functions_select_service_role ON auria.replaced_functions
 
 COMMENT ON TABLE auria.replaced_functions IS
     'Functions as they were before the compiled ones replaced them';
+COMMENT ON COLUMN auria.replaced_functions.id IS 'In the order in which they were replaced';
 COMMENT ON COLUMN auria.replaced_functions.signature IS 'Name and argument types';
 COMMENT ON COLUMN auria.replaced_functions.replaced_at IS 'When the compiled function replaced it';
 COMMENT ON COLUMN auria.replaced_functions.definition IS 'CREATE OR REPLACE FUNCTION, as pg_get_functiondef wrote it';
