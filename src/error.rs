@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
+use crate::pg::encoding::sendable;
+
 /// An error on its way to the client.
 #[derive(Debug)]
 pub struct Error {
@@ -95,12 +97,12 @@ impl Error {
 
 impl From<Error> for ErrorReport {
     fn from(error: Error) -> Self {
-        let mut report = ErrorReport::new(error.code, error.message, "auria");
+        let mut report = ErrorReport::new(error.code, sendable(error.message), "auria");
         if let Some(detail) = error.detail {
-            report = report.set_detail(detail);
+            report = report.set_detail(sendable(detail));
         }
         if let Some(hint) = error.hint {
-            report = report.set_hint(hint);
+            report = report.set_hint(sendable(hint));
         }
         report
     }

@@ -95,7 +95,7 @@ CREATE POLICY dsd_simulations_delete_own ON storage.objects
 
 -- The bucket is public: its object URLs work without a policy. One for
 -- everybody would only let a visitor list the files, and with their names every
--- user's id. The owner's own is what INSERT … RETURNING and upserts need.
+-- user's id. The owner's own is what INSERT with RETURNING and upserts need.
 
 DROP POLICY IF EXISTS avatars_select_own ON storage.objects;
 CREATE POLICY avatars_select_own ON storage.objects

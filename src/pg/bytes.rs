@@ -96,7 +96,8 @@ passed_on! {
 impl Text {
     /// A copy of `text`.
     pub fn copy_of(text: &str) -> Self {
-        // Never `None`: only an `Option` can be.
-        Self(text.into_datum().unwrap_or(pg_sys::Datum::null()))
+        let bytes = super::encoding::to_server(text);
+        // A text has the layout of a bytea. Never `None`: only an `Option` can be.
+        Self(bytes.into_datum().unwrap_or(pg_sys::Datum::null()))
     }
 }

@@ -4,6 +4,8 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
+use super::encoding;
+
 /// Reserves a prefix of setting names, so that a misspelt one is refused.
 pub fn reserve_setting_prefix(prefix: &CStr) {
     // SAFETY: called while the library is loaded; `prefix` is a C string.
@@ -77,12 +79,14 @@ fn script_turned_off_check_function_bodies() -> bool {
 
 /// Raises a WARNING: something that the DBA must act on.
 pub fn warn(message: &str) {
+    let message = encoding::sendable(message.to_owned().into());
     pgrx::warning!("auria: {message}");
 }
 
 /// Raises a NOTICE. Inside an extension's script PostgreSQL hides notices to
 /// hide the script's own noise: there, the level is lowered for this one.
 pub fn inform(message: &str) {
+    let message = encoding::sendable(message.to_owned().into());
     if being_created().is_some() {
         with_settings(&[(c"client_min_messages", c"notice")], || {
             pgrx::notice!("auria: {message}")

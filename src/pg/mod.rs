@@ -17,3 +17,4 @@ pub mod roles;
 pub mod spi;
 pub mod transaction;
 pub mod trigger;
+pub mod value;

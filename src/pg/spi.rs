@@ -12,11 +12,13 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::{FromDatum, IntoDatum, pg_sys};
+use pgrx::{IntoDatum, pg_sys};
 use uuid::Uuid;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::bytes::{Jsonb, Text};
+use super::encoding;
+use super::value::Value;
 use crate::error::{self, Error, Result};
 
 /// Which snapshot a statement sees.
@@ -70,7 +72,8 @@ impl Arg<'_> {
             Arg::Uuid(value) => {
                 value.and_then(|id| pgrx::datum::Uuid::from_bytes(*id.as_bytes()).into_datum())
             }
-            Arg::Text(value) => value.and_then(IntoDatum::into_datum),
+            // A text has the layout of a bytea.
+            Arg::Text(value) => value.and_then(|text| encoding::to_server(text).into_datum()),
             Arg::Int(value) => value.into_datum(),
             Arg::BigInt(value) => value.into_datum(),
             Arg::Time(value) => value.into_datum(),
@@ -334,22 +337,22 @@ impl Row<'_> {
     ///
     /// # Errors
     /// XX000 when the column is of another type than `T`.
-    pub fn get<T: FromDatum + IntoDatum>(&self, position: i32) -> Result<Option<T>> {
+    pub fn get<T: Value>(&self, position: i32) -> Result<Option<T>> {
         let mut is_null = false;
         // SAFETY: tuple and descriptor belong to the live tuple table. The
         // column's type is compared with T's before the datum is read as one.
         unsafe {
             let actual = pg_sys::SPI_gettypeid(self.descriptor, position);
-            if !T::is_compatible_with(actual) {
+            if !T::reads(actual) {
                 return Err(unexpected_type(position));
             }
             let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, position, &mut is_null);
-            Ok(T::from_polymorphic_datum(datum, is_null, actual))
+            Ok(T::read(datum, is_null, actual))
         }
     }
 
     /// The value of a column that cannot be NULL.
-    pub fn expect<T: FromDatum + IntoDatum>(&self, position: i32) -> Result<T> {
+    pub fn expect<T: Value>(&self, position: i32) -> Result<T> {
         self.get(position)?
             .ok_or_else(|| error::unexpected_null("a query's result"))
     }
@@ -453,7 +456,7 @@ pub fn quoted_literal(text: &str) -> String {
 }
 
 fn c_string(sql: &str) -> Result<CString> {
-    CString::new(sql).map_err(|_| {
+    CString::new(encoding::to_server(sql)).map_err(|_| {
         Error::new(
             pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
             "a statement contains a NUL byte",

@@ -7,8 +7,9 @@ use pgrx::datum::Datum;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
-use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, pg_sys};
+use pgrx::{IntoDatum, PgSqlErrorCode, pg_sys};
 
+use super::value::Value;
 use crate::error::{Error, Result};
 
 /// A column's position in the trigger's table.
@@ -67,7 +68,7 @@ pub fn fire(
             PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
             format!("{function}() can only be called as a row trigger"),
         )
-        .hint("Use it in CREATE TRIGGER … FOR EACH ROW EXECUTE FUNCTION.")
+        .hint("Use it in CREATE TRIGGER with FOR EACH ROW EXECUTE FUNCTION.")
         .raise()
     };
     let mut row = RowTrigger {
@@ -135,12 +136,12 @@ impl RowTrigger<'_> {
     ///
     /// # Errors
     /// 42804 when the column has another type than `T`.
-    pub fn new_value<T: FromDatum + IntoDatum>(&self, column: Column) -> Result<Option<T>> {
+    pub fn new_value<T: Value>(&self, column: Column) -> Result<Option<T>> {
         let (datum, is_null) = self.datum(self.new_tuple(), column);
         // SAFETY: as above; the type is compared before the datum is read.
         unsafe {
             let actual = pg_sys::SPI_gettypeid(self.descriptor(), column.0);
-            if !T::is_compatible_with(actual) {
+            if !T::reads(actual) {
                 return Err(Error::new(
                     PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
                     format!(
@@ -150,7 +151,7 @@ impl RowTrigger<'_> {
                 )
                 .hint("Restore the column's type as the migrations of auria made it."));
             }
-            Ok(T::from_polymorphic_datum(datum, is_null, actual))
+            Ok(T::read(datum, is_null, actual))
         }
     }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::caller;
 use crate::error::{Result, required};
 use crate::ledger;
+use crate::pg::encoding::Utf8Arg;
 use crate::pg::{spi, transaction};
 
 /// The id in an argument that must not be NULL.
@@ -23,13 +24,16 @@ pub fn required_id(id: Option<SqlUuid>, function: &str, argument: &str) -> Resul
 /// `_refund`; 22003 a counter out of range; 23503 no such user; 25006 in a
 /// read-only transaction. For service_role.
 #[pg_extern(sql = false)]
-fn use_credits(p_user_id: Option<SqlUuid>, p_operation: Option<&str>) -> Result<bool, ErrorReport> {
+fn use_credits(
+    p_user_id: Option<SqlUuid>,
+    p_operation: Option<Utf8Arg<'_>>,
+) -> Result<bool, ErrorReport> {
     const THIS: &str = "use_credits";
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     transaction::refuse_if_read_only(c"use_credits()");
     Ok(spi::connected(|spi| {
-        ledger::spend(spi, user, operation, None)
+        ledger::spend(spi, user, &operation, None)
     })?)
 }
 
@@ -39,7 +43,7 @@ fn use_credits(p_user_id: Option<SqlUuid>, p_operation: Option<&str>) -> Result<
 #[pg_extern(sql = false)]
 fn use_credits_once(
     p_user_id: Option<SqlUuid>,
-    p_operation: Option<&str>,
+    p_operation: Option<Utf8Arg<'_>>,
     p_reference_id: Option<SqlUuid>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "use_credits";
@@ -48,7 +52,7 @@ fn use_credits_once(
     let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
     transaction::refuse_if_read_only(c"use_credits()");
     Ok(spi::connected(|spi| {
-        ledger::spend(spi, user, operation, Some(reference))
+        ledger::spend(spi, user, &operation, Some(reference))
     })?)
 }
 
@@ -60,14 +64,14 @@ fn use_credits_once(
 #[pg_extern(sql = false)]
 fn refund_credits(
     p_user_id: Option<SqlUuid>,
-    p_operation: Option<&str>,
+    p_operation: Option<Utf8Arg<'_>>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "refund_credits";
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     transaction::refuse_if_read_only(c"refund_credits()");
     Ok(spi::connected(|spi| {
-        ledger::refund(spi, user, operation, None)
+        ledger::refund(spi, user, &operation, None)
     })?)
 }
 
@@ -76,7 +80,7 @@ fn refund_credits(
 #[pg_extern(sql = false)]
 fn refund_credits_once(
     p_user_id: Option<SqlUuid>,
-    p_operation: Option<&str>,
+    p_operation: Option<Utf8Arg<'_>>,
     p_reference_id: Option<SqlUuid>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "refund_credits";
@@ -85,7 +89,7 @@ fn refund_credits_once(
     let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
     transaction::refuse_if_read_only(c"refund_credits()");
     Ok(spi::connected(|spi| {
-        ledger::refund(spi, user, operation, Some(reference))
+        ledger::refund(spi, user, &operation, Some(reference))
     })?)
 }
 
@@ -97,23 +101,23 @@ fn refund_credits_once(
 #[pg_extern(sql = false)]
 fn can_use_credits(
     p_user_id: Option<SqlUuid>,
-    p_operation: Option<&str>,
+    p_operation: Option<Utf8Arg<'_>>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "can_use_credits";
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     Ok(spi::connected(|spi| {
         caller::may_ask_about(spi, THIS, user)?;
-        ledger::can_spend(spi, user, operation)
+        ledger::can_spend(spi, user, &operation)
     })?)
 }
 
 /// What an operation costs; 1 if it is not configured. 22004 for NULL. For
 /// everyone.
 #[pg_extern(sql = false)]
-fn get_credit_cost(p_operation: Option<&str>) -> Result<i32, ErrorReport> {
+fn get_credit_cost(p_operation: Option<Utf8Arg<'_>>) -> Result<i32, ErrorReport> {
     let operation = required(p_operation, "get_credit_cost", "p_operation")?;
-    Ok(spi::connected(|spi| ledger::cost_of(spi, operation))?)
+    Ok(spi::connected(|spi| ledger::cost_of(spi, &operation))?)
 }
 
 /// Adds credits that were bought; they never expire. A user without a

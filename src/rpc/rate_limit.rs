@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 
 use super::credits::required_id;
 use crate::error::{self, Result, required};
+use crate::pg::encoding::Utf8Arg;
 use crate::pg::spi::{self, Arg, Sees};
 use crate::pg::transaction;
 use crate::statement;
@@ -45,7 +46,7 @@ const LONGEST_FUNCTION: usize = 200;
 #[allow(clippy::type_complexity)] // the shape pgrx needs to see
 fn check_and_increment_rate_limit(
     p_user_id: Option<SqlUuid>,
-    p_function_name: Option<&str>,
+    p_function_name: Option<Utf8Arg<'_>>,
     p_minute_window: Option<TimestampWithTimeZone>,
     p_hour_window: Option<TimestampWithTimeZone>,
     p_day_window: Option<TimestampWithTimeZone>,
@@ -76,7 +77,7 @@ fn check_and_increment_rate_limit(
             Sees::OwnSnapshot,
             &[
                 Arg::Uuid(Some(user)),
-                Arg::Text(Some(function)),
+                Arg::Text(Some(&function)),
                 Arg::Time(minute),
                 Arg::Time(hour),
                 Arg::Time(day),

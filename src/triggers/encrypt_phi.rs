@@ -1,6 +1,8 @@
 //! `encrypt_patient_phi()` and `encrypt_evaluation_phi()`: BEFORE triggers that
 //! keep the encrypted columns in step with the plain ones.
 
+use std::borrow::Cow;
+
 use pgrx::datum::Date;
 use pgrx::{PgSqlErrorCode, pg_extern, pg_sys};
 
@@ -57,7 +59,7 @@ fn keep_in_step(row: &mut RowTrigger<'_>, function: &str, table: &columns::Table
 
 fn encrypted(row: &RowTrigger<'_>, plain: Column, kind: Kind) -> Result<Vec<u8>> {
     match kind {
-        Kind::Text => phi::encrypt(row.new_value(plain)?.unwrap_or_default()),
+        Kind::Text => phi::encrypt(&row.new_value::<Cow<'_, str>>(plain)?.unwrap_or_default()),
         Kind::Date => match row.new_value::<Date>(plain)? {
             Some(date) => phi::encrypt(&columns::iso(date)),
             None => phi::encrypt(""),

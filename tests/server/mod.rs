@@ -2,5 +2,6 @@
 
 mod backtraces;
 mod crash;
+mod encodings;
 mod harness_works;
 mod memory;

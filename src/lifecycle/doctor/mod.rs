@@ -510,7 +510,7 @@ fn plans(spi: &Spi) -> Result<Findings> {
     Ok(each_row(
         spi,
         "SELECT pg_catalog.format('plan %s grants no credits: if it should, run \
-                                   UPDATE public.subscription_plans SET credits_per_month = … WHERE id = %L', p.id, p.id) \
+                                   UPDATE public.subscription_plans SET credits_per_month = N WHERE id = %L', p.id, p.id) \
            FROM public.subscription_plans p \
           WHERE p.credits_per_month = 0 \
             AND (p.is_active AND p.price_monthly > 0 \

@@ -337,7 +337,7 @@ fn owner_of(spi: &Spi, relation: &str) -> Result<pg_sys::Oid> {
 fn sold_without_credits(spi: &Spi) -> Result<Vec<String>> {
     let rows = spi.query_once(
         "SELECT pg_catalog.format('plan %s is sold and grants no credits: if it should, run \
-                                   UPDATE public.subscription_plans SET credits_per_month = … WHERE id = %L', id, id) \
+                                   UPDATE public.subscription_plans SET credits_per_month = N WHERE id = %L', id, id) \
            FROM public.subscription_plans \
           WHERE is_active AND price_monthly > 0 AND credits_per_month = 0 ORDER BY id",
         &[],

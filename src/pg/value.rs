@@ -1,0 +1,66 @@
+//! The values of columns.
+
+use std::borrow::Cow;
+
+use pgrx::datum::{Date, TimestampWithTimeZone, Uuid};
+use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
+
+use super::encoding;
+
+/// A type that the value of a column can be read as.
+pub trait Value: Sized {
+    /// Whether a column of this type can be read so.
+    fn reads(type_oid: pg_sys::Oid) -> bool;
+
+    /// The value; `None` is NULL.
+    ///
+    /// # Safety
+    /// The datum must be of this type, one that [`Value::reads`] agreed to.
+    unsafe fn read(datum: pg_sys::Datum, is_null: bool, type_oid: pg_sys::Oid) -> Option<Self>;
+}
+
+macro_rules! read_by_pgrx {
+    ($($rust:ty),+) => {$(
+        impl Value for $rust {
+            fn reads(type_oid: pg_sys::Oid) -> bool {
+                Self::is_compatible_with(type_oid)
+            }
+
+            unsafe fn read(
+                datum: pg_sys::Datum,
+                is_null: bool,
+                type_oid: pg_sys::Oid,
+            ) -> Option<Self> {
+                // SAFETY: the caller's promise.
+                unsafe { Self::from_polymorphic_datum(datum, is_null, type_oid) }
+            }
+        }
+    )+};
+}
+
+read_by_pgrx!(bool, i8, i16, i32, i64, f32, f64, pg_sys::Oid);
+read_by_pgrx!(Date, TimestampWithTimeZone, Uuid, JsonB, Vec<u8>);
+
+/// As long as the row is there. pgrx would panic over text that is not UTF-8.
+impl Value for Cow<'_, str> {
+    fn reads(type_oid: pg_sys::Oid) -> bool {
+        String::is_compatible_with(type_oid)
+    }
+
+    unsafe fn read(datum: pg_sys::Datum, is_null: bool, _type_oid: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: the caller's promise; text has the layout of bytea.
+        let bytes: Option<&[u8]> = unsafe { FromDatum::from_datum(datum, is_null) };
+        bytes.map(encoding::from_server)
+    }
+}
+
+impl Value for String {
+    fn reads(type_oid: pg_sys::Oid) -> bool {
+        Self::is_compatible_with(type_oid)
+    }
+
+    unsafe fn read(datum: pg_sys::Datum, is_null: bool, type_oid: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        unsafe { Cow::read(datum, is_null, type_oid) }.map(Cow::into_owned)
+    }
+}
