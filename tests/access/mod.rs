@@ -1,6 +1,7 @@
 //! Who may see and write what: the access matrix, share tokens, storage, sign-up.
 
 mod created_at;
+mod foreign_code;
 mod matrix;
 mod share_rpcs;
 mod share_token;
