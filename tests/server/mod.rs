@@ -1,5 +1,6 @@
 //! The server around it: crashes, memory, and the harness that starts it.
 
+mod abuse;
 mod backtraces;
 mod crash;
 mod encodings;
