@@ -3,3 +3,4 @@
 mod phi;
 mod readme;
 pub mod runbook;
+mod security;
