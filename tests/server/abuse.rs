@@ -166,7 +166,7 @@ fn objection(session: &mut Session, call: &str) -> Option<String> {
 #[test]
 fn no_argument_makes_a_function_of_the_api_fail_internally_or_a_backend_crash() {
     let cluster = ClusterOptions::default()
-        .setting("statement_timeout", "20s")
+        .setting("statement_timeout", "120s")
         .start();
     let db = cluster.database();
     let user = db.sign_up_on_plan("ana@clinica.example", "starter");
