@@ -6,6 +6,7 @@ use pgrx::PgSqlErrorCode;
 use crate::error::{Error, Result};
 use crate::guc;
 use crate::lifecycle::schema::{owner, signatures, tables};
+use crate::pg::extension;
 use crate::pg::spi::{Arg, Spi};
 
 /// The privilege on a role that SET ROLE asks for: PostgreSQL 16 separates it
@@ -41,16 +42,21 @@ pub fn refuse_untrusted(spi: &Spi) -> Result<()> {
 /// `auria.trusted_owners`, and, where it is one of these or `auria_owner`, the
 /// role that owns the schema and the roles that may become it.
 pub fn untrusted(spi: &Spi) -> Result<Vec<String>> {
-    let rows = spi.query_once(
-        include_str!("untrusted.sql"),
-        &[
-            Arg::Text(Some(&tables())),
-            Arg::Text(Some(&signatures())),
-            Arg::Text(Some(&guc::trusted_owners().join(","))),
-            Arg::Text(Some(&owner::determine(spi)?)),
-            Arg::Text(Some(owner::OWNER)),
-            Arg::Text(Some(MAY_SET_ROLE)),
-        ],
-    )?;
-    rows.iter().map(|row| row.expect(1)).collect()
+    let owner = owner::determine(spi)?;
+    // The planner expects far more rows of the recursive parts than there are,
+    // and would spend seconds on compiling the query.
+    extension::with_settings(&[(c"jit", c"off")], || {
+        let rows = spi.query_once(
+            include_str!("untrusted.sql"),
+            &[
+                Arg::Text(Some(&tables())),
+                Arg::Text(Some(&signatures())),
+                Arg::Text(Some(&guc::trusted_owners().join(","))),
+                Arg::Text(Some(&owner)),
+                Arg::Text(Some(owner::OWNER)),
+                Arg::Text(Some(MAY_SET_ROLE)),
+            ],
+        )?;
+        rows.iter().map(|row| row.expect(1)).collect()
+    })
 }
