@@ -14,6 +14,7 @@
 //! | trigger functions | [`triggers`] |
 //! | migrations, adoption, checks, regular jobs | [`lifecycle`] |
 //! | every error, with SQLSTATE and hint | [`error`] |
+//! | progress of long commands | [`progress`] |
 //! | settings | [`guc`] |
 //! | all `unsafe`, all SPI | [`pg`] |
 
@@ -25,6 +26,7 @@ mod ledger;
 mod lifecycle;
 mod pg;
 mod phi;
+mod progress;
 mod rpc;
 mod sharing;
 mod triggers;
