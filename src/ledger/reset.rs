@@ -1,11 +1,12 @@
-//! `auria.reset_monthly()`: the settlement of `reset_monthly_usage_with_rollover`
-//! in batches that are committed, so that nobody who spends meanwhile waits
-//! longer than one batch takes.
+//! `auria.reset_monthly()`: what `reset_monthly_usage_with_rollover` does, in
+//! batches that are committed, so that nobody who spends meanwhile waits longer
+//! than one batch takes.
 //!
-//! It walks the subscriptions by primary key and passes over those that
-//! somebody has locked; these are settled at the end, one by one, waited for
-//! while no other lock is held. So it takes part in no deadlock. What is
-//! settled is told by `usage_reset_at`: stopped anywhere, the next call goes on.
+//! It walks the subscriptions by primary key and skips those that somebody has
+//! locked; these are reset at the end, one by one, waited for while no other
+//! lock is held. So it takes part in no deadlock. Progress is derived from
+//! `usage_reset_at`: stopped anywhere, the next call continues. Both walks only
+//! go forward, so that it ends even when a trigger keeps a row as it is.
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -15,29 +16,34 @@ use super::settle::{self, due};
 use crate::error::{Error, Result, required};
 use crate::lifecycle::schema::owner;
 use crate::pg::procedure::Call;
-use crate::pg::spi::{Arg, Sees, Spi};
-use crate::pg::{extension, transaction};
+use crate::pg::spi::{Arg, Rows, Sees, Spi};
+use crate::pg::transaction;
+use crate::progress::Progress;
 use crate::statement;
 
 const LARGEST_BATCH: i32 = 100_000;
 
 statement! {
+    COUNT_DUE = concat!("SELECT count(*) FROM public.subscriptions WHERE ", due!());
+
     LOCK_SOME = concat!(
         "SELECT id FROM public.subscriptions WHERE id > $1 AND ",
         due!(),
         " ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED"
     );
 
-    LOCK_ONE = concat!(
-        "SELECT id FROM public.subscriptions WHERE ",
+    /// One that somebody else resets while this waits is passed over: LIMIT
+    /// counts what is still due when it is locked.
+    LOCK_NEXT = concat!(
+        "SELECT id FROM public.subscriptions WHERE id > $1 AND ",
         due!(),
-        " LIMIT 1 FOR NO KEY UPDATE"
+        " ORDER BY id LIMIT 1 FOR NO KEY UPDATE"
     );
 }
 
-/// Settles every month that ended, as `reset_monthly_usage_with_rollover()`
-/// does, in batches of so many subscriptions, each committed; tells the
-/// progress by NOTICE.
+/// Resets every month that ended, as `reset_monthly_usage_with_rollover()`
+/// does, in batches of so many subscriptions, each committed; reports progress
+/// by NOTICE.
 ///
 /// Errors: 2D000 where it cannot commit; 22004, 22023 the batch size; 25006 on
 /// a standby. For service_role.
@@ -59,36 +65,54 @@ fn reset_monthly(
     }
     let call = Call::of(fcinfo, "auria.reset_monthly")?;
     transaction::refuse_if_read_only(c"auria.reset_monthly()");
-    let mut settled = 0;
+    let due = call.transaction(owner::of_schema, |spi| {
+        let rows = spi.query(&COUNT_DUE, Sees::OwnSnapshot, &[])?;
+        rows.first().map_or(Ok(0), |row| row.expect::<i64>(1))
+    })?;
+    let mut progress = Progress::new("subscriptions reset", due.unsigned_abs());
     let mut last = Some(Uuid::nil());
     while let Some(after) = last {
-        last = call.transaction(owner::of_schema, |spi| {
-            let args = [Arg::Uuid(Some(after)), Arg::Int(batch_size)];
-            let rows = spi.query(&LOCK_SOME, Sees::OwnSnapshot, &args)?;
-            let ids: Vec<Uuid> = rows
-                .iter()
-                .map(|row| row.expect_uuid(1))
-                .collect::<Result<_>>()?;
-            settled += settle::settle_locked(spi, &ids)?;
-            Ok(ids.last().copied())
-        })?;
-        if last.is_some() {
-            extension::inform(&format!("{settled} subscriptions settled so far"));
-        }
+        let (locked, reset) = call.transaction(owner::of_schema, |spi| reset_after(spi, after, batch_size))?;
+        progress.advance(reset as u64);
+        last = locked.last().copied();
     }
-    while call.transaction(owner::of_schema, |spi| settle_one(spi, &mut settled))? {}
-    extension::inform(&format!("{settled} subscriptions settled, done"));
+    // Those that were locked, and those that a trigger keeps as they are.
+    let mut kept = 0;
+    let mut last = Some(Uuid::nil());
+    while let Some(after) = last {
+        let (locked, reset) = call.transaction(owner::of_schema, |spi| reset_next(spi, after))?;
+        progress.advance(reset as u64);
+        kept += locked.len() - reset;
+        last = locked.last().copied();
+    }
+    let reset = progress.done();
+    progress.finish(&match kept {
+        0 => format!("{reset} subscriptions reset"),
+        _ => format!(
+            "{reset} subscriptions reset; {kept} are still due, because a trigger on \
+             public.subscriptions kept them as they were"
+        ),
+    });
     Ok(())
 }
 
-/// Settles one that was locked before; false when none is left.
-fn settle_one(spi: &Spi, settled: &mut usize) -> Result<bool> {
-    pgrx::check_for_interrupts!();
-    let rows = spi.query(&LOCK_ONE, Sees::OwnSnapshot, &[])?;
-    let Some(row) = rows.first() else {
-        // None is due, or the one waited for was settled by somebody else.
-        return settle::any_due(spi);
-    };
-    *settled += settle::settle_locked(spi, &[row.expect_uuid(1)?])?;
-    Ok(true)
+/// Locks a batch and resets it: which were locked, and how many were changed.
+fn reset_after(spi: &Spi, after: Uuid, batch_size: i32) -> Result<(Vec<Uuid>, usize)> {
+    let args = [Arg::Uuid(Some(after)), Arg::Int(batch_size)];
+    reset_locked(spi, &spi.query(&LOCK_SOME, Sees::OwnSnapshot, &args)?)
+}
+
+/// The same for the next one, waited for.
+fn reset_next(spi: &Spi, after: Uuid) -> Result<(Vec<Uuid>, usize)> {
+    let args = [Arg::Uuid(Some(after))];
+    reset_locked(spi, &spi.query(&LOCK_NEXT, Sees::OwnSnapshot, &args)?)
+}
+
+fn reset_locked(spi: &Spi, rows: &Rows<'_>) -> Result<(Vec<Uuid>, usize)> {
+    let ids: Vec<Uuid> = rows
+        .iter()
+        .map(|row| row.expect_uuid(1))
+        .collect::<Result<_>>()?;
+    let reset = settle::settle_locked(spi, &ids)?;
+    Ok((ids, reset))
 }

@@ -56,8 +56,6 @@ statement! {
     SETTLE_LOCKED = settle_and!(
         " AND s.id = ANY (pg_catalog.string_to_array($1, ',')::pg_catalog.uuid[])"
     );
-
-    ANY_DUE = concat!("SELECT EXISTS (SELECT FROM public.subscriptions WHERE ", due!(), ")");
 }
 
 /// Settles every month that ended; returns how many subscriptions.
@@ -80,11 +78,4 @@ pub fn settle_locked(spi: &Spi, ids: &[Uuid]) -> Result<usize> {
         &[Arg::Text(Some(&ids.join(",")))],
     )?;
     Ok(rows.len())
-}
-
-/// Whether any month ended and is not settled.
-pub fn any_due(spi: &Spi) -> Result<bool> {
-    spi.query(&ANY_DUE, Sees::OwnSnapshot, &[])?
-        .first()
-        .map_or(Ok(false), |row| row.expect(1))
 }

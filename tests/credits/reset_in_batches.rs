@@ -70,14 +70,25 @@ fn clients_spend_on_while_two_hundred_thousand_months_are_settled() {
         over.store(true, Ordering::Relaxed);
         outcome.unwrap();
         let notices = service.notices();
-        assert!(notices.len() > 100, "{} notices", notices.len());
+        // The result, and before it a report every two seconds at most.
+        let (result, reports) = notices.split_last().unwrap();
+        assert_eq!(result.message(), "auria: 200000 subscriptions reset");
         assert!(
-            notices[notices.len() - 1]
-                .message()
-                .contains("200000 subscriptions settled, done"),
-            "{:?}",
-            notices.last()
+            reports.len() as u64 <= took.as_secs() / 2,
+            "{} reports in {took:?}",
+            reports.len()
         );
+        for report in reports {
+            let report = report.message();
+            assert!(
+                report.starts_with("auria: subscriptions reset: ")
+                    && report.contains(" of 200000 (")
+                    && report.contains(" %), ")
+                    && report.contains(" rows/s, ")
+                    && report.ends_with(" left"),
+                "{report}"
+            );
+        }
         let clients: Vec<(i64, Duration)> = clients
             .into_iter()
             .map(|client| client.join().unwrap())
@@ -146,6 +157,67 @@ fn a_locked_subscription_keeps_nobody_elses_month_waiting_and_is_settled_at_last
         .unwrap()
         .get(0);
     assert_eq!(carried, 100_000 - 9);
+}
+
+#[test]
+fn a_reset_that_takes_long_reports_every_two_seconds_how_far_it_is_and_when_it_will_end() {
+    let db = database();
+    months_that_ended(&db, 60);
+    db.superuser().run(
+        "CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END'; \
+         CREATE TRIGGER slow BEFORE UPDATE ON public.subscriptions \
+             FOR EACH ROW EXECUTE FUNCTION public.slow()",
+    );
+    let mut service = db.service();
+    service.run("CALL auria.reset_monthly(5)");
+    let reports: Vec<String> = service
+        .notices()
+        .iter()
+        .map(|notice| notice.message().to_owned())
+        .collect();
+    // Six seconds: two or three reports and the result.
+    assert!((3..=4).contains(&reports.len()), "{reports:?}");
+    let (result, reports) = reports.split_last().unwrap();
+    assert_eq!(result, "auria: 60 subscriptions reset");
+    for report in reports {
+        assert!(
+            report.contains(" of 60 (")
+                && report.contains(" rows/s, ")
+                && report.ends_with(" left"),
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn whoever_wants_to_hear_only_warnings_hears_no_progress() {
+    let db = database();
+    months_that_ended(&db, 10);
+    let mut service = db.service();
+    service.run("SET client_min_messages = warning");
+    service.run("CALL auria.reset_monthly(2)");
+    assert!(service.notices().is_empty(), "{:?}", service.notices());
+}
+
+#[test]
+fn it_ends_although_a_trigger_keeps_a_subscription_as_it_is() {
+    let db = database();
+    months_that_ended(&db, 20);
+    db.superuser().run(
+        "CREATE FUNCTION public.keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+         CREATE TRIGGER keep BEFORE UPDATE ON public.subscriptions FOR EACH ROW \
+             WHEN (OLD.user_id::text LIKE '%7') EXECUTE FUNCTION public.keep()",
+    );
+    let mut service = db.service();
+    service.run("SET statement_timeout = '20s'");
+    service.run("CALL auria.reset_monthly(3)");
+    assert_eq!(due(&mut db.superuser()), 2);
+    let reported = service.notices().last().unwrap().message().to_owned();
+    assert!(
+        reported.contains("18 subscriptions reset; 2 are still due"),
+        "{reported}"
+    );
 }
 
 #[test]
