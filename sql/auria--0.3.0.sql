@@ -98,6 +98,16 @@ COMMENT ON FUNCTION auria.new_share_token() IS
 REVOKE ALL ON FUNCTION auria.new_share_token() FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION auria.new_share_token() TO authenticated, service_role;
 
+CREATE FUNCTION auria.number_ledger() RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'number_ledger_wrapper';
+
+COMMENT ON FUNCTION auria.number_ledger() IS
+    'For migrations: numbers a ledger that has no entry numbers';
+
+REVOKE ALL ON FUNCTION auria.number_ledger() FROM PUBLIC, anon, authenticated, service_role;
+
 -- A procedure that commits cannot declare a search_path: it sets one for each batch.
 CREATE PROCEDURE auria.phi_backfill(batch_size integer DEFAULT 1000)
     LANGUAGE c
@@ -130,6 +140,16 @@ COMMENT ON FUNCTION auria.refuse_row() IS
     'Trigger: refuses a row that breaks a rule which older rows keep from being a constraint';
 
 REVOKE ALL ON FUNCTION auria.refuse_row() FROM PUBLIC, anon, authenticated, service_role;
+
+CREATE FUNCTION auria.report_unknown_statuses() RETURNS void
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'report_unknown_statuses_wrapper';
+
+COMMENT ON FUNCTION auria.report_unknown_statuses() IS
+    'For migrations: warns about subscriptions whose status nobody knows';
+
+REVOKE ALL ON FUNCTION auria.report_unknown_statuses() FROM PUBLIC, anon, authenticated, service_role;
 
 -- A procedure that commits cannot declare a search_path: it sets one for each batch.
 CREATE PROCEDURE auria.reset_monthly(batch_size integer DEFAULT 1000)

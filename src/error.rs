@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use auria_credits::STATUSES;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
@@ -178,14 +179,43 @@ pub fn credits_out_of_range() -> Error {
     .hint("Nothing was changed. Check the amount, and the subscription's counters.")
 }
 
-/// 22023: an operation name that the ledger could not tell from a refund.
-pub fn operation_is_refund() -> Error {
+/// 22023: an operation name that the ledger writes by itself.
+pub fn operation_is_reserved() -> Error {
     Error::new(
         PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-        "p_operation must not end in \"_refund\"",
+        "p_operation must not be \"plan_change\" or end in \"_refund\"",
     )
-    .detail("The ledger writes refunds under the operation's name with that ending.")
+    .detail("The ledger writes changes of plan and refunds under these names.")
     .hint("Call refund_credits() with the name of the operation that was charged.")
+}
+
+/// 09000: a trigger suppressed an update that the ledger depends on.
+pub fn kept_by_a_trigger() -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_TRIGGERED_ACTION_EXCEPTION,
+        "a trigger kept the subscription from being written",
+    )
+    .detail("Counter and ledger would disagree. Nothing was changed.")
+    .hint("Look for a BEFORE trigger on public.subscriptions or public.credit_usage that returns NULL.")
+}
+
+/// 23514: a status of a subscription that nobody knows.
+pub fn unknown_status() -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
+        "unknown status of a subscription",
+    )
+    .detail(format!("It must be one of {}.", STATUSES.join(", ")))
+    .hint("Write Stripe's word as it comes.")
+}
+
+/// 40001: what this transaction needs was changed after its snapshot.
+pub fn not_serialisable() -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+        "could not serialize access due to concurrent update",
+    )
+    .hint("Run the transaction again.")
 }
 
 /// 22023: text too long to be the name of an operation.

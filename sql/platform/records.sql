@@ -27,7 +27,8 @@ COMMENT ON COLUMN auria.migrations.sha256 IS
     'Checksum of the file as it was applied, in hex; auria.doctor() reports a file that has changed since';
 COMMENT ON COLUMN auria.migrations.warnings IS 'What the DBA was asked to act on when the migration was applied';
 
-COMMENT ON COLUMN auria.migrations.applied_at IS 'When it was applied, for the last time';
+COMMENT ON COLUMN auria.migrations.applied_at IS
+    'When it was applied for the first time; evaluations from before 006 count as free uses';
 
 -- The backend reads these two and writes neither.
 CREATE TABLE IF NOT EXISTS auria.installed_functions (

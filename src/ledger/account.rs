@@ -1,10 +1,14 @@
 //! A user's subscription as the credit functions see it.
 
-use auria_credits::{Allowance, CountedOperation, CreditPool, DEFAULT_COST, status_counts};
+use auria_credits::{
+    Allowance, Charged, CountedOperation, CreditPool, DEFAULT_COST, status_counts,
+};
+use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
-use crate::error::Result;
-use crate::pg::spi::{Arg, Row, Sees, Spi};
+use super::entry::Use;
+use crate::error::{self, Result};
+use crate::pg::spi::{Arg, Row, Rows, Sees, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::statement;
 
@@ -13,7 +17,9 @@ macro_rules! subscription_and {
     ($lock:literal) => {
         concat!(
             "SELECT id, status, plan_id, credits_rollover, credits_bonus, \
-                    credits_used_this_month, cases_used_this_month, dsd_used_this_month \
+                    credits_used_this_month, credits_used_hidden, cases_used_this_month, \
+                    dsd_used_this_month, usage_reset_at, usage_reset_entry, plan_change_entry, \
+                    created_at \
                FROM public.subscriptions WHERE user_id = $1",
             $lock
         )
@@ -31,8 +37,16 @@ statement! {
                (SELECT credits_per_month FROM public.subscription_plans WHERE id = $1), \
                (SELECT credits FROM public.credit_costs WHERE operation = $2)";
 
-    IS_USER = "SELECT EXISTS (SELECT FROM auth.users WHERE id = $1)";
+    /// A clinic may have removed the plan; then there is no plan.
+    SUBSCRIBE = "INSERT INTO public.subscriptions (user_id, plan_id, status) \
+        VALUES ($1, (SELECT id FROM public.subscription_plans WHERE id = 'starter'), 'active') \
+            ON CONFLICT DO NOTHING";
 }
+
+/// So many advisory locks serialise the free tier, and a transaction takes no
+/// more, whatever the number of its users: each has an entry in the server's
+/// lock table, which is small.
+const FREE_TIER_LOCKS: u32 = 2048;
 
 /// A row of `public.subscriptions`.
 pub struct Account {
@@ -43,8 +57,16 @@ pub struct Account {
     rollover: i32,
     bonus: i32,
     used: i32,
+    hidden: i32,
     cases_used: i32,
     dsd_used: i32,
+    reset_at: TimestampWithTimeZone,
+    /// The ledger's last entry at the last reset; `None` if that reset is older
+    /// than the ledger's numbers, and only its time is known.
+    reset_entry: Option<i64>,
+    /// The ledger's last entry at the last plan change; 0 if there was none.
+    plan_change_entry: i64,
+    created_at: TimestampWithTimeZone,
 }
 
 /// What an operation costs and what the plan grants, as configured now.
@@ -61,7 +83,29 @@ impl Account {
             Sees::OwnSnapshot,
             &[Arg::Uuid(Some(user))],
         )?;
-        rows.first().map(|row| Self::from_row(&row)).transpose()
+        Self::chosen(&rows)
+    }
+
+    /// Locks the user's row, and makes one (plan `starter`, status `active`)
+    /// where there is none.
+    ///
+    /// # Errors
+    /// 23503 from the foreign key when there is no such user.
+    pub fn lock_or_subscribe(spi: &Spi, user: Uuid) -> Result<Self> {
+        if let Some(account) = Self::lock(spi, user)? {
+            return Ok(account);
+        }
+        // Adopted tables may have no unique constraint, because users have
+        // several rows: this keeps two callers from making two.
+        lock_free_tier(user);
+        if let Some(account) = Self::lock(spi, user)? {
+            return Ok(account);
+        }
+        super::naming_unknown_user(|| {
+            spi.query(&SUBSCRIBE, Sees::OwnSnapshot, &[Arg::Uuid(Some(user))])
+                .map(drop)
+        })?;
+        Self::lock(spi, user)?.ok_or_else(error::kept_by_a_trigger)
     }
 
     /// Reads the user's row as the caller's statement sees it.
@@ -71,7 +115,21 @@ impl Account {
             Sees::CallersSnapshot,
             &[Arg::Uuid(Some(user))],
         )?;
-        rows.first().map(|row| Self::from_row(&row)).transpose()
+        Self::chosen(&rows)
+    }
+
+    /// One row, unless the table was adopted with several for a user: then
+    /// every function means the same one, that which counts before one that
+    /// does not, and the newest of those. All are locked before the choice, so
+    /// that it is made from what they say now.
+    fn chosen(rows: &Rows<'_>) -> Result<Option<Self>> {
+        let accounts = rows
+            .iter()
+            .map(|row| Self::from_row(&row))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(accounts.into_iter().max_by(|one, other| {
+            (one.counts, one.created_at, one.id).cmp(&(other.counts, other.created_at, other.id))
+        }))
     }
 
     fn from_row(row: &Row<'_>) -> Result<Self> {
@@ -82,8 +140,13 @@ impl Account {
             rollover: row.expect(4)?,
             bonus: row.expect(5)?,
             used: row.expect(6)?,
-            cases_used: row.expect(7)?,
-            dsd_used: row.expect(8)?,
+            hidden: row.expect(7)?,
+            cases_used: row.expect(8)?,
+            dsd_used: row.expect(9)?,
+            reset_at: row.expect(10)?,
+            reset_entry: row.get(11)?,
+            plan_change_entry: row.expect(12)?,
+            created_at: row.expect(13)?,
         })
     }
 
@@ -94,6 +157,23 @@ impl Account {
             rollover: self.rollover,
             bonus: self.bonus,
             used: self.used,
+            hidden: self.hidden,
+        }
+    }
+
+    /// When a use was charged, seen from this subscription.
+    pub fn charged(&self, given: &Use) -> Charged {
+        let in_this_month = given.subscription == Some(self.id)
+            && match self.reset_entry {
+                Some(reset) => given.entry > reset,
+                None => given.created_at > self.reset_at,
+            };
+        if !in_this_month {
+            Charged::InAnEarlierMonth
+        } else if given.entry <= self.plan_change_entry {
+            Charged::UnderAnEarlierPlan
+        } else {
+            Charged::UnderThisPlan
         }
     }
 
@@ -106,7 +186,8 @@ impl Account {
     }
 }
 
-/// What `operation` costs, and what `plan` grants each month.
+/// What `operation` costs, and what `plan` grants each month. A cost below
+/// zero, from before the rule against it, is zero.
 pub fn prices(spi: &Spi, sees: Sees, plan: Option<&str>, operation: &str) -> Result<Prices> {
     let rows = spi.query(
         &READ_PRICES,
@@ -114,27 +195,20 @@ pub fn prices(spi: &Spi, sees: Sees, plan: Option<&str>, operation: &str) -> Res
         &[Arg::Text(plan), Arg::Text(Some(operation))],
     )?;
     let (monthly, cost) = match rows.first() {
-        Some(row) => (row.get(1)?, row.get(2)?),
+        Some(row) => (row.get(1)?, row.get::<i32>(2)?),
         None => (None, None),
     };
     Ok(Prices {
         monthly: Allowance::from_plan(monthly),
-        cost: cost.unwrap_or(DEFAULT_COST),
+        cost: cost.unwrap_or(DEFAULT_COST).max(0),
     })
 }
 
-/// Whether the id is one of `auth.users`.
-pub fn is_user(spi: &Spi, sees: Sees, user: Uuid) -> Result<bool> {
-    let rows = spi.query(&IS_USER, sees, &[Arg::Uuid(Some(user))])?;
-    rows.first().map_or(Ok(false), |row| row.expect(1))
-}
-
-/// Serialises what one user does without a subscription row to lock.
+/// Serialises the free uses of one user, who may have no row to lock. Users
+/// that share a lock merely wait for each other.
 pub fn lock_free_tier(user: Uuid) {
     let bytes = user.as_bytes();
     // The last bytes of an id are the random ones in every version.
-    transaction::lock(
-        Lock::FreeTier,
-        u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]),
-    );
+    let key = u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]);
+    transaction::lock(Lock::FreeTier, key % FREE_TIER_LOCKS);
 }

@@ -4,10 +4,8 @@ use auria_credits::free_tier;
 use uuid::Uuid;
 
 use super::account::Account;
-use super::settle::due;
 use crate::error::Result;
 use crate::pg::spi::{Arg, Sees, Spi};
-use crate::pg::transaction::{self, Lock};
 use crate::statement;
 
 statement! {
@@ -18,16 +16,7 @@ statement! {
 
     COUNT_CASE = "UPDATE public.subscriptions \
            SET cases_used_this_month = cases_used_this_month + 1, updated_at = now() \
-         WHERE user_id = $1";
-
-    // Credits below zero, which it leaves alone, would stop it for everybody as well.
-    RESET_CASES = concat!(
-        "UPDATE public.subscriptions \
-            SET cases_used_this_month = 0, dsd_used_this_month = 0, \
-                usage_reset_at = clock_timestamp(), updated_at = now() \
-          WHERE least(credits_used_this_month, credits_rollover, credits_bonus) >= 0 AND ",
-        due!()
-    );
+         WHERE id = $1";
 }
 
 /// Whether the month's case limit leaves room for one more.
@@ -58,14 +47,12 @@ pub fn can_create_case(spi: &Spi, user: Uuid) -> Result<bool> {
 
 /// Counts one case; nothing happens without a subscription.
 pub fn increment_case_usage(spi: &Spi, user: Uuid) -> Result<()> {
-    spi.query(&COUNT_CASE, Sees::OwnSnapshot, &[Arg::Uuid(Some(user))])?;
+    if let Some(account) = Account::lock(spi, user)? {
+        spi.query(
+            &COUNT_CASE,
+            Sees::OwnSnapshot,
+            &[Arg::Uuid(Some(account.id))],
+        )?;
+    }
     Ok(())
-}
-
-/// Zeroes the case and DSD counters of every month that ended; returns how
-/// many subscriptions.
-pub fn reset_case_usage(spi: &Spi) -> Result<i32> {
-    transaction::lock(Lock::Settlement, 0);
-    let rows = spi.query(&RESET_CASES, Sees::OwnSnapshot, &[])?;
-    Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
 }

@@ -1,93 +1,108 @@
 //! Rows of the ledger, `public.credit_usage`.
 //!
-//! A free use must be told from a charged one for ever: refunded after the
-//! user has subscribed, it must not pay credits into the pool that it never
-//! took out. Its row has an id of UUID version 8 (RFC 9562 section 5.8); all
-//! others have the default, version 4.
+//! Their order is that of `entry`, a number given while the subscription's row
+//! or the user's free-tier lock is held; the clock (`created_at`) only says
+//! whether a row is within the last 30 days.
 //!
-//! `created_at` is the clock under the lock, not the start of the transaction,
-//! so that the order of the rows is the order in which they were charged.
+//! A use is open until its refund is written; then each names the other in
+//! `counterpart`. So the latest open use is the first of an index scan, however
+//! many uses a user has, and a concurrent refund of the same use finds it no
+//! longer open when it gets the row's lock.
 
-use auria_credits::REFUND_SUFFIX;
 use auria_credits::free_tier::{self, Activity};
-use uuid::{Uuid, Version};
+use auria_credits::{REFUND_SUFFIX, Reversal, Sources};
+use pgrx::datum::TimestampWithTimeZone;
+use uuid::Uuid;
 
 use crate::error::Result;
 use crate::pg::spi::{Arg, Row, Sees, Spi};
 use crate::statement;
 
+macro_rules! use_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT id, entry, subscription_id, credits_used, from_rollover, from_bonus, \
+                    is_free, created_at, counterpart = 0, \
+                    created_at > now() - make_interval(days => $3) \
+               FROM public.credit_usage WHERE user_id = $1 AND operation = $2 AND ",
+            $condition
+        )
+    };
+}
+
 statement! {
+    /// A reference that was charged meanwhile conflicts, and nothing is written.
     RECORD_FREE = "INSERT INTO public.credit_usage \
-               (id, user_id, subscription_id, operation, credits_used, reference_id, created_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, clock_timestamp())";
+               (user_id, subscription_id, operation, credits_used, reference_id, created_at, is_free) \
+        VALUES ($1, $2, $3, $4, $5, clock_timestamp(), true) \
+            ON CONFLICT DO NOTHING";
 
-    HAS_REFERENCE = "SELECT EXISTS (SELECT FROM public.credit_usage \
-         WHERE user_id = $1 AND operation = $2 AND reference_id = $3)";
+    REFUND_FREE = "WITH refunded AS ( \
+            UPDATE public.credit_usage \
+               SET counterpart = pg_catalog.nextval('public.credit_usage_entry_seq') \
+             WHERE id = $1 AND counterpart = 0 \
+            RETURNING entry, counterpart, user_id, subscription_id, credits_used, reference_id) \
+        INSERT INTO public.credit_usage \
+               (entry, user_id, subscription_id, operation, credits_used, reference_id, \
+                created_at, is_free, counterpart) \
+        SELECT counterpart, user_id, subscription_id, $2, -credits_used, reference_id, \
+               clock_timestamp(), true, entry \
+          FROM refunded";
 
-    FREE_ACTIVITY = "SELECT \
-               count(*) FILTER (WHERE operation = $2), \
-               count(*) FILTER (WHERE operation = $3) \
-          FROM public.credit_usage \
-         WHERE user_id = $1 AND operation IN ($2, $3) \
-           AND created_at > now() - make_interval(days => $4)";
+    IS_CHARGED = "SELECT EXISTS (SELECT FROM public.credit_usage \
+         WHERE user_id = $1 AND operation = $2 AND reference_id = $3 AND counterpart = 0)";
 
-    SESSIONS = "SELECT count(DISTINCT session_id) FROM public.evaluations \
-         WHERE user_id = $1 AND created_at > now() - make_interval(days => $2)";
+    FREE_USES = "SELECT count(*) FROM public.credit_usage \
+         WHERE user_id = $1 AND operation = $2 AND is_free AND counterpart = 0 \
+           AND created_at > now() - make_interval(days => $3)";
 
-    USE_BY_REFERENCE = "SELECT id, subscription_id, credits_used, reference_id, created_at \
-          FROM public.credit_usage \
-         WHERE user_id = $1 AND operation = $2 AND reference_id = $3 \
-         ORDER BY created_at DESC LIMIT 1";
+    /// Those whose charge, if there was one, no ledger has seen. A user who has
+    /// entries from before the installation had a ledger then.
+    SESSIONS_BEFORE = "SELECT count(DISTINCT e.session_id) \
+          FROM auria.migrations AS installed \
+          JOIN public.evaluations e ON e.created_at < installed.applied_at \
+         WHERE installed.number = 6 AND e.user_id = $1 \
+           AND e.created_at > now() - make_interval(days => $3) \
+           AND NOT EXISTS (SELECT FROM public.credit_usage u \
+                            WHERE u.user_id = e.user_id AND u.operation = $2 \
+                              AND (u.created_at < installed.applied_at \
+                                   OR u.reference_id IN (e.id, e.session_id)))";
 
-    /// A use with a reference was refunded when a refund has that reference.
-    /// Those without form a stack: read backwards from now, the first use at
-    /// which uses outnumber refunds is the latest one not refunded.
-    LATEST_USE_NOT_REFUNDED = "SELECT id, subscription_id, credits_used, reference_id, created_at \
-          FROM ( \
-            (SELECT u.id, u.subscription_id, u.credits_used, u.reference_id, u.created_at \
-               FROM public.credit_usage u \
-              WHERE u.user_id = $1 AND u.operation = $2 AND u.reference_id IS NOT NULL \
-                AND u.created_at > now() - make_interval(days => $4) \
-                AND NOT EXISTS (SELECT FROM public.credit_usage r \
-                                 WHERE r.user_id = u.user_id AND r.operation = $3 \
-                                   AND r.reference_id = u.reference_id) \
-              ORDER BY u.created_at DESC LIMIT 1) \
-            UNION ALL \
-            (SELECT id, subscription_id, credits_used, reference_id, created_at \
-               FROM (SELECT *, sum(CASE WHEN operation = $3 THEN 1 ELSE -1 END) \
-                                   OVER (ORDER BY created_at DESC, operation = $3 DESC, id \
-                                         ROWS UNBOUNDED PRECEDING) AS refunds_ahead \
-                       FROM public.credit_usage \
-                      WHERE user_id = $1 AND operation IN ($2, $3) AND reference_id IS NULL \
-                        AND created_at > now() - make_interval(days => $4)) AS history \
-              WHERE refunds_ahead = -1 \
-              ORDER BY created_at DESC LIMIT 1)) AS candidates \
-         ORDER BY created_at DESC LIMIT 1";
+    /// One that is open before those that were refunded.
+    USE_BY_REFERENCE = use_where!("reference_id = $4 ORDER BY counterpart LIMIT 1");
+
+    LATEST_OPEN_USE = use_where!("counterpart = 0 ORDER BY entry DESC LIMIT 1");
 }
 
 /// A use that the ledger remembers.
 pub struct Use {
-    id: Uuid,
-    /// The subscription it was recorded under.
+    pub id: Uuid,
+    /// Its place in the order of the ledger.
+    pub entry: i64,
+    /// The subscription it was recorded under, unless that is gone.
     pub subscription: Option<Uuid>,
-    /// What was charged then, in credits.
-    pub charged: i32,
-    /// The evaluation or simulation it paid for, if the caller said so.
-    pub reference: Option<Uuid>,
+    /// What was charged then, by where it came from.
+    pub charged: Sources,
+    /// Whether no pool paid for it.
+    pub is_free: bool,
+    pub created_at: TimestampWithTimeZone,
+    /// Whether it has not been refunded.
+    pub is_open: bool,
+    /// Whether it is of the last 30 days.
+    pub is_recent: bool,
 }
 
 impl Use {
-    /// Whether no pool paid for it.
-    pub fn was_free(&self) -> bool {
-        self.subscription.is_none() || self.id.get_version() == Some(Version::Custom)
-    }
-
     fn from_row(row: &Row<'_>) -> Result<Self> {
         Ok(Self {
             id: row.expect_uuid(1)?,
-            subscription: row.uuid(2)?,
-            charged: row.expect(3)?,
-            reference: row.uuid(4)?,
+            entry: row.expect(2)?,
+            subscription: row.uuid(3)?,
+            charged: Sources::of_use(row.expect(4)?, row.expect(5)?, row.expect(6)?),
+            is_free: row.expect(7)?,
+            created_at: row.expect(8)?,
+            is_open: row.expect(9)?,
+            is_recent: row.expect(10)?,
         })
     }
 }
@@ -97,7 +112,19 @@ pub fn refund_of(operation: &str) -> String {
     format!("{operation}{REFUND_SUFFIX}")
 }
 
-/// Writes a row that no pool paid for, or that gives back such a use.
+/// What a refund's row says in `from_rollover`, `from_bonus` and `from_hidden`:
+/// as in a use, but negative, because it goes back. The rest of its amount is
+/// off the counter.
+pub fn refunded_to(reversal: &Reversal) -> [Arg<'static>; 3] {
+    [
+        Arg::Int(-reversal.to_rollover),
+        Arg::Int(-reversal.to_bonus),
+        Arg::Int(-reversal.off_hidden),
+    ]
+}
+
+/// Writes a use that no pool paid for; false when its reference was charged
+/// meanwhile.
 pub fn record_free(
     spi: &Spi,
     user: Uuid,
@@ -105,13 +132,11 @@ pub fn record_free(
     operation: &str,
     credits: i32,
     reference: Option<Uuid>,
-) -> Result<()> {
-    let id = Uuid::new_v8(*Uuid::from_bytes(crate::pg::random::bytes()).as_bytes());
-    spi.query(
+) -> Result<bool> {
+    let rows = spi.query(
         &RECORD_FREE,
         Sees::OwnSnapshot,
         &[
-            Arg::Uuid(Some(id)),
             Arg::Uuid(Some(user)),
             Arg::Uuid(subscription),
             Arg::Text(Some(operation)),
@@ -119,13 +144,26 @@ pub fn record_free(
             Arg::Uuid(reference),
         ],
     )?;
-    Ok(())
+    Ok(!rows.is_empty())
 }
 
-/// Whether the ledger has a row of this user, operation and reference.
-pub fn has_reference(spi: &Spi, user: Uuid, operation: &str, reference: Uuid) -> Result<bool> {
+/// Gives a free use back; false when somebody else did meanwhile.
+pub fn refund_free(spi: &Spi, given: &Use, operation: &str) -> Result<bool> {
     let rows = spi.query(
-        &HAS_REFERENCE,
+        &REFUND_FREE,
+        Sees::OwnSnapshot,
+        &[
+            Arg::Uuid(Some(given.id)),
+            Arg::Text(Some(&refund_of(operation))),
+        ],
+    )?;
+    Ok(!rows.is_empty())
+}
+
+/// Whether the reference is charged, and not refunded.
+pub fn is_charged(spi: &Spi, user: Uuid, operation: &str, reference: Uuid) -> Result<bool> {
+    let rows = spi.query(
+        &IS_CHARGED,
         Sees::LatestCommitted,
         &[
             Arg::Uuid(Some(user)),
@@ -138,35 +176,27 @@ pub fn has_reference(spi: &Spi, user: Uuid, operation: &str, reference: Uuid) ->
 
 /// What the user did of this operation within the free tier's window.
 pub fn free_activity(spi: &Spi, sees: Sees, user: Uuid, operation: &str) -> Result<Activity> {
-    let window = Arg::Int(free_tier::WINDOW_DAYS);
-    let rows = spi.query(
-        &FREE_ACTIVITY,
-        sees,
-        &[
-            Arg::Uuid(Some(user)),
-            Arg::Text(Some(operation)),
-            Arg::Text(Some(&refund_of(operation))),
-            window,
-        ],
-    )?;
-    let (uses, refunds) = match rows.first() {
-        Some(row) => (row.expect(1)?, row.expect(2)?),
-        None => (0, 0),
-    };
-    let sessions = if free_tier::sessions_count(operation) {
-        let rows = spi.query(&SESSIONS, sees, &[Arg::Uuid(Some(user)), window])?;
-        rows.first().map_or(Ok(0), |row| row.expect(1))?
-    } else {
-        0
+    let args = [
+        Arg::Uuid(Some(user)),
+        Arg::Text(Some(operation)),
+        Arg::Int(free_tier::WINDOW_DAYS),
+    ];
+    let count = |statement| -> Result<i64> {
+        let rows = spi.query(statement, sees, &args)?;
+        rows.first().map_or(Ok(0), |row| row.expect(1))
     };
     Ok(Activity {
-        uses,
-        refunds,
-        sessions,
+        uses: count(&FREE_USES)?,
+        sessions_before: if free_tier::sessions_count(operation) {
+            count(&SESSIONS_BEFORE)?
+        } else {
+            0
+        },
     })
 }
 
-/// The use with this reference, however long ago.
+/// The use with this reference, however long ago: the open one, else one that
+/// was refunded.
 pub fn use_by_reference(
     spi: &Spi,
     user: Uuid,
@@ -179,23 +209,24 @@ pub fn use_by_reference(
         &[
             Arg::Uuid(Some(user)),
             Arg::Text(Some(operation)),
+            Arg::Int(free_tier::WINDOW_DAYS),
             Arg::Uuid(Some(reference)),
         ],
     )?;
     rows.first().map(|row| Use::from_row(&row)).transpose()
 }
 
-/// The latest use of the window that was not refunded.
-pub fn latest_use_not_refunded(spi: &Spi, user: Uuid, operation: &str) -> Result<Option<Use>> {
+/// The latest use that was not refunded, if it is of the last 30 days.
+pub fn latest_open_use(spi: &Spi, user: Uuid, operation: &str) -> Result<Option<Use>> {
     let rows = spi.query(
-        &LATEST_USE_NOT_REFUNDED,
+        &LATEST_OPEN_USE,
         Sees::LatestCommitted,
         &[
             Arg::Uuid(Some(user)),
             Arg::Text(Some(operation)),
-            Arg::Text(Some(&refund_of(operation))),
             Arg::Int(free_tier::WINDOW_DAYS),
         ],
     )?;
-    rows.first().map(|row| Use::from_row(&row)).transpose()
+    let latest = rows.first().map(|row| Use::from_row(&row)).transpose()?;
+    Ok(latest.filter(|latest| latest.is_recent))
 }

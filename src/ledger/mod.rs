@@ -11,22 +11,50 @@
 //! | `settle` | the monthly resets |
 //! | `reset` | the monthly reset in batches that are committed |
 //! | `cases` | the case limits from before there were credits |
+//! | `plan_change` | what a change of `subscriptions.plan_id` does to the credits |
+//! | `adopt` | numbers of a ledger that is older than the extension |
+//! | `check.sql` | what the doctor asks: does each counter agree with the ledger? |
 //!
 //! Locks are taken in one order: the subscription's row, then the user's
-//! free-tier lock. The row serialises everyone who spends from its pool; the
-//! other lock serialises a user who may have no row.
+//! free-tier lock, then a row of the ledger. The subscription's row serialises
+//! everyone who spends from its pool or gives back to it; the free-tier lock
+//! serialises the free uses of a user, who may have no such row; the row of a
+//! use serialises those who refund it.
 
 mod account;
+mod adopt;
 mod cases;
 mod entry;
+mod plan_change;
 mod purchase;
 mod refund;
 mod reset;
 mod settle;
 mod spend;
 
-pub use cases::{can_create_case, increment_case_usage, reset_case_usage};
+use pgrx::PgSqlErrorCode;
+
+use crate::error::{self, Result};
+use crate::pg::transaction;
+
+pub use cases::{can_create_case, increment_case_usage};
+pub use plan_change::{record_plan_change, settle_plan_change};
 pub use purchase::add_bonus;
 pub use refund::refund;
 pub use settle::reset_with_rollover;
 pub use spend::{can_spend, cost_of, spend};
+
+/// The doctor's question: one line for each subscription whose counter does not
+/// agree with its entries since the reset.
+pub const CHECK: &str = include_str!("check.sql");
+
+/// Runs `work`, which writes a row for a user. Whether there is such a user is
+/// for the foreign key to say: row-level security hides `auth.users` from the
+/// role that owns these functions.
+fn naming_unknown_user(work: impl FnOnce() -> Result<()>) -> Result<()> {
+    transaction::replacing(
+        PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION,
+        error::unknown_user,
+        work,
+    )
+}

@@ -3,80 +3,103 @@
 use auria_credits::{Allowance, CountedOperation};
 use uuid::Uuid;
 
-use super::account::{self, Account};
+use super::account::Account;
 use super::entry::{self, Use};
 use super::spend::check_operation;
 use crate::error::{self, Result};
 use crate::pg::spi::{Arg, Sees, Spi};
+use crate::pg::transaction;
 use crate::statement;
 
 statement! {
-    /// The counters and the ledger in one statement: both or neither.
-    GIVE_BACK = "WITH given_back AS ( \
+    /// The use, the counters and the ledger in one statement: all or none.
+    GIVE_BACK = "WITH refunded AS ( \
+            UPDATE public.credit_usage \
+               SET counterpart = pg_catalog.nextval('public.credit_usage_entry_seq') \
+             WHERE id = $2 AND counterpart = 0 \
+            RETURNING entry, counterpart, credits_used, reference_id), \
+        given_back AS ( \
             UPDATE public.subscriptions \
-               SET credits_used_this_month = credits_used_this_month - $2, \
-                   credits_bonus = credits_bonus + $3, \
-                   cases_used_this_month = greatest(cases_used_this_month - $4, 0), \
-                   dsd_used_this_month = greatest(dsd_used_this_month - $5, 0), \
+               SET credits_used_this_month = credits_used_this_month - $3, \
+                   credits_rollover = credits_rollover - $4, \
+                   credits_bonus = credits_bonus - $5, \
+                   credits_used_hidden = credits_used_hidden + $6, \
+                   cases_used_this_month = greatest(cases_used_this_month - $7, 0), \
+                   dsd_used_this_month = greatest(dsd_used_this_month - $8, 0), \
                    updated_at = now() \
              WHERE id = $1 \
             RETURNING id, user_id) \
         INSERT INTO public.credit_usage \
-               (user_id, subscription_id, operation, credits_used, reference_id, created_at) \
-        SELECT user_id, id, $6, -($2 + $3), $7, clock_timestamp() FROM given_back";
+               (entry, user_id, subscription_id, operation, credits_used, reference_id, created_at, \
+                from_rollover, from_bonus, from_hidden, counterpart) \
+        SELECT r.counterpart, g.user_id, g.id, $9, -r.credits_used, r.reference_id, clock_timestamp(), \
+               $4, $5, $6, r.entry \
+          FROM refunded r, given_back g";
 }
 
 /// Gives back the latest use not refunded, or the one with this reference;
 /// false when there is none.
 pub fn refund(spi: &Spi, user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bool> {
     check_operation(operation)?;
-    let account = Account::lock(spi, user)?;
-    account::lock_free_tier(user);
-    let given = match reference {
-        None => entry::latest_use_not_refunded(spi, user, operation)?,
-        Some(reference) => {
-            let refund = entry::refund_of(operation);
-            if entry::has_reference(spi, user, &refund, reference)? {
-                return Ok(true);
-            }
-            entry::use_by_reference(spi, user, operation, reference)?
+    let mut account = Account::lock(spi, user)?;
+    loop {
+        let given = match reference {
+            None => entry::latest_open_use(spi, user, operation)?,
+            Some(reference) => entry::use_by_reference(spi, user, operation, reference)?,
+        };
+        let Some(given) = given else { return Ok(false) };
+        if !given.is_open {
+            return Ok(true);
         }
-    };
-    let Some(given) = given else { return Ok(false) };
-    match account.filter(|account| !given.was_free() && given.subscription == Some(account.id)) {
-        Some(account) => give_back_to_pool(spi, &account, operation, &given)?,
-        None => entry::record_free(
-            spi,
-            user,
-            given.subscription,
-            &entry::refund_of(operation),
-            -given.charged,
-            given.reference,
-        )?,
+        if !given.is_free {
+            // The subscription that paid may be gone: then the credits are the
+            // bonus of the one there is, as if they had been bought.
+            let account = match account.take() {
+                Some(account) => account,
+                None => Account::lock_or_subscribe(spi, user)?,
+            };
+            give_back_to_pool(spi, &account, operation, &given)?;
+            return Ok(true);
+        }
+        if entry::refund_free(spi, &given, operation)? {
+            return Ok(true);
+        }
+        // Somebody else refunded it while this waited for its row: look again,
+        // unless this transaction cannot see what others do.
+        if transaction::keeps_its_snapshot() {
+            return Err(error::not_serialisable());
+        }
     }
-    Ok(true)
 }
 
 fn give_back_to_pool(spi: &Spi, account: &Account, operation: &str, given: &Use) -> Result<()> {
     // What the plan grants does not matter to a refund.
     let mut pool = account.pool(Allowance::Unlimited);
     let reversal = pool
-        .refund(given.charged)
+        .refund(given.charged, account.charged(given))
         .map_err(|_| error::credits_out_of_range())?;
-    let counted = CountedOperation::from_name(operation);
+    let counted =
+        CountedOperation::from_name(operation).filter(|_| given.subscription == Some(account.id));
     let one_if = |kind| Arg::Int(i32::from(counted == Some(kind)));
-    spi.query(
+    let [to_rollover, to_bonus, off_hidden] = entry::refunded_to(&reversal);
+    let rows = spi.query(
         &GIVE_BACK,
         Sees::OwnSnapshot,
         &[
             Arg::Uuid(Some(account.id)),
+            Arg::Uuid(Some(given.id)),
             Arg::Int(reversal.off_used),
-            Arg::Int(reversal.to_bonus),
+            to_rollover,
+            to_bonus,
+            off_hidden,
             one_if(CountedOperation::CaseAnalysis),
             one_if(CountedOperation::DsdSimulation),
             Arg::Text(Some(&entry::refund_of(operation))),
-            Arg::Uuid(given.reference),
         ],
     )?;
+    // The subscription is locked, so nobody else refunded the use meanwhile.
+    if rows.is_empty() {
+        return Err(error::kept_by_a_trigger());
+    }
     Ok(())
 }

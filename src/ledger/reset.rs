@@ -72,7 +72,8 @@ fn reset_monthly(
     let mut progress = Progress::new("subscriptions reset", due.unsigned_abs());
     let mut last = Some(Uuid::nil());
     while let Some(after) = last {
-        let (locked, reset) = call.transaction(owner::of_schema, |spi| reset_after(spi, after, batch_size))?;
+        let (locked, reset) =
+            call.transaction(owner::of_schema, |spi| reset_after(spi, after, batch_size))?;
         progress.advance(reset as u64);
         last = locked.last().copied();
     }

@@ -1,4 +1,5 @@
-//! The month's end: `reset_monthly_usage_with_rollover`.
+//! The month's end: `reset_monthly_usage_with_rollover`, and `reset_monthly_usage`,
+//! which older clients still call and which must not postpone anybody's credits.
 
 use uuid::Uuid;
 
@@ -7,22 +8,19 @@ use crate::pg::spi::{Arg, Sees, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::statement;
 
-/// Whose month ended, and can be settled. A status that no list names is older
-/// than the rule against it, which refuses every update of that row: one such
-/// row would keep everybody's month from being settled. It waits until somebody
-/// has put its status right; its user is on the free tier meanwhile.
+/// Whose month ended.
 macro_rules! due {
     () => {
-        "usage_reset_at < now() - interval '30 days' \
-         AND status IN ('active', 'inactive', 'past_due', 'canceled', 'trialing', 'unpaid', \
-                        'incomplete', 'incomplete_expired', 'paused')"
+        "usage_reset_at < now() - interval '30 days'"
     };
 }
 pub(super) use due;
 
 /// The settlement of the months that ended, and of no others. The plan is looked
 /// up for each row as it is when its lock is held. `usage_reset_at` is the clock
-/// at that moment, so that what the ledger has after it belongs to the new month.
+/// at that moment, and `usage_reset_entry` the ledger's last number: what the
+/// ledger has after it belongs to the new month. Both are computed again when the
+/// row had to be waited for, as every expression of SET is.
 macro_rules! settle_and {
     ($restriction:literal) => {
         concat!(
@@ -37,9 +35,12 @@ macro_rules! settle_and {
                           FROM (SELECT) AS one \
                           LEFT JOIN public.subscription_plans p ON p.id = s.plan_id), \
                     credits_used_this_month = 0, \
+                    credits_used_hidden = 0, \
                     cases_used_this_month = 0, \
                     dsd_used_this_month = 0, \
                     usage_reset_at = clock_timestamp(), \
+                    usage_reset_entry = coalesce( \
+                        pg_catalog.pg_sequence_last_value('public.credit_usage_entry_seq'), 0), \
                     updated_at = now() \
               WHERE ",
             due!(),

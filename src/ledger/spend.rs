@@ -1,6 +1,6 @@
 //! Spending: `use_credits`, and its twin that only answers.
 
-use auria_credits::{CountedOperation, DEFAULT_COST, REFUND_SUFFIX, free_tier};
+use auria_credits::{CountedOperation, DEFAULT_COST, free_tier, is_reserved};
 use uuid::Uuid;
 
 use super::account::{self, Account, prices};
@@ -9,19 +9,42 @@ use crate::error::{self, Result};
 use crate::pg::spi::{Arg, Sees, Spi};
 use crate::statement;
 
+macro_rules! count_and {
+    ($condition:literal) => {
+        concat!(
+            "UPDATE public.subscriptions \
+                SET credits_used_this_month = credits_used_this_month + $2, \
+                    cases_used_this_month = cases_used_this_month + $3, \
+                    dsd_used_this_month = dsd_used_this_month + $4, \
+                    updated_at = now() \
+              WHERE id = $1",
+            $condition,
+            " RETURNING id, user_id"
+        )
+    };
+}
+
 statement! {
     /// The counters and the ledger in one statement: both or neither.
-    CHARGE = "WITH charged AS ( \
-            UPDATE public.subscriptions \
-               SET credits_used_this_month = credits_used_this_month + $2, \
-                   cases_used_this_month = cases_used_this_month + $3, \
-                   dsd_used_this_month = dsd_used_this_month + $4, \
-                   updated_at = now() \
-             WHERE id = $1 \
-            RETURNING id, user_id) \
+    CHARGE = concat!(
+        "WITH charged AS (", count_and!(""), ") \
         INSERT INTO public.credit_usage \
-               (user_id, subscription_id, operation, credits_used, reference_id, created_at) \
-        SELECT user_id, id, $5, $2, $6, clock_timestamp() FROM charged";
+               (user_id, subscription_id, operation, credits_used, from_rollover, from_bonus, created_at) \
+        SELECT user_id, id, $5, $2, $6, $7, clock_timestamp() FROM charged"
+    );
+
+    /// The ledger first: a reference that was charged meanwhile, as a free use
+    /// that was not committed yet, conflicts, and then nothing is counted.
+    CHARGE_ONCE = concat!(
+        "WITH recorded AS ( \
+            INSERT INTO public.credit_usage \
+                   (user_id, subscription_id, operation, credits_used, from_rollover, from_bonus, \
+                    created_at, reference_id) \
+            VALUES ($8, $1, $5, $2, $6, $7, clock_timestamp(), $9) \
+                ON CONFLICT DO NOTHING RETURNING id), \
+        charged AS (", count_and!(" AND EXISTS (SELECT FROM recorded)"), ") \
+        SELECT (SELECT count(*) FROM recorded), (SELECT count(*) FROM charged)"
+    );
 
     COST = "SELECT credits FROM public.credit_costs WHERE operation = $1";
 }
@@ -38,12 +61,12 @@ pub fn spend(spi: &Spi, user: Uuid, operation: &str, reference: Option<Uuid>) ->
         account::lock_free_tier(user);
     }
     if let Some(reference) = reference
-        && entry::has_reference(spi, user, operation, reference)?
+        && entry::is_charged(spi, user, operation, reference)?
     {
         return Ok(true);
     }
     match counting {
-        Some(account) => spend_from_pool(spi, account, operation, reference),
+        Some(account) => spend_from_pool(spi, user, account, operation, reference),
         None => spend_free(
             spi,
             user,
@@ -54,7 +77,9 @@ pub fn spend(spi: &Spi, user: Uuid, operation: &str, reference: Option<Uuid>) ->
     }
 }
 
-/// What [`spend`] would answer now, without changing or locking anything.
+/// What [`spend`] would answer now, without changing or locking anything. An
+/// unknown id is answered as a user without a subscription: whether there is
+/// such a user is for the foreign key to say, when something is written.
 pub fn can_spend(spi: &Spi, user: Uuid, operation: &str) -> Result<bool> {
     check_operation(operation)?;
     let sees = Sees::CallersSnapshot;
@@ -63,10 +88,10 @@ pub fn can_spend(spi: &Spi, user: Uuid, operation: &str) -> Result<bool> {
             let prices = prices(spi, sees, account.plan.as_deref(), operation)?;
             Ok(account.pool(prices.monthly).affords(prices.cost))
         }
-        None => Ok(
-            free_tier::allows(operation, entry::free_activity(spi, sees, user, operation)?)
-                && account::is_user(spi, sees, user)?,
-        ),
+        None => Ok(free_tier::allows(
+            operation,
+            entry::free_activity(spi, sees, user, operation)?,
+        )),
     }
 }
 
@@ -81,46 +106,64 @@ pub fn check_operation(operation: &str) -> Result<()> {
     if operation.len() > LONGEST_OPERATION {
         return Err(error::operation_too_long());
     }
-    if operation.ends_with(REFUND_SUFFIX) {
-        return Err(error::operation_is_refund());
+    if is_reserved(operation) {
+        return Err(error::operation_is_reserved());
     }
     Ok(())
 }
 
 fn spend_from_pool(
     spi: &Spi,
+    user: Uuid,
     account: &Account,
     operation: &str,
     reference: Option<Uuid>,
 ) -> Result<bool> {
     let prices = prices(spi, Sees::OwnSnapshot, account.plan.as_deref(), operation)?;
-    let mut pool = account.pool(prices.monthly);
-    if !pool
+    let Some(charged) = account
+        .pool(prices.monthly)
         .charge(prices.cost)
         .map_err(|_| error::credits_out_of_range())?
-    {
+    else {
         return Ok(false);
-    }
+    };
     let counted = CountedOperation::from_name(operation);
     if counted.is_some_and(|counted| account.operations(counted) == i32::MAX) {
         return Err(error::credits_out_of_range());
     }
     let one_if = |kind| Arg::Int(i32::from(counted == Some(kind)));
-    spi.query(
-        &CHARGE,
-        Sees::OwnSnapshot,
-        &[
-            Arg::Uuid(Some(account.id)),
-            Arg::Int(prices.cost),
-            one_if(CountedOperation::CaseAnalysis),
-            one_if(CountedOperation::DsdSimulation),
-            Arg::Text(Some(operation)),
-            Arg::Uuid(reference),
-        ],
-    )?;
-    Ok(true)
+    let args = [
+        Arg::Uuid(Some(account.id)),
+        Arg::Int(prices.cost),
+        one_if(CountedOperation::CaseAnalysis),
+        one_if(CountedOperation::DsdSimulation),
+        Arg::Text(Some(operation)),
+        Arg::Int(charged.rollover),
+        Arg::Int(charged.bonus),
+        Arg::Uuid(Some(user)),
+        Arg::Uuid(reference),
+    ];
+    if reference.is_none() {
+        let rows = spi.query(&CHARGE, Sees::OwnSnapshot, &args[..7])?;
+        return if rows.is_empty() {
+            Err(error::kept_by_a_trigger())
+        } else {
+            Ok(true)
+        };
+    }
+    let rows = spi.query(&CHARGE_ONCE, Sees::OwnSnapshot, &args)?;
+    let (recorded, charged): (i64, i64) = match rows.first() {
+        Some(row) => (row.expect(1)?, row.expect(2)?),
+        None => (0, 0),
+    };
+    if recorded == charged {
+        Ok(true)
+    } else {
+        Err(error::kept_by_a_trigger())
+    }
 }
 
+/// Written or not, a free use with a reference is charged then.
 fn spend_free(
     spi: &Spi,
     user: Uuid,
@@ -128,14 +171,13 @@ fn spend_free(
     operation: &str,
     reference: Option<Uuid>,
 ) -> Result<bool> {
-    if !account::is_user(spi, Sees::LatestCommitted, user)? {
-        return Err(error::unknown_user());
-    }
     let activity = entry::free_activity(spi, Sees::LatestCommitted, user, operation)?;
     if !free_tier::allows(operation, activity) {
         return Ok(false);
     }
     let cost = prices(spi, Sees::OwnSnapshot, None, operation)?.cost;
-    entry::record_free(spi, user, inactive_subscription, operation, cost, reference)?;
+    super::naming_unknown_user(|| {
+        entry::record_free(spi, user, inactive_subscription, operation, cost, reference).map(drop)
+    })?;
     Ok(true)
 }

@@ -12,5 +12,5 @@
 mod cron;
 mod doctor;
 mod install;
-mod migrate;
+pub mod migrate;
 pub mod schema;

@@ -23,7 +23,16 @@ pub fn effective() -> pg_sys::Oid {
 /// called meanwhile cannot change the role back, nor leave something behind
 /// that runs later with more rights.
 pub fn acting_as<T>(role: pg_sys::Oid, work: impl FnOnce() -> T) -> T {
-    let _rights = Rights::restricted_to(role);
+    let _rights = Rights::of(
+        role,
+        pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION,
+    );
+    work()
+}
+
+/// Runs `work` with the rights of `role`, as SECURITY DEFINER does.
+pub fn with_rights_of<T>(role: pg_sys::Oid, work: impl FnOnce() -> T) -> T {
+    let _rights = Rights::of(role, pg_sys::SECURITY_LOCAL_USERID_CHANGE);
     work()
 }
 
@@ -34,19 +43,14 @@ struct Rights {
 }
 
 impl Rights {
-    fn restricted_to(role: pg_sys::Oid) -> Self {
+    fn of(role: pg_sys::Oid, limits: u32) -> Self {
         let (mut before, mut context) = (pg_sys::InvalidOid, 0);
         // SAFETY: what SECURITY DEFINER and index expressions do. The abort of
         // a (sub)transaction puts the rights back by itself, as the drop of
         // this does otherwise.
         unsafe {
             pg_sys::GetUserIdAndSecContext(&mut before, &mut context);
-            pg_sys::SetUserIdAndSecContext(
-                role,
-                context
-                    | (pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION)
-                        as i32,
-            );
+            pg_sys::SetUserIdAndSecContext(role, context | limits as i32);
         }
         Self { before, context }
     }

@@ -74,6 +74,25 @@ pub fn lock(what: Lock, key: u32) {
     }
 }
 
+/// Whether all statements of the transaction see what its first one saw
+/// (REPEATABLE READ and SERIALIZABLE).
+pub fn keeps_its_snapshot() -> bool {
+    // SAFETY: reads a global of the backend.
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+}
+
+/// Runs `work`; when PostgreSQL raises `code` inside, `instead` is raised in its
+/// place. The transaction fails all the same: nothing is undone here.
+pub fn replacing<T>(
+    code: PgSqlErrorCode,
+    instead: fn() -> Error,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    PgTryBuilder::new(AssertUnwindSafe(work))
+        .catch_when(code, move |_| instead().raise())
+        .execute()
+}
+
 /// The time now() gives: when the transaction began.
 pub fn start_time() -> TimestampWithTimeZone {
     // SAFETY: reads a value of the running transaction.

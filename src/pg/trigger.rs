@@ -137,8 +137,48 @@ impl RowTrigger<'_> {
     /// # Errors
     /// 42804 when the column has another type than `T`.
     pub fn new_value<T: Value>(&self, column: Column) -> Result<Option<T>> {
-        let (datum, is_null) = self.datum(self.new_tuple(), column);
-        // SAFETY: as above; the type is compared before the datum is read.
+        self.value(self.new_tuple(), column)
+    }
+
+    /// The value that an UPDATE or DELETE found.
+    ///
+    /// # Errors
+    /// 42804 when the column has another type than `T`.
+    pub fn old_value<T: Value>(&self, column: Column) -> Result<Option<T>> {
+        self.value(self.data.tg_trigtuple, column)
+    }
+
+    /// Whether the UPDATE's own list of columns has this one.
+    pub fn sets(&self, column: Column) -> bool {
+        // SAFETY: a bitmap of the running statement, or null; it counts columns
+        // from the system columns on, which have negative numbers.
+        unsafe {
+            pg_sys::bms_is_member(
+                column.0 - pg_sys::FirstLowInvalidHeapAttributeNumber,
+                self.data.tg_updatedcols,
+            )
+        }
+    }
+
+    /// Runs `work` with the rights of the role that owns the table, and under a
+    /// fixed search_path: the role whose statement fires a trigger need not be
+    /// allowed what the trigger does.
+    pub fn as_owner<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        // SAFETY: the relation is open and locked while the trigger runs.
+        let owner = unsafe { (*(*self.data.tg_relation).rd_rel).relowner };
+        super::roles::with_rights_of(owner, || {
+            super::extension::with_settings(&[(c"search_path", c"pg_catalog, pg_temp")], work)
+        })
+    }
+
+    fn value<T: Value>(
+        &self,
+        tuple: pg_sys::HeapTuple,
+        column: Column,
+    ) -> Result<Option<T>> {
+        let (datum, is_null) = self.datum(tuple, column);
+        // SAFETY: the tuple is one of this relation; the type is compared before
+        // the datum is read.
         unsafe {
             let actual = pg_sys::SPI_gettypeid(self.descriptor(), column.0);
             if !T::reads(actual) {

@@ -35,10 +35,11 @@ fn increment_case_usage(p_user_id: Option<SqlUuid>) -> Result<(), ErrorReport> {
     })?)
 }
 
-/// Zeroes the case and DSD counters where the last reset is more than 30 days
-/// ago, and returns how many. For service_role.
+/// What `reset_monthly_usage_with_rollover` does, under the name that older
+/// clients call: to start a month without settling the last one would postpone
+/// everybody's credits. For service_role.
 #[pg_extern(sql = false)]
 fn reset_monthly_usage() -> Result<i32, ErrorReport> {
     transaction::refuse_if_read_only(c"reset_monthly_usage()");
-    Ok(spi::connected(ledger::reset_case_usage)?)
+    Ok(spi::connected(ledger::reset_with_rollover)?)
 }

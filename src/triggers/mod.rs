@@ -4,4 +4,5 @@
 mod created_at;
 mod encrypt_phi;
 mod new_user;
+mod subscription;
 mod updated_at;

@@ -252,7 +252,9 @@ fn the_matrix_holds_every_table() {
     let mut tables = strings(
         &mut session,
         "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE n.nspname IN ('public', 'auria') AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')",
+         WHERE n.nspname IN ('public', 'auria')
+           AND (c.relkind IN ('r', 'p', 'v', 'm', 'f')
+                OR c.relkind = 'S' AND EXISTS (SELECT FROM aclexplode(c.relacl) AS a WHERE a.grantee <> c.relowner))",
     );
     let mut expected: Vec<_> = MATRIX
         .iter()
@@ -370,6 +372,9 @@ const FUNCTIONS: &str = "
     public.handle_new_user()                                - - -
     public.update_updated_at_column()                       - - -
     public.keep_created_at()                                - - -
+    public.settle_plan_change()                             - - -
+    public.record_plan_change()                             - - -
+    public.check_subscription_status()                      - - -
     public.encrypt_patient_phi()                            - - -
     public.encrypt_evaluation_phi()                         - - -
     public.get_shared_evaluation(text)                      a u s
@@ -393,6 +398,8 @@ const FUNCTIONS: &str = "
     auria.ensure_index(text,text,text)                      - - -
     auria.ensure_unique(text,text,text[])                   - - -
     auria.ensure_unique_index(text,text,text,text)          - - -
+    auria.number_ledger()                                   - - -
+    auria.report_unknown_statuses()                         - - -
     auria.settled_bonus(integer,integer,integer,integer)    - - -
     auria.settled_rollover(integer,boolean,integer,integer,integer)  - - -
 ";

@@ -124,6 +124,9 @@ fn a_trigger_function_called_directly_is_refused() {
         "handle_new_user",
         "update_updated_at_column",
         "keep_created_at",
+        "settle_plan_change",
+        "record_plan_change",
+        "check_subscription_status",
         "encrypt_patient_phi",
         "encrypt_evaluation_phi",
     ] {

@@ -38,7 +38,7 @@ pub fn entries(db: &Database, user: Uuid) -> Vec<(String, i32)> {
     db.superuser()
         .query(
             "SELECT operation, credits_used FROM public.credit_usage \
-              WHERE user_id = $1 ORDER BY created_at",
+              WHERE user_id = $1 ORDER BY entry",
             &[&user],
         )
         .unwrap()
@@ -91,6 +91,13 @@ pub fn add_bonus(session: &mut Session, user: Uuid, credits: i32) -> Result<u64,
     session.execute(
         "SELECT public.add_bonus_credits(p_user_id => $1, p_credits => $2)",
         &[&user, &credits],
+    )
+}
+
+/// What the doctor says about counters that do not agree with the ledger.
+pub fn ledger_disagreements(db: &Database) -> String {
+    db.superuser().value(
+        r#"SELECT COALESCE(string_agg(detail, ''), '') FROM auria.doctor() WHERE "check" = 'ledger'"#,
     )
 }
 
@@ -222,27 +229,6 @@ fn the_free_tier_is_three_analyses_and_two_simulations_in_thirty_days() {
     db.superuser()
         .run("UPDATE public.credit_usage SET created_at = now() - INTERVAL '30 days 1 second'");
     assert!(use_credits(&mut service, user, "case_analysis"));
-}
-
-#[test]
-fn evaluations_from_before_the_ledger_count_as_free_uses() {
-    let db = database();
-    let user = db.sign_up("ana@clinica.test");
-    let evaluate = |sessions: i32| {
-        db.superuser()
-            .execute(
-                &(insert_evaluation("$1", &[]) + " FROM generate_series(1, $2)"),
-                &[&user, &sessions],
-            )
-            .unwrap()
-    };
-    evaluate(2);
-    let mut service = db.service();
-    assert!(use_credits(&mut service, user, "case_analysis"));
-    assert!(can_use_credits(&mut service, user, "case_analysis"));
-    evaluate(1);
-    assert!(!use_credits(&mut service, user, "case_analysis"));
-    assert!(use_credits(&mut service, user, "dsd_simulation"));
 }
 
 #[test]
@@ -577,14 +563,30 @@ fn the_legacy_case_limit_counts_evaluations_or_the_plans_cases() {
     assert!(can_create(&mut service));
     set(&db, user, "status = 'canceled'");
     assert!(can_create(&mut service));
-    set(&db, user, "usage_reset_at = now() - INTERVAL '31 days'");
-    assert_eq!(
-        service.value::<i32>("SELECT public.reset_monthly_usage()"),
-        1
+}
+
+#[test]
+fn the_legacy_reset_settles_the_month_and_postpones_nobodys_credits() {
+    let db = database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
+    set(
+        &db,
+        user,
+        "credits_used_this_month = 50, credits_bonus = 7, cases_used_this_month = 9, \
+         dsd_used_this_month = 3, usage_reset_at = now() - INTERVAL '31 days'",
     );
+    let mut service = db.service();
+    let reset = "SELECT public.reset_monthly_usage()";
+    assert_eq!(service.value::<i32>(reset), 1);
+    assert_eq!(service.value::<i32>(reset), 0);
     assert_eq!(
-        service.value::<i32>("SELECT public.reset_monthly_usage()"),
-        0
+        counters(&db, user),
+        Counters {
+            used: 0,
+            rollover: 10,
+            bonus: 7,
+            cases: 0,
+            dsd: 0
+        }
     );
-    assert_eq!(counters(&db, user).cases, 0);
 }

@@ -122,7 +122,11 @@ fn an_operation_that_the_ledger_could_not_keep_apart_is_refused() {
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
     let mut service = db.service();
     for function in ["use_credits", "refund_credits", "can_use_credits"] {
-        for operation in ["case_analysis_refund".to_owned(), "x".repeat(1_000_000)] {
+        for operation in [
+            "case_analysis_refund".to_owned(),
+            "plan_change".to_owned(),
+            "x".repeat(1_000_000),
+        ] {
             refused_with(
                 service.query(
                     &format!("SELECT public.{function}($1, $2)"),
@@ -137,15 +141,18 @@ fn an_operation_that_the_ledger_could_not_keep_apart_is_refused() {
 }
 
 #[test]
-fn an_unknown_user_is_charged_nothing_and_may_do_nothing() {
+fn an_unknown_user_is_answered_as_one_without_a_subscription_and_charged_nothing() {
     let db = database();
     let nobody = Uuid::new_v4();
     let mut service = db.service();
-    refused_with(
+    let refusal = refused_with(
         service.query("SELECT public.use_credits($1, 'case_analysis')", &[&nobody]),
         "23503",
     );
-    assert!(!can_use_credits(&mut service, nobody, "case_analysis"));
+    assert_eq!(refusal.message(), "there is no user with this id");
+    assert!(refusal.hint().is_some());
+    assert!(can_use_credits(&mut service, nobody, "case_analysis"));
+    assert!(!can_use_credits(&mut service, nobody, "letter"));
     assert!(!refund_credits(&mut service, nobody, "case_analysis"));
     assert!(entries(&db, nobody).is_empty());
 }

@@ -1,12 +1,14 @@
 //! The months of many subscriptions, settled in the database and by the rules
 //! in plain Rust: both must say the same.
 
-use auria_credits::{Allowance, CreditPool, Rollover, Settlement};
+use auria_credits::{Allowance, Charged, CreditPool, Rollover, STATUSES, Settlement, Sources};
 use auria_tests::database;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use uuid::Uuid;
+
+use crate::credits::functions::{add_bonus, ask, ledger_disagreements, set};
 
 /// A plan's credits (NULL: no plan), its rollover rule, and a pool.
 type Case = (Option<i32>, bool, Option<i32>, [i32; 3]);
@@ -68,6 +70,7 @@ fn a_thousand_random_months_are_settled_as_the_rules_say() {
             rollover,
             bonus,
             used,
+            hidden: 0,
         };
         let expected = Settlement::of(
             &pool,
@@ -95,8 +98,22 @@ enum Step {
     Use(&'static str),
     Refund(&'static str),
     Purchase(i32),
-    Plan(&'static str),
+    /// As an administrator writes it.
+    Plan(Option<&'static str>),
+    /// As a webhook writes it.
+    Upsert(Option<&'static str>),
+    /// Plan, counter and bonus in one statement.
+    Together(&'static str, i32, i32),
     EndOfMonth,
+}
+
+fn plan() -> impl Strategy<Value = &'static str> {
+    prop_oneof![
+        Just("starter"),
+        Just("price_essencial_monthly"),
+        Just("price_pro_monthly_v2"),
+        Just("unlimited"),
+    ]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -108,14 +125,32 @@ fn step() -> impl Strategy<Value = Step> {
         ]
     };
     prop_oneof![
-        6 => operation().prop_map(Step::Use),
-        3 => operation().prop_map(Step::Refund),
+        8 => operation().prop_map(Step::Use),
+        4 => operation().prop_map(Step::Refund),
         1 => (1..30).prop_map(Step::Purchase),
-        1 => prop_oneof![
-            Just("starter"), Just("price_essencial_monthly"), Just("price_pro_monthly_v2"),
-        ].prop_map(Step::Plan),
+        1 => proptest::option::weighted(0.8, plan()).prop_map(Step::Plan),
+        1 => proptest::option::weighted(0.8, plan()).prop_map(Step::Upsert),
+        1 => (plan(), 0..9, 0..9).prop_map(|(plan, used, bonus)| Step::Together(plan, used, bonus)),
         1 => Just(Step::EndOfMonth),
     ]
+}
+
+fn granted(plan: Option<&str>) -> (Allowance, Rollover) {
+    match plan {
+        None => (Allowance::Limited(0), Rollover::Expires),
+        Some("starter") => (Allowance::Limited(5), Rollover::Expires),
+        Some("price_essencial_monthly") => (Allowance::Limited(20), Rollover::Expires),
+        Some("price_pro_monthly_v2") => (Allowance::Limited(60), Rollover::UpTo(30)),
+        _ => (Allowance::Unlimited, Rollover::Expires),
+    }
+}
+
+/// A use that can still be refunded, and the month and plan it was charged in.
+struct Open {
+    operation: &'static str,
+    charged: Sources,
+    month: i32,
+    plan: i32,
 }
 
 /// Every answer and every counter of the database, over a random life of a
@@ -124,6 +159,10 @@ fn step() -> impl Strategy<Value = Step> {
 fn a_random_life_of_a_subscription_follows_the_rules_step_by_step() {
     let db = database();
     let mut session = db.superuser();
+    session.run(
+        "INSERT INTO public.subscription_plans (id, name, price_monthly, credits_per_month) \
+         VALUES ('unlimited', 'Unlimited', 0, -1)",
+    );
     let mut runner = TestRunner::default();
     for life in 0..20 {
         let steps = prop::collection::vec(step(), 120)
@@ -131,102 +170,133 @@ fn a_random_life_of_a_subscription_follows_the_rules_step_by_step() {
             .unwrap()
             .current();
         let user = db.sign_up_on_plan(&format!("{life}@clinica.test"), "starter");
-        let mut rule = Rollover::Expires;
+        let mut plan = Some("starter");
         let mut pool = CreditPool {
             monthly: Allowance::Limited(5),
             rollover: 0,
             bonus: 0,
             used: 0,
+            hidden: 0,
         };
-        let mut open: Vec<(&str, i32)> = Vec::new();
+        let mut open: Vec<Open> = Vec::new();
+        let (mut months, mut plans) = (0, 0);
         for (number, step) in steps.iter().enumerate() {
+            let context = || format!("life {life}, step {number} of {steps:?}");
             match *step {
                 Step::Use(operation) => {
                     let cost = if operation == "dsd_simulation" { 2 } else { 1 };
-                    let expected = pool.charge(cost).unwrap();
-                    if expected {
-                        open.push((operation, cost));
+                    let charged = pool.charge(cost).unwrap();
+                    for function in ["can_use_credits", "use_credits"] {
+                        assert_eq!(
+                            ask(&mut session, function, user, operation),
+                            charged.is_some(),
+                            "{}",
+                            context()
+                        );
                     }
-                    let row = session
-                        .query_one(
-                            "SELECT public.can_use_credits($1, $2)",
-                            &[&user, &operation],
-                        )
-                        .unwrap();
-                    assert_eq!(row.get::<_, bool>(0), expected, "{steps:?} {number}");
-                    let row = session
-                        .query_one("SELECT public.use_credits($1, $2)", &[&user, &operation])
-                        .unwrap();
-                    assert_eq!(row.get::<_, bool>(0), expected, "{steps:?} {number}");
+                    open.extend(charged.map(|charged| Open {
+                        operation,
+                        charged,
+                        month: months,
+                        plan: plans,
+                    }));
                 }
                 Step::Refund(operation) => {
-                    let latest = open.iter().rposition(|(name, _)| *name == operation);
+                    let latest = open.iter().rposition(|open| open.operation == operation);
                     if let Some(latest) = latest {
-                        pool.refund(open.remove(latest).1).unwrap();
+                        let given = open.remove(latest);
+                        let when = if given.month < months {
+                            Charged::InAnEarlierMonth
+                        } else if given.plan < plans {
+                            Charged::UnderAnEarlierPlan
+                        } else {
+                            Charged::UnderThisPlan
+                        };
+                        pool.refund(given.charged, when).unwrap();
                     }
-                    let row = session
-                        .query_one("SELECT public.refund_credits($1, $2)", &[&user, &operation])
-                        .unwrap();
                     assert_eq!(
-                        row.get::<_, bool>(0),
+                        ask(&mut session, "refund_credits", user, operation),
                         latest.is_some(),
-                        "{steps:?} {number}"
+                        "{}",
+                        context()
                     );
                 }
                 Step::Purchase(credits) => {
                     pool.purchase(credits).unwrap();
-                    session
-                        .query(
-                            "SELECT public.add_bonus_credits($1, $2)",
-                            &[&user, &credits],
-                        )
-                        .unwrap();
+                    add_bonus(&mut session, user, credits).unwrap();
                 }
-                Step::Plan(plan) => {
-                    (pool.monthly, rule) = match plan {
-                        "starter" => (Allowance::Limited(5), Rollover::Expires),
-                        "price_essencial_monthly" => (Allowance::Limited(20), Rollover::Expires),
-                        _ => (Allowance::Limited(60), Rollover::UpTo(30)),
+                Step::Plan(next) | Step::Upsert(next) => {
+                    if next != plan {
+                        pool.change_plan(granted(next).0).unwrap();
+                        plans += 1;
+                    }
+                    plan = next;
+                    let statement = match step {
+                        Step::Plan(_) => {
+                            "UPDATE public.subscriptions SET plan_id = $2 WHERE user_id = $1"
+                        }
+                        _ => {
+                            "INSERT INTO public.subscriptions (user_id, plan_id, status) \
+                             VALUES ($1, $2, 'active') ON CONFLICT (user_id) DO UPDATE \
+                                SET plan_id = excluded.plan_id, status = excluded.status"
+                        }
                     };
+                    session.execute(statement, &[&user, &next]).unwrap();
+                }
+                Step::Together(next, used, bonus) => {
+                    if Some(next) == plan {
+                        continue;
+                    }
+                    // What equals the old value cannot be seen to be set.
+                    let before = pool;
+                    pool.change_plan(granted(Some(next)).0).unwrap();
+                    plans += 1;
+                    plan = Some(next);
+                    if used != before.used {
+                        pool.used = used;
+                    }
+                    if bonus != before.bonus {
+                        pool.bonus = bonus;
+                    }
                     session
                         .execute(
-                            "UPDATE public.subscriptions SET plan_id = $2 WHERE user_id = $1",
-                            &[&user, &plan],
+                            "UPDATE public.subscriptions SET plan_id = $2, \
+                                    credits_used_this_month = $3, credits_bonus = $4 \
+                              WHERE user_id = $1",
+                            &[&user, &next, &used, &bonus],
                         )
                         .unwrap();
                 }
                 Step::EndOfMonth => {
-                    let settled = Settlement::of(&pool, rule);
+                    let settled = Settlement::of(&pool, granted(plan).1);
                     pool = CreditPool {
                         rollover: settled.rollover,
                         bonus: settled.bonus,
                         used: 0,
+                        hidden: 0,
                         ..pool
                     };
-                    session
-                        .execute(
-                            "UPDATE public.subscriptions \
-                                SET usage_reset_at = now() - INTERVAL '31 days' WHERE user_id = $1",
-                            &[&user],
-                        )
-                        .unwrap();
+                    months += 1;
+                    set(&db, user, "usage_reset_at = now() - INTERVAL '31 days'");
                     session.run("SELECT public.reset_monthly_usage_with_rollover()");
                 }
             }
             let row = session
                 .query_one(
-                    "SELECT credits_used_this_month, credits_rollover, credits_bonus \
+                    "SELECT credits_used_this_month, credits_used_hidden, credits_rollover, credits_bonus \
                        FROM public.subscriptions WHERE user_id = $1",
                     &[&user],
                 )
                 .unwrap();
-            let counters: (i32, i32, i32) = (row.get(0), row.get(1), row.get(2));
+            let counters: [i32; 4] = [0, 1, 2, 3].map(|column| row.get(column));
             assert_eq!(
                 counters,
-                (pool.used, pool.rollover, pool.bonus),
-                "life {life}, step {number} of {steps:?}"
+                [pool.used, pool.hidden, pool.rollover, pool.bonus],
+                "{}",
+                context()
             );
         }
+        assert_eq!(ledger_disagreements(&db), "", "life {life} of {steps:?}");
     }
 }
 
@@ -235,12 +305,7 @@ fn a_month_ends_whatever_status_stripe_gives_the_subscription() {
     let db = database();
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
     let mut session = db.superuser();
-    let allowed: String = session.value(
-        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'subscriptions_status_not_unknown'",
-    );
-    let statuses: Vec<_> = allowed.split('\'').skip(1).step_by(2).collect();
-    assert_eq!(statuses.len(), 9, "{allowed}");
-    for status in statuses {
+    for status in STATUSES {
         session
             .execute(
                 "UPDATE public.subscriptions SET status = $2, usage_reset_at = now() - INTERVAL '31 days' \

@@ -11,13 +11,11 @@ pub const LEGACY_CASES: i64 = 5;
 /// What one user did of one operation within the window.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Activity {
-    /// Rows of the ledger under the operation's name.
+    /// Free uses that have not been refunded. Paid ones do not count.
     pub uses: i64,
-    /// Rows of the ledger under its name as a refund.
-    pub refunds: i64,
-    /// Distinct sessions among the user's evaluations. Databases from before
-    /// the ledger have these and no uses.
-    pub sessions: i64,
+    /// Sessions among the user's evaluations from before the ledger. Databases
+    /// from that time have these and no uses.
+    pub sessions_before: i64,
 }
 
 /// How often the operation is free within the window; 0 for one that is not.
@@ -36,13 +34,12 @@ pub fn sessions_count(operation: &str) -> bool {
 
 /// Whether one more operation is free.
 pub fn allows(operation: &str, activity: Activity) -> bool {
-    let in_ledger = activity.uses - activity.refunds;
-    let used = if sessions_count(operation) {
-        in_ledger.max(activity.sessions)
+    let before = if sessions_count(operation) {
+        activity.sessions_before
     } else {
-        in_ledger
+        0
     };
-    used < limit(operation)
+    activity.uses + before < limit(operation)
 }
 
 #[cfg(test)]
@@ -71,45 +68,12 @@ mod tests {
     }
 
     #[test]
-    fn a_refund_gives_the_free_use_back() {
-        assert!(allows(
-            "case_analysis",
-            Activity {
-                uses: 3,
-                refunds: 1,
-                sessions: 0
-            }
-        ));
-    }
-
-    #[test]
-    fn sessions_from_before_the_ledger_count_for_analyses_only() {
+    fn sessions_from_before_the_ledger_count_for_analyses_only_and_beside_the_uses() {
         let activity = Activity {
-            uses: 0,
-            refunds: 0,
-            sessions: 3,
+            uses: 1,
+            sessions_before: 2,
         };
         assert!(!allows("case_analysis", activity));
         assert!(allows("dsd_simulation", activity));
-    }
-
-    #[test]
-    fn the_larger_of_ledger_and_sessions_decides() {
-        assert!(allows(
-            "case_analysis",
-            Activity {
-                uses: 2,
-                refunds: 0,
-                sessions: 2
-            }
-        ));
-        assert!(!allows(
-            "case_analysis",
-            Activity {
-                uses: 3,
-                refunds: 0,
-                sessions: 1
-            }
-        ));
     }
 }

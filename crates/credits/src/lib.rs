@@ -1,7 +1,7 @@
 //! AURIA's credit rules, in plain Rust that knows nothing of PostgreSQL.
 //!
 //! * [`CreditPool`]: what a subscription has left, what an operation charges,
-//!   what a refund gives back.
+//!   what a refund gives back, what a change of plan leaves.
 //! * [`Settlement`]: what a month's end carries over.
 //! * [`free_tier`]: what a user without a counting subscription may do.
 //!
@@ -11,7 +11,7 @@ pub mod free_tier;
 mod pool;
 mod settlement;
 
-pub use pool::{Allowance, CreditPool, OutOfRange, Reversal};
+pub use pool::{Allowance, Charged, CreditPool, OutOfRange, Reversal, Sources};
 pub use settlement::{Rollover, Settlement};
 
 /// What an operation costs that has no configured price.
@@ -19,6 +19,15 @@ pub const DEFAULT_COST: i32 = 1;
 
 /// The ending that the ledger gives an operation's name when it is refunded.
 pub const REFUND_SUFFIX: &str = "_refund";
+
+/// Under this name the ledger writes what a change of plan does to the counter.
+pub const PLAN_CHANGE: &str = "plan_change";
+
+/// Whether the name is one that the ledger writes by itself, so that no caller
+/// may use it for an operation.
+pub fn is_reserved(operation: &str) -> bool {
+    operation == PLAN_CHANGE || operation.ends_with(REFUND_SUFFIX)
+}
 
 /// An operation that is counted per month beside its credits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +47,25 @@ impl CountedOperation {
             _ => None,
         }
     }
+}
+
+/// What a subscription's status may be: the specification's six, and the other
+/// three that Stripe has, because the webhook writes Stripe's word as it comes.
+pub const STATUSES: [&str; 9] = [
+    "active",
+    "inactive",
+    "past_due",
+    "canceled",
+    "trialing",
+    "unpaid",
+    "incomplete",
+    "incomplete_expired",
+    "paused",
+];
+
+/// Whether the status is one of [`STATUSES`].
+pub fn status_is_known(status: &str) -> bool {
+    STATUSES.contains(&status)
 }
 
 /// Whether a subscription in this status gives access to its pool. In any

@@ -21,11 +21,23 @@ impl Allowance {
             None => Self::Limited(0),
         }
     }
+
+    /// As many of these credits as the plan covers.
+    pub(crate) fn of(self, credits: i32) -> i32 {
+        match self {
+            Self::Unlimited => credits,
+            Self::Limited(monthly) => credits.min(monthly),
+        }
+    }
 }
 
 /// The credits of one subscription. They are spent in this order: monthly,
-/// then rollover, then bonus; `used` counts all three until the month is
-/// settled.
+/// then rollover, then bonus; `used` counts all three until the plan changes
+/// or the month is reset.
+///
+/// Rows older than the rules may hold values below zero. These count against
+/// [`CreditPool::available`], and as zero wherever something is computed from
+/// them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CreditPool {
     /// What the plan grants each month.
@@ -36,14 +48,58 @@ pub struct CreditPool {
     pub bonus: i32,
     /// `credits_used_this_month`.
     pub used: i32,
+    /// `credits_used_hidden`: monthly credits spent under earlier plans of this
+    /// month, beyond what the present plan grants. They count again as soon as
+    /// a larger plan covers them.
+    pub hidden: i32,
 }
 
-/// What a refund changes: `off_used` leaves the month's counter, and what was
-/// charged before the last settlement comes back as `to_bonus`.
+/// Credits by where they come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sources {
+    /// From what the plan grants.
+    pub monthly: i32,
+    /// From what was carried over.
+    pub rollover: i32,
+    /// From what was bought or given.
+    pub bonus: i32,
+}
+
+impl Sources {
+    /// Reads a use from the ledger: what was charged, and how much of it came
+    /// from rollover and bonus. The rest came from the plan.
+    pub fn of_use(charged: i32, from_rollover: i32, from_bonus: i32) -> Self {
+        let charged = charged.max(0);
+        let rollover = from_rollover.clamp(0, charged);
+        let bonus = from_bonus.clamp(0, charged - rollover);
+        Self {
+            monthly: charged - rollover - bonus,
+            rollover,
+            bonus,
+        }
+    }
+}
+
+/// When a use was charged, as a refund sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Charged {
+    /// Since the last plan change and the last reset: the counter holds it.
+    UnderThisPlan,
+    /// In this month, before the last plan change: its pockets were settled.
+    UnderAnEarlierPlan,
+    /// Before the last reset, or to a subscription that is gone.
+    InAnEarlierMonth,
+}
+
+/// What a refund changes. The four amounts add up to what was charged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Reversal {
     /// Credits taken off `credits_used_this_month`.
     pub off_used: i32,
+    /// Credits taken off `credits_used_hidden`.
+    pub off_hidden: i32,
+    /// Credits added to `credits_rollover`.
+    pub to_rollover: i32,
     /// Credits added to `credits_bonus`.
     pub to_bonus: i32,
 }
@@ -62,7 +118,7 @@ impl std::error::Error for OutOfRange {}
 
 impl CreditPool {
     /// Credits that can still be spent; `None` when there is no limit. Below
-    /// zero after a change to a smaller plan.
+    /// zero when a plan's own row was changed to grant less.
     pub fn available(&self) -> Option<i64> {
         match self.monthly {
             Allowance::Unlimited => None,
@@ -79,28 +135,84 @@ impl CreditPool {
             .is_none_or(|available| available >= i64::from(cost))
     }
 
-    /// Charges an operation: true, or false and unchanged when the pool does
-    /// not afford it. An unlimited plan affords all, and still counts.
-    pub fn charge(&mut self, cost: i32) -> Result<bool, OutOfRange> {
+    /// Charges an operation and says what it took from where; `None` and
+    /// unchanged when the pool does not afford it. An unlimited plan affords
+    /// all, and still counts. A cost below zero counts as zero.
+    pub fn charge(&mut self, cost: i32) -> Result<Option<Sources>, OutOfRange> {
+        let cost = cost.max(0);
         if !self.affords(cost) {
-            return Ok(false);
+            return Ok(None);
         }
-        self.used = self.used.checked_add(cost).ok_or(OutOfRange)?;
-        Ok(true)
+        let used = self.used.checked_add(cost).ok_or(OutOfRange)?;
+        let (before, after) = (self.split(self.used), self.split(used));
+        let rollover = after.rollover - before.rollover;
+        let bonus = after.bonus - before.bonus;
+        self.used = used;
+        Ok(Some(Sources {
+            monthly: cost - rollover - bonus,
+            rollover,
+            bonus,
+        }))
     }
 
-    /// Gives back what one operation was charged.
-    pub fn refund(&mut self, charged: i32) -> Result<Reversal, OutOfRange> {
-        let off_used = charged.min(self.used).max(0);
-        let to_bonus = (charged - off_used).max(0);
-        self.bonus = self.bonus.checked_add(to_bonus).ok_or(OutOfRange)?;
-        self.used -= off_used;
-        Ok(Reversal { off_used, to_bonus })
+    /// Gives back what one operation was charged. Whatever no longer fits where
+    /// it came from becomes bonus: nothing is lost.
+    pub fn refund(&mut self, charged: Sources, when: Charged) -> Result<Reversal, OutOfRange> {
+        let total = charged.monthly + charged.rollover + charged.bonus;
+        let (used, hidden) = (self.used.max(0), self.hidden.max(0));
+        let mut reversal = Reversal::default();
+        match when {
+            Charged::UnderThisPlan => reversal.off_used = total.min(used),
+            Charged::UnderAnEarlierPlan => {
+                reversal.to_rollover = charged.rollover;
+                reversal.off_hidden = charged.monthly.min(hidden);
+                reversal.off_used = (charged.monthly - reversal.off_hidden).min(used);
+            }
+            Charged::InAnEarlierMonth => {}
+        }
+        reversal.to_bonus = total - reversal.off_used - reversal.off_hidden - reversal.to_rollover;
+        let rollover = self.rollover.checked_add(reversal.to_rollover);
+        let bonus = self.bonus.checked_add(reversal.to_bonus);
+        (self.rollover, self.bonus) = rollover.zip(bonus).ok_or(OutOfRange)?;
+        self.used -= reversal.off_used;
+        self.hidden -= reversal.off_hidden;
+        Ok(reversal)
+    }
+
+    /// Changes the plan. What was used so far is taken from the pockets it came
+    /// from, under the old plan; of what came from the old plan, the new one
+    /// counts as much as it grants, and the rest is hidden, not forgotten.
+    pub fn change_plan(&mut self, to: Allowance) -> Result<(), OutOfRange> {
+        let spent = self.split(self.used);
+        let monthly = spent
+            .monthly
+            .checked_add(self.hidden.max(0))
+            .ok_or(OutOfRange)?;
+        self.rollover = self.rollover.max(0) - spent.rollover;
+        self.bonus = self.bonus.max(0) - spent.bonus;
+        self.monthly = to;
+        self.used = to.of(monthly);
+        self.hidden = monthly - self.used;
+        Ok(())
     }
 
     /// Adds credits that were bought.
     pub fn purchase(&mut self, credits: i32) -> Result<(), OutOfRange> {
         self.bonus = self.bonus.checked_add(credits).ok_or(OutOfRange)?;
         Ok(())
+    }
+
+    /// Where `used` credits come from, in the order of spending; never more of
+    /// a pocket than is in it.
+    pub(crate) fn split(&self, used: i32) -> Sources {
+        let used = used.max(0);
+        let monthly = self.monthly.of(used);
+        let rollover = (used - monthly).min(self.rollover.max(0));
+        let bonus = (used - monthly - rollover).min(self.bonus.max(0));
+        Sources {
+            monthly,
+            rollover,
+            bonus,
+        }
     }
 }

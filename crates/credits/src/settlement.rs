@@ -40,30 +40,27 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// Settles a month. The next one starts with nothing used.
+    /// Settles a month. The next one starts with nothing used and nothing
+    /// hidden.
     pub fn of(pool: &CreditPool, rule: Rollover) -> Self {
-        let (from_monthly, monthly_left) = match pool.monthly {
+        let spent = pool.split(pool.used);
+        let monthly_left = match pool.monthly {
             // No end to what is left, so nothing of it can be carried.
-            Allowance::Unlimited => (pool.used, 0),
-            Allowance::Limited(monthly) => {
-                let spent = pool.used.min(monthly);
-                (spent, monthly - spent)
-            }
+            Allowance::Unlimited => 0,
+            Allowance::Limited(monthly) => monthly - spent.monthly,
         };
-        let from_rollover = (pool.used - from_monthly).min(pool.rollover);
-        let from_bonus = (pool.used - from_monthly - from_rollover).min(pool.bonus);
-        let left = monthly_left.saturating_add(pool.rollover - from_rollover);
+        let left = monthly_left.saturating_add(pool.rollover.max(0) - spent.rollover);
         let rollover = match rule {
             Rollover::Expires => 0,
             Rollover::Kept => left,
             Rollover::UpTo(limit) => left.min(limit),
         };
         Self {
-            from_monthly,
-            from_rollover,
-            from_bonus,
+            from_monthly: spent.monthly,
+            from_rollover: spent.rollover,
+            from_bonus: spent.bonus,
             rollover,
-            bonus: pool.bonus - from_bonus,
+            bonus: pool.bonus.max(0) - spent.bonus,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Random months against a model that keeps credits as coins in three jars.
 //!
-//! The pool keeps one counter of what was used; the model moves every coin by
-//! itself. After any sequence of uses, refunds, purchases, plan changes and
-//! settlements both must agree, and no coin may come from or go to nowhere.
+//! The pool keeps counters of what was used and hidden; the model moves every
+//! coin by itself. After any sequence of uses, refunds, purchases, plan changes
+//! and resets both must agree, no coin may come from or go to nowhere, and
+//! nobody may spend more in a month than the largest plan held in it grants,
+//! plus what was carried over, plus what was bought.
 
-use auria_credits::{Allowance, CreditPool, Rollover, Settlement};
+use auria_credits::{Allowance, Charged, CreditPool, Rollover, Settlement, Sources};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -17,7 +19,7 @@ enum Step {
     EndOfMonth,
 }
 
-/// Jars of coins, each with how many were taken out this month.
+/// A jar of coins, and how many were taken out under the present plan.
 #[derive(Clone, Copy, Default, Debug)]
 struct Jar {
     inside: i64,
@@ -40,90 +42,117 @@ impl Jar {
     }
 }
 
+/// What a plan grants; `None` is no limit.
+type Grant = Option<i64>;
+
 struct Model {
-    monthly: Jar,
+    plan: Grant,
+    /// Coins of this month's plans that are spent, whichever plan it was.
+    plan_coins_spent: i64,
     rollover: Jar,
     bonus: Jar,
-    /// Coins that came into the jars, and left them for good.
-    granted: i64,
-    bought: i64,
-    given_back_later: i64,
-    spent: i64,
-    expired: i64,
+    /// The most that may be spent in this month.
+    largest_plan: Grant,
+    brought_in: i64,
+    /// Uses of this month less refunds of them.
+    net_spent: i64,
 }
 
 impl Model {
-    fn new(monthly: i64) -> Self {
+    fn new(plan: Grant) -> Self {
         Self {
-            monthly: Jar {
-                inside: monthly,
-                taken: 0,
-            },
+            plan,
+            plan_coins_spent: 0,
             rollover: Jar::default(),
             bonus: Jar::default(),
-            granted: monthly,
-            bought: 0,
-            given_back_later: 0,
-            spent: 0,
-            expired: 0,
+            largest_plan: plan,
+            brought_in: 0,
+            net_spent: 0,
         }
+    }
+
+    fn left_of_the_plan(&self) -> Grant {
+        self.plan.map(|plan| (plan - self.plan_coins_spent).max(0))
+    }
+
+    fn available(&self) -> Grant {
+        self.left_of_the_plan()
+            .map(|left| left + self.rollover.inside + self.bonus.inside)
     }
 
     fn use_coins(&mut self, cost: i64) -> bool {
-        if self.monthly.inside + self.rollover.inside + self.bonus.inside < cost {
+        if self.available().is_some_and(|available| available < cost) {
             return false;
         }
-        let mut wanted = cost;
-        for jar in [&mut self.monthly, &mut self.rollover, &mut self.bonus] {
+        let of_the_plan = self.left_of_the_plan().unwrap_or(cost).min(cost);
+        self.plan_coins_spent += of_the_plan;
+        let mut wanted = cost - of_the_plan;
+        for jar in [&mut self.rollover, &mut self.bonus] {
             wanted -= jar.take(wanted);
         }
         assert_eq!(wanted, 0);
+        self.net_spent += cost;
         true
     }
 
-    /// The coins taken last go back first; those of a settled month are new
-    /// coins in the bonus jar.
-    fn refund(&mut self, charged: i64) {
+    /// The coins taken last go back first.
+    fn refund_under_this_plan(&mut self, charged: i64) {
         let mut offered = charged;
-        for jar in [&mut self.bonus, &mut self.rollover, &mut self.monthly] {
+        for jar in [&mut self.bonus, &mut self.rollover] {
             offered -= jar.put_back(offered);
         }
-        self.bonus.inside += offered;
-        self.given_back_later += offered;
+        self.plan_coins_spent -= offered;
+        assert!(self.plan_coins_spent >= 0);
+        self.net_spent -= charged;
     }
 
-    fn purchase(&mut self, coins: i64) {
+    /// Each coin goes back to where it came from. If plan or rollover have room
+    /// again, what was taken from a later jar since then came from there.
+    fn refund_across_a_plan_change(&mut self, charged: Sources) {
+        self.bonus.inside += i64::from(charged.bonus);
+        self.rollover.inside += i64::from(charged.rollover);
+        self.plan_coins_spent -= i64::from(charged.monthly);
+        assert!(self.plan_coins_spent >= 0);
+        self.net_spent -= i64::from(charged.monthly + charged.rollover + charged.bonus);
+        let mut room = self.left_of_the_plan().unwrap_or(i64::MAX);
+        for jar in [&mut self.bonus, &mut self.rollover] {
+            let coins = jar.put_back(room);
+            self.plan_coins_spent += coins;
+            room -= coins;
+        }
+        let coins = self.bonus.put_back(self.rollover.inside);
+        self.rollover.take(coins);
+    }
+
+    fn buy(&mut self, coins: i64) {
         self.bonus.inside += coins;
-        self.bought += coins;
+        self.brought_in += coins;
     }
 
-    fn end_of_month(&mut self, rule: Rollover, next_monthly: i64) {
-        let left = self.monthly.inside + self.rollover.inside;
+    /// What is out of the jars is out of them for good; the plan's spent coins
+    /// stay spent under the next plan.
+    fn change_plan(&mut self, plan: Grant) {
+        self.rollover.taken = 0;
+        self.bonus.taken = 0;
+        self.plan = plan;
+        self.largest_plan = self
+            .largest_plan
+            .zip(plan)
+            .map(|(one, other)| one.max(other));
+    }
+
+    fn end_of_month(&mut self, rule: Rollover) {
+        let left = self.left_of_the_plan().unwrap_or(0) + self.rollover.inside;
         let carried = match rule {
             Rollover::Expires => 0,
             Rollover::Kept => left,
             Rollover::UpTo(limit) => left.min(i64::from(limit)),
         };
-        self.expired += left - carried;
-        self.spent += self.monthly.taken + self.rollover.taken + self.bonus.taken;
-        self.monthly = Jar {
-            inside: next_monthly,
-            taken: 0,
-        };
-        self.rollover = Jar {
-            inside: carried,
-            taken: 0,
-        };
-        self.bonus.taken = 0;
-        self.granted += next_monthly;
-    }
-
-    fn used(&self) -> i64 {
-        self.monthly.taken + self.rollover.taken + self.bonus.taken
-    }
-
-    fn inside(&self) -> i64 {
-        self.monthly.inside + self.rollover.inside + self.bonus.inside
+        let bonus = self.bonus.inside;
+        *self = Self::new(self.plan);
+        self.rollover.inside = carried;
+        self.bonus.inside = bonus;
+        self.brought_in = carried + bonus;
     }
 }
 
@@ -135,65 +164,103 @@ fn rollover() -> impl Strategy<Value = Rollover> {
     ]
 }
 
+/// A plan's credits; `Some(-1)` is unlimited, `None` no plan.
+fn plan() -> impl Strategy<Value = Option<i32>> {
+    prop_oneof![
+        6 => (0..80).prop_map(Some),
+        1 => Just(Some(-1)),
+        1 => Just(None),
+    ]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (0..12).prop_map(Step::Use),
         2 => Just(Step::RefundLatest),
-        1 => Just(Step::RefundOldest),
-        2 => (1..50).prop_map(Step::Purchase),
-        2 => Just(Step::EndOfMonth),
+        2 => Just(Step::RefundOldest),
+        1 => (1..50).prop_map(Step::Purchase),
+        3 => (plan(), rollover()).prop_map(|(plan, rule)| Step::ChangePlan(plan, rule)),
+        1 => Just(Step::EndOfMonth),
     ]
 }
 
-fn step_with_plan_changes() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        9 => step(),
-        1 => (proptest::option::of(-1..80), rollover())
-            .prop_map(|(monthly, rule)| Step::ChangePlan(monthly, rule)),
-    ]
+fn grant(allowance: Allowance) -> Grant {
+    match allowance {
+        Allowance::Unlimited => None,
+        Allowance::Limited(credits) => Some(i64::from(credits)),
+    }
+}
+
+/// A use that can still be refunded: what it took from where, and when it was.
+struct Open {
+    charged: Sources,
+    month: usize,
+    plan: usize,
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(6_000))]
 
-    /// On one plan, over many months, the pool and the jars agree coin by coin.
     #[test]
-    fn no_credit_is_created_or_lost_over_simulated_months(
-        monthly in 0..80i32,
-        rule in rollover(),
+    fn no_credit_is_created_or_lost_by_any_order_of_uses_refunds_plans_and_months(
+        first in plan(),
         steps in prop::collection::vec(step(), 1..120),
     ) {
         let mut pool = CreditPool {
-            monthly: Allowance::Limited(monthly), rollover: 0, bonus: 0, used: 0,
+            monthly: Allowance::from_plan(first), rollover: 0, bonus: 0, used: 0, hidden: 0,
         };
-        let mut model = Model::new(i64::from(monthly));
-        let mut charges: Vec<i32> = Vec::new();
+        let mut rule = Rollover::Expires;
+        let mut model = Model::new(grant(pool.monthly));
+        let mut open: Vec<Open> = Vec::new();
+        let (mut months, mut plans) = (0, 0);
         for step in steps {
             match step {
                 Step::Use(cost) => {
                     let charged = pool.charge(cost).expect("small numbers");
-                    prop_assert_eq!(charged, model.use_coins(i64::from(cost)));
-                    if charged {
-                        charges.push(cost);
+                    prop_assert_eq!(charged.is_some(), model.use_coins(i64::from(cost)));
+                    if let Some(charged) = charged {
+                        prop_assert_eq!(charged.monthly + charged.rollover + charged.bonus, cost);
+                        prop_assert!(charged.monthly.min(charged.rollover).min(charged.bonus) >= 0);
+                        open.push(Open { charged, month: months, plan: plans });
                     }
                 }
                 Step::RefundLatest | Step::RefundOldest => {
-                    let charge = match step {
-                        Step::RefundLatest => charges.pop(),
-                        _ if charges.is_empty() => None,
-                        _ => Some(charges.remove(0)),
+                    let given = match step {
+                        Step::RefundLatest => open.pop(),
+                        _ if open.is_empty() => None,
+                        _ => Some(open.remove(0)),
                     };
-                    if let Some(charge) = charge {
-                        let before = pool.available().expect("limited");
-                        let reversal = pool.refund(charge).expect("small numbers");
-                        model.refund(i64::from(charge));
-                        prop_assert_eq!(reversal.off_used + reversal.to_bonus, charge);
-                        prop_assert_eq!(pool.available(), Some(before + i64::from(charge)));
-                    }
+                    let Some(given) = given else { continue };
+                    let total = given.charged.monthly + given.charged.rollover + given.charged.bonus;
+                    let when = if given.month < months {
+                        model.buy(i64::from(total));
+                        Charged::InAnEarlierMonth
+                    } else if given.plan < plans {
+                        model.refund_across_a_plan_change(given.charged);
+                        Charged::UnderAnEarlierPlan
+                    } else {
+                        model.refund_under_this_plan(i64::from(total));
+                        Charged::UnderThisPlan
+                    };
+                    let reversal = pool.refund(given.charged, when).expect("small numbers");
+                    prop_assert_eq!(
+                        reversal.off_used + reversal.off_hidden + reversal.to_rollover + reversal.to_bonus,
+                        total
+                    );
                 }
                 Step::Purchase(credits) => {
                     pool.purchase(credits).expect("small numbers");
-                    model.purchase(i64::from(credits));
+                    model.buy(i64::from(credits));
+                }
+                Step::ChangePlan(plan, new_rule) => {
+                    let allowance = Allowance::from_plan(plan);
+                    // An upsert that writes the plan it already has changes nothing.
+                    if allowance != pool.monthly {
+                        pool.change_plan(allowance).expect("small numbers");
+                        model.change_plan(grant(allowance));
+                        plans += 1;
+                    }
+                    rule = new_rule;
                 }
                 Step::EndOfMonth => {
                     let settled = Settlement::of(&pool, rule);
@@ -201,77 +268,75 @@ proptest! {
                         settled.from_monthly + settled.from_rollover + settled.from_bonus,
                         pool.used
                     );
-                    pool.rollover = settled.rollover;
-                    pool.bonus = settled.bonus;
-                    pool.used = 0;
-                    model.end_of_month(rule, i64::from(monthly));
+                    pool = CreditPool {
+                        rollover: settled.rollover, bonus: settled.bonus, used: 0, hidden: 0, ..pool
+                    };
+                    model.end_of_month(rule);
+                    months += 1;
                 }
-                Step::ChangePlan(..) => unreachable!("not in this strategy"),
             }
-            prop_assert_eq!(i64::from(pool.used), model.used());
-            prop_assert_eq!(pool.available(), Some(model.inside()));
+            prop_assert_eq!(pool.available(), model.available());
             prop_assert_eq!(
-                model.granted + model.bought + model.given_back_later,
-                model.spent + model.expired + model.used() + model.inside()
+                i64::from(pool.used) + i64::from(pool.hidden),
+                model.plan_coins_spent + model.rollover.taken + model.bonus.taken
             );
+            prop_assert_eq!(i64::from(pool.rollover), model.rollover.inside + model.rollover.taken);
+            prop_assert_eq!(i64::from(pool.bonus), model.bonus.inside + model.bonus.taken);
+            prop_assert!(pool.used >= 0 && pool.hidden >= 0 && pool.rollover >= 0 && pool.bonus >= 0);
+            if let Some(largest) = model.largest_plan {
+                prop_assert!(model.net_spent <= largest + model.brought_in);
+            }
         }
     }
 
-    /// Whatever plans come and go, bought credits leave only by being spent,
-    /// nothing goes below zero, and a settled month cannot be settled twice.
+    /// Rows from before the rules may hold anything.
     #[test]
-    fn bought_credits_survive_any_change_of_plan(
-        steps in prop::collection::vec(step_with_plan_changes(), 1..120),
+    fn no_number_wraps_whatever_the_columns_hold(
+        plan in proptest::option::of(any::<i32>()),
+        next in proptest::option::of(any::<i32>()),
+        numbers in prop::array::uniform7(prop_oneof![
+            any::<i32>(), Just(i32::MIN), Just(i32::MAX), Just(0), -9..9,
+        ]),
+        when in 0..3usize,
     ) {
-        let mut pool = CreditPool {
-            monthly: Allowance::Limited(20), rollover: 0, bonus: 0, used: 0,
+        let [rollover, bonus, used, hidden, charged, from_rollover, from_bonus] = numbers;
+        let pool = CreditPool {
+            monthly: Allowance::from_plan(plan), rollover, bonus, used, hidden,
         };
-        let mut rule = Rollover::Expires;
-        let mut charges: Vec<i32> = Vec::new();
-        for step in steps {
-            let before = pool;
-            match step {
-                Step::Use(cost) => {
-                    if pool.charge(cost).expect("small numbers") {
-                        prop_assert!(before.affords(cost));
-                        prop_assert_eq!(pool.used, before.used + cost);
-                        charges.push(cost);
-                    } else {
-                        prop_assert_eq!(pool, before);
-                    }
-                }
-                Step::RefundLatest | Step::RefundOldest => {
-                    if let Some(charge) = charges.pop() {
-                        let reversal = pool.refund(charge).expect("small numbers");
-                        prop_assert_eq!(before.used - pool.used, reversal.off_used);
-                        prop_assert_eq!(pool.bonus - before.bonus, reversal.to_bonus);
-                        prop_assert_eq!(reversal.off_used + reversal.to_bonus, charge);
-                    }
-                }
-                Step::Purchase(credits) => {
-                    pool.purchase(credits).expect("small numbers");
-                    prop_assert_eq!(pool.bonus, before.bonus + credits);
-                }
-                Step::ChangePlan(monthly, new_rule) => {
-                    pool.monthly = Allowance::from_plan(monthly);
-                    rule = new_rule;
-                }
-                Step::EndOfMonth => {
-                    let settled = Settlement::of(&pool, rule);
-                    prop_assert_eq!(pool.bonus - settled.bonus, settled.from_bonus);
-                    if pool.available().is_none_or(|available| available >= 0) {
-                        prop_assert_eq!(
-                            settled.from_monthly + settled.from_rollover + settled.from_bonus,
-                            pool.used
-                        );
-                    }
-                    pool = CreditPool {
-                        rollover: settled.rollover, bonus: settled.bonus, used: 0, ..pool
-                    };
-                }
-            }
-            prop_assert!(pool.used >= 0 && pool.rollover >= 0 && pool.bonus >= 0);
+        for rule in [Rollover::Expires, Rollover::Kept, Rollover::UpTo(from_bonus.max(0))] {
+            let settled = Settlement::of(&pool, rule);
+            prop_assert!(settled.rollover >= 0 && settled.bonus >= 0);
+            prop_assert!(settled.bonus <= bonus.max(0));
         }
+        let mut changed = pool;
+        if changed.change_plan(Allowance::from_plan(next)).is_ok() {
+            prop_assert!(changed.rollover >= 0 && changed.rollover <= rollover.max(0));
+            prop_assert!(changed.bonus >= 0 && changed.bonus <= bonus.max(0));
+            prop_assert!(changed.used >= 0 && changed.hidden >= 0);
+        } else {
+            prop_assert_eq!(changed, pool);
+        }
+        let mut spent = pool;
+        match spent.charge(charged) {
+            Ok(Some(_)) => prop_assert!(spent.used >= used),
+            _ => prop_assert_eq!(spent, pool),
+        }
+        let mut given = pool;
+        let when = [Charged::UnderThisPlan, Charged::UnderAnEarlierPlan, Charged::InAnEarlierMonth][when];
+        match given.refund(Sources::of_use(charged, from_rollover, from_bonus), when) {
+            Ok(_) => prop_assert!(given.used <= used && given.bonus >= bonus && given.rollover >= rollover),
+            Err(_) => prop_assert_eq!(given, pool),
+        }
+    }
+}
+
+fn limited(monthly: i32, rollover: i32, bonus: i32, used: i32) -> CreditPool {
+    CreditPool {
+        monthly: Allowance::Limited(monthly),
+        rollover,
+        bonus,
+        used,
+        hidden: 0,
     }
 }
 
@@ -279,11 +344,15 @@ proptest! {
 fn an_unlimited_plan_allows_everything_and_carries_nothing() {
     let mut pool = CreditPool {
         monthly: Allowance::Unlimited,
-        rollover: 7,
-        bonus: 5,
-        used: 1_000_000,
+        ..limited(0, 7, 5, 1_000_000)
     };
-    assert_eq!(pool.charge(500), Ok(true));
+    assert_eq!(
+        pool.charge(500),
+        Ok(Some(Sources {
+            monthly: 500,
+            ..Sources::default()
+        }))
+    );
     let settled = Settlement::of(&pool, Rollover::Kept);
     assert_eq!((settled.rollover, settled.bonus), (7, 5));
 }
@@ -292,24 +361,29 @@ fn an_unlimited_plan_allows_everything_and_carries_nothing() {
 fn a_counter_that_would_overflow_is_refused_and_nothing_changes() {
     let full = CreditPool {
         monthly: Allowance::Unlimited,
-        rollover: 0,
-        bonus: i32::MAX,
-        used: i32::MAX,
+        ..limited(0, 0, i32::MAX, i32::MAX)
     };
     let mut pool = full;
     assert!(pool.charge(1).is_err());
     assert!(pool.purchase(1).is_err());
+    assert!(
+        pool.refund(Sources::of_use(1, 0, 0), Charged::InAnEarlierMonth)
+            .is_err()
+    );
+    pool.hidden = 1;
+    assert!(pool.change_plan(Allowance::Limited(1)).is_err());
+    pool.hidden = 0;
     assert_eq!(pool, full);
 }
 
 #[test]
 fn a_month_spends_monthly_then_rollover_then_bonus() {
-    let pool = CreditPool {
-        monthly: Allowance::Limited(60),
-        rollover: 30,
-        bonus: 10,
-        used: 95,
-    };
+    let mut pool = limited(60, 30, 10, 50);
+    let charged = pool.charge(45).expect("small numbers").expect("affordable");
+    assert_eq!(
+        (charged.monthly, charged.rollover, charged.bonus),
+        (10, 30, 5)
+    );
     let settled = Settlement::of(&pool, Rollover::UpTo(30));
     assert_eq!(
         (
@@ -323,14 +397,39 @@ fn a_month_spends_monthly_then_rollover_then_bonus() {
 }
 
 #[test]
-fn a_refund_after_the_settlement_comes_back_as_bonus() {
-    let mut pool = CreditPool {
-        monthly: Allowance::Limited(5),
-        rollover: 0,
-        bonus: 0,
-        used: 1,
-    };
-    let reversal = pool.refund(2).expect("small numbers");
-    assert_eq!((reversal.off_used, reversal.to_bonus), (1, 1));
+fn a_refund_after_the_reset_comes_back_as_bonus() {
+    let mut pool = limited(5, 0, 0, 1);
+    let reversal = pool
+        .refund(Sources::of_use(2, 0, 0), Charged::InAnEarlierMonth)
+        .expect("small numbers");
+    assert_eq!((reversal.off_used, reversal.to_bonus), (0, 2));
     assert_eq!(pool.available(), Some(6));
+}
+
+#[test]
+fn a_downgrade_does_not_eat_bought_credits() {
+    let mut pool = limited(200, 0, 50, 70);
+    pool.change_plan(Allowance::Limited(5)).expect("small");
+    assert_eq!((pool.used, pool.hidden, pool.bonus), (5, 65, 50));
+    assert_eq!(pool.available(), Some(50));
+    assert_eq!(Settlement::of(&pool, Rollover::Expires).bonus, 50);
+}
+
+#[test]
+fn an_upgrade_does_not_return_bought_credits_that_were_spent() {
+    let mut pool = limited(20, 0, 50, 70);
+    pool.change_plan(Allowance::Limited(200)).expect("small");
+    assert_eq!((pool.used, pool.hidden, pool.bonus), (20, 0, 0));
+    let settled = Settlement::of(&pool, Rollover::UpTo(100));
+    assert_eq!((settled.rollover, settled.bonus), (100, 0));
+}
+
+#[test]
+fn down_and_up_again_gains_nothing() {
+    let mut pool = limited(200, 0, 0, 120);
+    for monthly in [5, 0, 60, 200] {
+        pool.change_plan(Allowance::Limited(monthly))
+            .expect("small");
+    }
+    assert_eq!(pool, limited(200, 0, 0, 120));
 }

@@ -4,7 +4,7 @@ CREATE OR REPLACE FUNCTION public.reset_monthly_usage() RETURNS integer
     AS 'MODULE_PATHNAME', 'reset_monthly_usage_wrapper';
 
 COMMENT ON FUNCTION public.reset_monthly_usage() IS
-    'Legacy: zeroes the case and DSD counters where a month ended; returns how many subscriptions';
+    'Legacy: another name of reset_monthly_usage_with_rollover';
 
 REVOKE ALL ON FUNCTION public.reset_monthly_usage() FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION public.reset_monthly_usage() TO service_role;

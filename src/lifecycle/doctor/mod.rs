@@ -468,31 +468,12 @@ fn phi_encrypted(spi: &Spi) -> Result<Findings> {
     Ok(findings.into())
 }
 
-/// The counter is the sum of the entries since the reset, except that a refund
-/// of a use from before it stops at 0 and pays the rest as bonus: the sum
-/// reflected at 0. Free uses have ids of UUID version 8 and count nothing.
+/// Whether the counters agree with the ledger: `src/ledger/check.sql`.
 fn ledger(spi: &Spi) -> Result<Findings> {
     if !table_exists(spi, "public.subscriptions")? || !table_exists(spi, "public.credit_usage")? {
         return Ok(vec!["its tables are missing".to_owned()].into());
     }
-    let failures = each_row(
-        spi,
-        "WITH running AS ( \
-            SELECT s.id, u.credits_used, \
-                   sum(u.credits_used) OVER (PARTITION BY s.id ORDER BY u.created_at, u.id) AS so_far \
-              FROM public.subscriptions s \
-              JOIN public.credit_usage u ON u.subscription_id = s.id AND u.created_at > s.usage_reset_at \
-             WHERE pg_catalog.substr(u.id::text, 15, 1) <> '8'), \
-         replayed AS ( \
-            SELECT id, sum(credits_used) - least(min(so_far), 0) AS used FROM running GROUP BY id) \
-         SELECT pg_catalog.format('subscription %s counts %s, its entries since the reset %s', \
-                                  s.id, s.credits_used_this_month, COALESCE(r.used, 0)) \
-           FROM public.subscriptions s LEFT JOIN replayed r USING (id) \
-          WHERE s.credits_used_this_month <> COALESCE(r.used, 0) \
-          ORDER BY s.id",
-        &[],
-    )?;
-    Ok(failures.into())
+    Ok(each_row(spi, crate::ledger::CHECK, &[])?.into())
 }
 
 fn subscriptions(spi: &Spi) -> Result<Findings> {

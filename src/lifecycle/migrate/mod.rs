@@ -10,7 +10,7 @@
 //! -- @as schema owner
 //! ```
 
-mod ensure;
+pub mod ensure;
 mod rules;
 pub mod warnings;
 
@@ -354,8 +354,7 @@ fn record(spi: &Spi, migration: &Migration, warnings: &[String]) -> Result<()> {
     spi.query_once(
         "INSERT INTO auria.migrations (number, name, sha256, warnings) VALUES ($1, $2, $3, NULLIF($4, '')) \
          ON CONFLICT (number) DO UPDATE \
-            SET name = excluded.name, sha256 = excluded.sha256, warnings = excluded.warnings, \
-                applied_at = pg_catalog.now()",
+            SET name = excluded.name, sha256 = excluded.sha256, warnings = excluded.warnings",
         &[
             Arg::Int(migration.number),
             Arg::Text(Some(migration.name)),
