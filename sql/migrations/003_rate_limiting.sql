@@ -18,9 +18,10 @@ CREATE TABLE IF NOT EXISTS public.rate_limits (
 SELECT auria.ensure_unique('public.rate_limits', 'rate_limits_user_function_unique', '{user_id, function_name}');
 SELECT auria.ensure_foreign_key('public.rate_limits', 'rate_limits_user_id_fkey',
     'user_id', 'auth.users', 'id', 'CASCADE');
-SELECT auria.ensure_check('public.rate_limits', 'rate_limits_minute_count_not_negative', 'minute_count >= 0');
-SELECT auria.ensure_check('public.rate_limits', 'rate_limits_hour_count_not_negative', 'hour_count >= 0');
-SELECT auria.ensure_check('public.rate_limits', 'rate_limits_day_count_not_negative', 'day_count >= 0');
+-- One constraint for three columns: each is parsed from its text in every
+-- statement that writes the table.
+SELECT auria.ensure_check('public.rate_limits', 'rate_limits_counts_not_negative',
+    'least(minute_count, hour_count, day_count) >= 0');
 
 SELECT auria.ensure_index('public.rate_limits', 'idx_rate_limits_updated_at', '(updated_at)');
 

@@ -5,8 +5,6 @@
 ALTER TABLE public.subscriptions
     ADD COLUMN IF NOT EXISTS credits_bonus integer NOT NULL DEFAULT 0;
 
-SELECT auria.ensure_check('public.subscriptions', 'subscriptions_credits_bonus_not_negative', 'credits_bonus >= 0');
-
 COMMENT ON COLUMN public.subscriptions.credits_bonus IS 'From credit packs; spent last, and never reset';
 
 
