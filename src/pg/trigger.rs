@@ -171,11 +171,7 @@ impl RowTrigger<'_> {
         })
     }
 
-    fn value<T: Value>(
-        &self,
-        tuple: pg_sys::HeapTuple,
-        column: Column,
-    ) -> Result<Option<T>> {
+    fn value<T: Value>(&self, tuple: pg_sys::HeapTuple, column: Column) -> Result<Option<T>> {
         let (datum, is_null) = self.datum(tuple, column);
         // SAFETY: the tuple is one of this relation; the type is compared before
         // the datum is read.
