@@ -298,6 +298,29 @@ fn a_half_restored_database_is_closed_and_thrown_away() {
 }
 
 #[test]
+fn a_team_replaces_a_function_as_a_role_of_its_own_and_restores_it() {
+    let cluster = ClusterOptions::default().start();
+    follow(&cluster, "Install", &[]);
+    let printed = follow(&cluster, "Your own migrations", &[]);
+    assert!(
+        printed.contains("note: public.handle_new_user() is not the compiled function"),
+        "{printed}"
+    );
+    let mut admin = cluster.superuser("auria");
+    assert_eq!(
+        admin
+            .value::<String>("SELECT definition FROM auria.replaced_functions")
+            .matches("credits_bonus")
+            .count(),
+        1
+    );
+    assert_eq!(
+        admin.value::<String>(r#"SELECT detail FROM auria.doctor() WHERE "check" = 'functions'"#),
+        ""
+    );
+}
+
+#[test]
 fn an_upgrade_updates_the_extension_under_a_session_that_goes_on() {
     let (stage, release) = next_release("999.0.0");
     let cluster = ClusterOptions::default().on(&stage).start();
