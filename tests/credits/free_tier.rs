@@ -1,6 +1,6 @@
 //! The free tier: what uses it up and what does not.
 
-use auria_tests::{Database, database};
+use auria_tests::{Database, database, insert_evaluation};
 use uuid::Uuid;
 
 use crate::credits::functions::{
@@ -9,15 +9,11 @@ use crate::credits::functions::{
 
 /// So many evaluations, each a session, made so long ago.
 pub fn evaluate(db: &Database, user: Uuid, sessions: i32, ago: &str) {
+    let created_at = format!("clock_timestamp() - INTERVAL '{ago}'");
+    let insert = insert_evaluation("$1", &[("created_at", &created_at)]);
     db.superuser()
         .execute(
-            &format!(
-                "INSERT INTO public.evaluations (user_id, patient_age, tooth, region, cavity_class, \
-                        restoration_size, substrate, aesthetic_level, tooth_color, \
-                        longevity_expectation, budget, created_at) \
-                 SELECT $1, 40, '11', 'anterior', 'IV', 'grande', 'esmalte', 'alto', 'A2', 'longa', \
-                        'premium', clock_timestamp() - INTERVAL '{ago}' FROM generate_series(1, $2)"
-            ),
+            &(insert + " FROM generate_series(1, $2)"),
             &[&user, &sessions],
         )
         .unwrap();
@@ -167,10 +163,10 @@ fn a_backdated_evaluation_does_not_fool_the_case_limit() {
     let db = database();
     let user = db.sign_up("ana@clinica.test");
     let mut client = db.authenticated(user);
-    let insert = "INSERT INTO public.evaluations (id, user_id, patient_age, tooth, region, cavity_class, \
-             restoration_size, substrate, aesthetic_level, tooth_color, longevity_expectation, budget, created_at) \
-         VALUES ($1, auth.uid(), 40, '11', 'anterior', 'IV', 'grande', 'esmalte', 'alto', 'A2', 'longa', \
-             'premium', '2001-01-01')";
+    let insert = &insert_evaluation(
+        "auth.uid()",
+        &[("id", "$1"), ("created_at", "'2001-01-01'")],
+    );
     let id = Uuid::new_v4();
     client.execute(insert, &[&id]).unwrap();
     for _ in 0..4 {

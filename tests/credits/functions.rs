@@ -1,7 +1,7 @@
 //! The credit functions, as an Edge Function calls them: as service_role, over
 //! a connection.
 
-use auria_tests::{Database, Session, database, insert_evaluation};
+use auria_tests::{Database, Session, database};
 use postgres::Error;
 use uuid::Uuid;
 
