@@ -1,6 +1,11 @@
 //! Memory for decrypted octets: wiped when cleared, replaced, grown or dropped.
+//!
+//! A value may have megabytes: an allocation that fails is an error, never the end of the process.
 
-use std::ops::{Deref, DerefMut};
+use std::{
+    collections::TryReserveError,
+    ops::{Deref, DerefMut},
+};
 
 use zeroize::Zeroize;
 
@@ -10,8 +15,10 @@ use crate::limits::KEPT_BUFFER;
 pub(crate) struct Buffer(Vec<u8>);
 
 impl Buffer {
-    pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self(Vec::with_capacity(capacity))
+    pub(crate) fn with_capacity(capacity: usize) -> Result<Self, TryReserveError> {
+        let mut memory = Vec::new();
+        memory.try_reserve_exact(capacity)?;
+        Ok(Self(memory))
     }
 
     /// For appending within the capacity; a reallocation would leave a copy behind.
@@ -23,17 +30,18 @@ impl Buffer {
         self.0.len() == self.0.capacity()
     }
 
-    pub(crate) fn grow_to(&mut self, capacity: usize) {
-        let mut grown = Vec::with_capacity(capacity.max(self.0.len()));
-        grown.extend_from_slice(&self.0);
-        *self = Self(grown);
+    pub(crate) fn grow_to(&mut self, capacity: usize) -> Result<(), TryReserveError> {
+        let mut grown = Self::with_capacity(capacity.max(self.0.len()))?;
+        grown.0.extend_from_slice(&self.0);
+        *self = grown;
+        Ok(())
     }
 
     /// Empty, with room for `length` octets. A buffer that one large value made large is not kept
     /// for the small ones after it.
-    pub(crate) fn prepare(&mut self, length: usize) {
+    pub(crate) fn prepare(&mut self, length: usize) -> Result<(), TryReserveError> {
         self.wipe();
-        self.0.reserve_exact(length);
+        self.0.try_reserve_exact(length)
     }
 
     pub(crate) fn wipe(&mut self) {

@@ -8,6 +8,7 @@ use crate::{
     OpenError,
     cipher::{Cipher, MAX_BLOCK},
     s2k::DerivedKey,
+    work::{STRIDE, Work},
 };
 
 /// The ciphers are those of the `pgp` crate. AES-256, which every value of our own is encrypted
@@ -41,21 +42,52 @@ impl Keyed {
 
     /// CFB in place from the all-zero IV, without resynchronisation: session keys (RFC 4880, 5.3)
     /// and SEIPD (5.13).
-    pub(crate) fn decrypt(&self, data: &mut [u8]) -> Result<(), OpenError> {
-        self.decrypt_from(&[0; MAX_BLOCK][..self.block_len()], data)
+    pub(crate) fn decrypt(
+        &self,
+        data: &mut [u8],
+        work: &mut Work<'_, '_>,
+    ) -> Result<(), OpenError> {
+        self.decrypt_from([0; MAX_BLOCK], data, work)
     }
 
     /// CFB in place, resynchronised after the prefix: the old data packet without MDC
     /// (RFC 4880, 13.9).
-    pub(crate) fn decrypt_resync(&self, data: &mut [u8]) -> Result<(), OpenError> {
+    pub(crate) fn decrypt_resync(
+        &self,
+        data: &mut [u8],
+        work: &mut Work<'_, '_>,
+    ) -> Result<(), OpenError> {
         let (prefix, rest) = data
             .split_at_mut_checked(self.block_len() + 2)
             .ok_or(OpenError::WrongKeyOrCorrupt)?;
-        self.decrypt_from(&prefix[2..], rest)?;
-        self.decrypt(prefix)
+        let mut iv = [0; MAX_BLOCK];
+        iv[..self.block_len()].copy_from_slice(&prefix[2..]);
+        self.decrypt_from(iv, rest, work)?;
+        self.decrypt(prefix, work)
     }
 
-    fn decrypt_from(&self, iv: &[u8], data: &mut [u8]) -> Result<(), OpenError> {
+    /// In strides: 3DES takes a second for what a message may hold. What follows a block in CFB
+    /// depends on that block's ciphertext alone.
+    fn decrypt_from(
+        &self,
+        mut iv: [u8; MAX_BLOCK],
+        data: &mut [u8],
+        work: &mut Work<'_, '_>,
+    ) -> Result<(), OpenError> {
+        let block = self.block_len();
+        for stride in data.chunks_mut(STRIDE) {
+            let mut last = [0; MAX_BLOCK];
+            if stride.len() == STRIDE {
+                last[..block].copy_from_slice(&stride[STRIDE - block..]);
+                work.pause()?;
+            }
+            self.decrypt_stride(&iv[..block], stride)?;
+            iv = last;
+        }
+        Ok(())
+    }
+
+    fn decrypt_stride(&self, iv: &[u8], data: &mut [u8]) -> Result<(), OpenError> {
         match self {
             Self::Expanded(cipher) => {
                 cfb_mode::Decryptor::inner_iv_slice_init(cipher, iv)

@@ -7,13 +7,18 @@ pub const MAX_PLAINTEXT: usize = 16 << 20;
 pub(crate) const FRAMING: usize = 1 << 20;
 
 /// The longest message, and the longest inflated packet, that is looked at.
-pub(crate) const MAX_MESSAGE: usize = MAX_PLAINTEXT + FRAMING;
+pub const MAX_MESSAGE: usize = MAX_PLAINTEXT + FRAMING;
 
 /// How many compressed packets may be wrapped around the literal data. Writers use one.
 pub(crate) const MAX_NESTING: usize = 4;
 
 /// How many passphrase packets of one message are tried: each may cost a derivation.
 pub(crate) const MAX_SESSION_KEYS: usize = 4;
+
+/// How many octets of repeated salt and secret are hashed for one message, all its passphrase
+/// packets together: the largest count that one packet can name (RFC 4880, 3.7.1.3). A key longer
+/// than its digest takes a second round over them.
+pub const MAX_HASHED: usize = 65_011_712;
 
 /// How many packets may stand before the data they are about (markers, keys for others).
 pub(crate) const MAX_PACKETS: usize = 64;

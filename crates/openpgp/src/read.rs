@@ -17,6 +17,7 @@ use crate::{
     literal::{self, Literal},
     message::Message,
     packet::{self, Body, Packet},
+    work::{KeepGoing, STRIDE, Work},
 };
 
 /// The only version of SEIPD there is with an MDC (RFC 4880, 5.13).
@@ -57,44 +58,64 @@ impl Opener {
     }
 
     /// Decrypts, checks, inflates and decodes `message`.
-    pub fn open(&mut self, message: &[u8]) -> Result<Plaintext<'_>, OpenError> {
-        match self.read(message) {
-            Ok(content) => Ok(Plaintext {
-                buffer: &mut self.buffer,
-                text: content.text,
-                current_form: content.current_form,
-            }),
-            Err(error) => {
-                self.buffer.wipe();
-                Err(error)
-            }
+    ///
+    /// `keep_going` is asked after every mebibyte of work. Where it unwinds instead of answering,
+    /// what was decrypted by then is wiped and nothing half done is remembered.
+    pub fn open(
+        &mut self,
+        message: &[u8],
+        keep_going: &mut KeepGoing<'_>,
+    ) -> Result<Plaintext<'_>, OpenError> {
+        // Made before anything is decrypted: its drop wipes the buffer, whether an error or a
+        // panic is the way out.
+        let mut plaintext = Plaintext {
+            buffer: &mut self.buffer,
+            text: 0..0,
+            current_form: false,
+        };
+        let mut work = Work::new(keep_going);
+        let content = read(
+            &self.secret,
+            &mut self.keys,
+            plaintext.buffer,
+            message,
+            &mut work,
+        )?;
+        plaintext.text = content.text;
+        plaintext.current_form = content.current_form;
+        Ok(plaintext)
+    }
+}
+
+fn read(
+    secret: &[u8],
+    keys: &mut DerivedKeys,
+    buffer: &mut Buffer,
+    message: &[u8],
+    work: &mut Work<'_, '_>,
+) -> Result<Content, OpenError> {
+    let message = Message::parse(message)?;
+    let mut result = Err(OpenError::WrongKeyOrCorrupt);
+    for session_key in message.session_keys() {
+        result = session_key.with_key(secret, keys, work, |keyed, work| {
+            decrypt(&message, keyed, buffer, work)
+        });
+        if result != Err(OpenError::WrongKeyOrCorrupt) {
+            break;
         }
     }
-
-    fn read(&mut self, message: &[u8]) -> Result<Content, OpenError> {
-        let message = Message::parse(message)?;
-        let mut result = Err(OpenError::WrongKeyOrCorrupt);
-        for session_key in message.session_keys() {
-            result = session_key.with_key(&self.secret, &mut self.keys, |keyed| {
-                decrypt(&message, keyed, &mut self.buffer)
-            });
-            if result != Err(OpenError::WrongKeyOrCorrupt) {
-                break;
-            }
+    let outer_is_current = message.is_current_form();
+    let content = content(buffer, result?, work);
+    match content {
+        // Without an MDC, a damaged text and one that never was text look alike.
+        Err(OpenError::NotText) if !message.integrity_protected => {
+            Err(OpenError::WrongKeyOrCorrupt)
         }
-        let outer_is_current = message.is_current_form();
-        let content = content(&mut self.buffer, result?);
-        match content {
-            // Without an MDC, a damaged text and one that never was text look alike.
-            Err(OpenError::NotText) if !message.integrity_protected => {
-                Err(OpenError::WrongKeyOrCorrupt)
-            }
-            Err(error) => Err(error),
-            Ok(content) => Ok(Content {
-                current_form: content.current_form && outer_is_current,
-                ..content
-            }),
-        }
+        Err(error) => Err(error),
+        Ok(content) => Ok(Content {
+            current_form: content.current_form && outer_is_current,
+            ..content
+        }),
     }
 }
 
@@ -103,8 +124,9 @@ fn decrypt(
     message: &Message<'_>,
     keyed: &Keyed,
     buffer: &mut Buffer,
+    work: &mut Work<'_, '_>,
 ) -> Result<Range<usize>, OpenError> {
-    buffer.prepare(message.data.len());
+    buffer.prepare(message.data.len())?;
     message.data.append_to(buffer.as_vec());
     let prefix = keyed.block_len() + 2;
     if message.integrity_protected {
@@ -114,18 +136,25 @@ fn decrypt(
         if version != SEIPD_VERSION || encrypted.len() < prefix + MDC {
             return Err(OpenError::WrongKeyOrCorrupt);
         }
-        keyed.decrypt(encrypted)?;
+        keyed.decrypt(encrypted, work)?;
         // The repeated octets of the prefix are not looked at: the MDC covers them, and a quick
         // check ahead of it is an oracle (RFC 9580, 13.4).
         let (protected, digest) = encrypted.split_at(encrypted.len() - 20);
         let header_holds = protected[protected.len() - 2..].ct_eq(&MDC_HEADER);
-        let digest_holds = Sha1::digest(protected).as_slice().ct_eq(digest);
+        let mut hash = Sha1::new();
+        for stride in protected.chunks(STRIDE) {
+            if stride.len() == STRIDE {
+                work.pause()?;
+            }
+            hash.update(stride);
+        }
+        let digest_holds = hash.finalize().as_slice().ct_eq(digest);
         if !bool::from(header_holds & digest_holds) {
             return Err(OpenError::WrongKeyOrCorrupt);
         }
         Ok(1 + prefix..buffer.len() - MDC)
     } else {
-        keyed.decrypt_resync(buffer)?;
+        keyed.decrypt_resync(buffer, work)?;
         // All the evidence an old packet has that the key fits.
         if buffer[prefix - 4..prefix - 2] != buffer[prefix - 2..prefix] {
             return Err(OpenError::WrongKeyOrCorrupt);
@@ -135,7 +164,11 @@ fn decrypt(
 }
 
 /// Unwraps compressed packets down to the literal one and decodes its text.
-fn content(buffer: &mut Buffer, mut packets: Range<usize>) -> Result<Content, OpenError> {
+fn content(
+    buffer: &mut Buffer,
+    mut packets: Range<usize>,
+    work: &mut Work<'_, '_>,
+) -> Result<Content, OpenError> {
     let mut compressed = 0;
     loop {
         let next = Packet::parse(&buffer[packets.clone()])?;
@@ -146,7 +179,7 @@ fn content(buffer: &mut Buffer, mut packets: Range<usize>) -> Result<Content, Op
                 if compressed > MAX_NESTING {
                     return Err(OpenError::TooDeep);
                 }
-                *buffer = inflate(next.body)?;
+                *buffer = inflate(next.body, work)?;
                 packets = 0..buffer.len();
             }
             packet::LITERAL if next.rest.is_empty() => {
@@ -154,7 +187,7 @@ fn content(buffer: &mut Buffer, mut packets: Range<usize>) -> Result<Content, Op
                 let body = match next.body {
                     Body::Whole(body) => packets.end - body.len()..packets.end,
                     Body::Partial(_) => {
-                        let mut joined = Buffer::with_capacity(next.body.len());
+                        let mut joined = Buffer::with_capacity(next.body.len())?;
                         next.body.append_to(joined.as_vec());
                         *buffer = joined;
                         0..buffer.len()

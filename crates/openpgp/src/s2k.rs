@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::{
     OpenError,
     cipher::{Cipher, MAX_KEY},
+    work::{STRIDE, Work},
 };
 
 pub(crate) const SALT: usize = 8;
@@ -122,27 +123,38 @@ impl S2k {
     }
 
     /// The key of `cipher` that `secret` gives.
-    pub(crate) fn derive(&self, secret: &[u8], cipher: Cipher) -> DerivedKey {
+    pub(crate) fn derive(
+        &self,
+        secret: &[u8],
+        cipher: Cipher,
+        work: &mut Work<'_, '_>,
+    ) -> Result<DerivedKey, OpenError> {
         let mut key = DerivedKey(Zeroizing::new(vec![0; cipher.key_len()]));
         let out = &mut key.0[..];
         let (Self::Simple { hash } | Self::Salted { hash, .. } | Self::Iterated { hash, .. }) =
             *self;
         match hash {
-            Hash::Md5 => self.fill::<Md5>(secret, out),
-            Hash::Sha1 => self.fill::<Sha1>(secret, out),
-            Hash::Ripemd160 => self.fill::<Ripemd160>(secret, out),
-            Hash::Sha256 => self.fill::<Sha256>(secret, out),
-            Hash::Sha384 => self.fill::<Sha384>(secret, out),
-            Hash::Sha512 => self.fill::<Sha512>(secret, out),
-            Hash::Sha224 => self.fill::<Sha224>(secret, out),
-        }
-        key
+            Hash::Md5 => self.fill::<Md5>(secret, out, work),
+            Hash::Sha1 => self.fill::<Sha1>(secret, out, work),
+            Hash::Ripemd160 => self.fill::<Ripemd160>(secret, out, work),
+            Hash::Sha256 => self.fill::<Sha256>(secret, out, work),
+            Hash::Sha384 => self.fill::<Sha384>(secret, out, work),
+            Hash::Sha512 => self.fill::<Sha512>(secret, out, work),
+            Hash::Sha224 => self.fill::<Sha224>(secret, out, work),
+        }?;
+        Ok(key)
     }
 
     /// A key longer than one digest takes further ones, each preloaded with one zero octet more
     /// (RFC 4880, 3.7.1.1).
-    fn fill<H: Digest>(&self, secret: &[u8], key: &mut [u8]) {
-        let repeated = self.repeated(secret);
+    fn fill<H: Digest>(
+        &self,
+        secret: &[u8],
+        key: &mut [u8],
+        work: &mut Work<'_, '_>,
+    ) -> Result<(), OpenError> {
+        let repeated = self.repeated(secret)?;
+        let mut until_pause = STRIDE;
         let total = self.octets_hashed(secret);
         for (round, part) in key.chunks_mut(<H as Digest>::output_size()).enumerate() {
             let mut hash = H::new();
@@ -151,17 +163,23 @@ impl S2k {
             while left > repeated.len() {
                 hash.update(&repeated[..]);
                 left -= repeated.len();
+                until_pause = until_pause.saturating_sub(repeated.len());
+                if until_pause == 0 {
+                    until_pause = STRIDE;
+                    work.pause()?;
+                }
             }
             hash.update(&repeated[..left]);
             let mut digest = hash.finalize();
             part.copy_from_slice(&digest[..part.len()]);
             zeroize::Zeroize::zeroize(digest.as_mut_slice());
         }
+        Ok(())
     }
 
     /// How many octets of the endlessly repeated salt and secret are hashed: the decoded count,
     /// and never less than one whole salt and secret (RFC 4880, 3.7.1.3).
-    fn octets_hashed(&self, secret: &[u8]) -> usize {
+    pub(crate) fn octets_hashed(&self, secret: &[u8]) -> usize {
         match self {
             Self::Simple { .. } => secret.len(),
             Self::Salted { .. } => SALT + secret.len(),
@@ -170,7 +188,7 @@ impl S2k {
     }
 
     /// Salt and secret, as often as they fit and are needed.
-    fn repeated(&self, secret: &[u8]) -> Zeroizing<Vec<u8>> {
+    fn repeated(&self, secret: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         let (salt, times) = match self {
             Self::Simple { .. } => (&[][..], 1),
             Self::Salted { salt, .. } => (&salt[..], 1),
@@ -182,14 +200,15 @@ impl S2k {
         };
         let unit = salt.len() + secret.len();
         // Reserved in full: a reallocation would leave a copy of the secret behind.
-        let mut repeated = Zeroizing::new(Vec::with_capacity(unit * times));
+        let mut repeated = Zeroizing::new(Vec::new());
+        repeated.try_reserve_exact(unit * times)?;
         repeated.extend_from_slice(salt);
         repeated.extend_from_slice(secret);
         while repeated.len() < unit * times {
             let more = repeated.len().min(unit * times - repeated.len());
             repeated.extend_from_within(..more);
         }
-        repeated
+        Ok(repeated)
     }
 }
 
@@ -270,8 +289,11 @@ mod tests {
                         let expected = reference
                             .derive_key(&secret, cipher.key_len())
                             .expect("known hash");
+                        let key = ours
+                            .derive(&secret, cipher, &mut Work::new(&mut || true))
+                            .expect("nobody stops it");
                         assert_eq!(
-                            ours.derive(&secret, cipher).as_bytes(),
+                            key.as_bytes(),
                             expected.as_ref(),
                             "{ours:?} {cipher:?} secret of {secret_len}"
                         );

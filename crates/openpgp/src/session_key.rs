@@ -8,6 +8,7 @@ use crate::{
     derived_keys::DerivedKeys,
     keyed::Keyed,
     s2k::{DerivedKey, S2k},
+    work::Work,
 };
 
 const VERSION: u8 = 4;
@@ -43,23 +44,22 @@ impl<'a> SessionKeyPacket<'a> {
         &self,
         secret: &[u8],
         keys: &mut DerivedKeys,
-        attempt: impl FnOnce(&Keyed) -> Result<T, OpenError>,
+        work: &mut Work<'_, '_>,
+        attempt: impl FnOnce(&Keyed, &mut Work<'_, '_>) -> Result<T, OpenError>,
     ) -> Result<T, OpenError> {
-        let derived = keys
-            .keyed(self.s2k, self.cipher, secret)
-            .ok_or(OpenError::WrongKeyOrCorrupt)?;
+        let derived = keys.keyed(self.s2k, self.cipher, secret, work)?;
         if self.encrypted_key.is_empty() {
-            return attempt(derived);
+            return attempt(derived, work);
         }
         let mut opened = Zeroizing::new([0; 1 + MAX_KEY]);
         let opened = &mut opened[..self.encrypted_key.len()];
         opened.copy_from_slice(self.encrypted_key);
-        derived.decrypt(opened)?;
+        derived.decrypt(opened, work)?;
         let session_key = DerivedKey::from_slice(&opened[1..]);
         Cipher::from_code(opened[0])
             .and_then(|cipher| Keyed::new(cipher, &session_key))
             .ok_or(OpenError::WrongKeyOrCorrupt)
-            .and_then(|keyed| attempt(&keyed))
+            .and_then(|keyed| attempt(&keyed, work))
     }
 }
 

@@ -104,7 +104,7 @@ fn what_gpg_writes_with_each_cipher_digest_mode_and_compression_is_read() {
             ];
             let message = gpg(home.0.path(), &arguments, text.as_bytes());
             let opened = opener
-                .open(&message)
+                .open(&message, &mut || true)
                 .unwrap_or_else(|error| panic!("{error} {arguments:?}"));
             assert_eq!(&*opened, text, "{arguments:?}");
             assert!(!opened.is_current_form());
@@ -134,7 +134,7 @@ fn gpg_defaults_text_mode_old_style_packets_and_large_inputs_are_read() {
     ] {
         let message = gpg(home.0.path(), arguments, text.as_bytes());
         let opened = opener
-            .open(&message)
+            .open(&message, &mut || true)
             .unwrap_or_else(|error| panic!("{error} {arguments:?}"));
         assert!(*opened == **text, "{arguments:?}");
     }
@@ -150,7 +150,7 @@ fn gpg_reads_what_is_written() {
         "João 🦷",
         &"ção ".repeat(300_000),
     ] {
-        let message = Sealer::new(SECRET).seal(text).unwrap();
+        let message = Sealer::new(SECRET).unwrap().seal(text).unwrap();
         let read = gpg(home.0.path(), &["--decrypt"], &message);
         assert!(read == text.as_bytes(), "{} octets", text.len());
     }
@@ -162,7 +162,7 @@ fn a_message_for_another_passphrase_is_not_read() {
     let message = gpg(home.0.path(), &["--symmetric"], b"text");
     let mut other = Opener::new(b"some other secret of length");
     assert_eq!(
-        other.open(&message).unwrap_err(),
+        other.open(&message, &mut || true).unwrap_err(),
         OpenError::WrongKeyOrCorrupt
     );
 }

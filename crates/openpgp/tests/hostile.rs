@@ -4,25 +4,30 @@
 
 mod common;
 
-use auria_openpgp::{MAX_PLAINTEXT, OpenError, Opener, PlaintextTooLarge, Sealer, describe};
+use auria_openpgp::{MAX_PLAINTEXT, OpenError, Opener, SealError, Sealer, describe};
 use common::{SECRET, encrypt, literal, packet, stored, zip, zlib};
 
 fn open(message: &[u8]) -> Result<String, OpenError> {
     Opener::new(SECRET)
-        .open(message)
+        .open(message, &mut || true)
         .map(|text| text.to_string())
 }
 
 #[test]
 fn flipping_any_bit_of_a_message_gives_the_one_error_or_nothing_else_than_the_text() {
-    let message = Sealer::new(SECRET).seal("Maria da Conceição").unwrap();
+    let message = Sealer::new(SECRET)
+        .unwrap()
+        .seal("Maria da Conceição")
+        .unwrap();
     let mut opener = Opener::new(SECRET);
     for position in 0..message.len() {
         for bit in 0..8 {
             let mut damaged = message.clone();
             damaged[position] ^= 1 << bit;
             assert_eq!(
-                opener.open(&damaged).map(|text| text.to_string()),
+                opener
+                    .open(&damaged, &mut || true)
+                    .map(|text| text.to_string()),
                 Err(OpenError::WrongKeyOrCorrupt),
                 "octet {position} bit {bit}"
             );
@@ -32,7 +37,7 @@ fn flipping_any_bit_of_a_message_gives_the_one_error_or_nothing_else_than_the_te
 
 #[test]
 fn every_truncation_and_every_extension_of_a_message_is_refused() {
-    let message = Sealer::new(SECRET).seal("Maria").unwrap();
+    let message = Sealer::new(SECRET).unwrap().seal("Maria").unwrap();
     for length in 0..message.len() {
         assert_eq!(open(&message[..length]), Err(OpenError::WrongKeyOrCorrupt));
     }
@@ -45,6 +50,7 @@ fn every_truncation_and_every_extension_of_a_message_is_refused() {
 #[test]
 fn a_wrong_secret_gives_the_same_error_as_damage() {
     let message = Sealer::new(b"another secret of thirty octets")
+        .unwrap()
         .seal("Maria")
         .unwrap();
     assert_eq!(open(&message), Err(OpenError::WrongKeyOrCorrupt));
@@ -124,11 +130,11 @@ fn the_limit_is_on_the_plaintext_to_the_octet() {
         Err(OpenError::TooLarge)
     );
 
-    let sealer = Sealer::new(SECRET);
+    let sealer = Sealer::new(SECRET).unwrap();
     let longest = String::from_utf8(longest).unwrap();
     assert_eq!(open(&sealer.seal(&longest).unwrap()), Ok(longest));
     let longer = String::from_utf8(longer).unwrap();
-    assert_eq!(sealer.seal(&longer), Err(PlaintextTooLarge));
+    assert_eq!(sealer.seal(&longer), Err(SealError::TooLarge));
 }
 
 #[test]
@@ -227,4 +233,105 @@ fn partial_lengths_of_one_octet_are_joined_at_every_level() {
     let data = message[6 + 12 + 6..].to_vec();
     let message = [&message[..18], &in_crumbs(18, &data)].concat();
     assert_eq!(open(&message).as_deref(), Ok("crumbs"));
+}
+
+/// A passphrase packet whose derivation takes so much: AES-256, iterated SHA-256, salt of its own.
+fn passphrase_packet(salt: u8, count: u8) -> Vec<u8> {
+    packet(3, &[&[4, 9, 3, 8][..], &[salt; 8], &[count]].concat())
+}
+
+#[test]
+fn all_derivations_of_one_message_together_cost_no_more_than_the_largest_that_it_can_name() {
+    let message = encrypt(&literal(b'u', b"text"), true);
+    let behind = |packets: &[Vec<u8>]| [packets.concat(), message.clone()].concat();
+    // 0xFE is 62,914,560 octets, 0xFF 65,011,712; the last one, simply salted, takes 44.
+    assert_eq!(
+        open(&behind(&[passphrase_packet(1, 0xFE)])).as_deref(),
+        Ok("text")
+    );
+    for packets in [
+        vec![passphrase_packet(1, 0xFF)],
+        vec![passphrase_packet(1, 0xFE), passphrase_packet(2, 0xFE)],
+        vec![passphrase_packet(1, 0xF0); 3],
+    ] {
+        assert_eq!(open(&behind(&packets)), Err(OpenError::TooCostly));
+    }
+}
+
+#[test]
+fn the_limit_does_not_depend_on_what_was_derived_before() {
+    let message = encrypt(&literal(b'u', b"text"), true);
+    let costly = [passphrase_packet(1, 0xFF), message.clone()].concat();
+    let mut opener = Opener::new(SECRET);
+    for _ in 0..2 {
+        let refused = opener.open(&costly, &mut || true).err();
+        assert_eq!(refused, Some(OpenError::TooCostly));
+    }
+    assert_eq!(
+        opener.open(&message, &mut || true).as_deref().ok(),
+        Some("text")
+    );
+}
+
+#[test]
+fn every_mebibyte_of_hashing_and_deciphering_asks_whether_to_go_on() {
+    let costly = [
+        passphrase_packet(1, 0xFE),
+        encrypt(&literal(b'u', b"text"), true),
+    ]
+    .concat();
+    let mut asked = 0;
+    let mut opener = Opener::new(SECRET);
+    let mut count = || {
+        asked += 1;
+        true
+    };
+    opener.open(&costly, &mut count).unwrap();
+    assert!(asked >= 59, "{asked}");
+
+    let zeros = zip(&literal(b'u', &vec![b'0'; MAX_PLAINTEXT]));
+    let large = literal(b'u', &vec![b'0'; MAX_PLAINTEXT]);
+    for (content, at_least) in [(&zeros, 4), (&large, 32)] {
+        let message = encrypt(content, true);
+        let mut asked = 0;
+        let mut count = || {
+            asked += 1;
+            true
+        };
+        opener.open(&message, &mut count).unwrap();
+        assert!(asked >= at_least, "{asked}");
+    }
+}
+
+#[test]
+fn a_message_is_left_where_the_caller_stops_or_unwinds_and_the_opener_goes_on() {
+    let text = "Maria ".repeat(1 << 20);
+    let message = Sealer::new(SECRET).unwrap().seal(&text).unwrap();
+    let mut opener = Opener::new(SECRET);
+    for stop_at in [1, 3, 7] {
+        let mut asked = 0;
+        let mut stop = || {
+            asked += 1;
+            asked < stop_at
+        };
+        let stopped = opener.open(&message, &mut stop).err();
+        assert_eq!((stopped, asked), (Some(OpenError::Stopped), stop_at));
+        let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut cancel = || -> bool { std::panic::resume_unwind(Box::new(())) };
+            let _ = opener.open(&message, &mut cancel);
+        }));
+        assert!(unwound.is_err());
+        assert!(*opener.open(&message, &mut || true).unwrap() == *text);
+    }
+}
+
+#[test]
+fn the_count_that_is_written_is_the_least_and_a_higher_one_is_no_reason_to_write_anew() {
+    let message = Sealer::new(SECRET).unwrap().seal("Maria").unwrap();
+    assert_eq!(message[..6], [0xC3, 13, 4, 9, 3, 8]);
+    assert_eq!(message[14], 0);
+    let mut stretched = message.clone();
+    stretched[14] = 0x60;
+    assert!(describe(&message).unwrap().current_form);
+    assert!(describe(&stretched).unwrap().current_form);
 }
