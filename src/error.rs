@@ -13,7 +13,7 @@ use pgrx::{PgLogLevel, PgSqlErrorCode};
 use crate::pg::encoding::sendable;
 
 /// An error on its way to the client.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     code: PgSqlErrorCode,
     message: Cow<'static, str>,
@@ -256,15 +256,31 @@ pub fn phi_key_refused(place: &'static str, reason: &'static str) -> Error {
         )
 }
 
-/// 42501: anyone who may create a schema could otherwise plant a key, and
-/// functions that run with the rights of this extension's owner.
+/// 55000: Supabase Vault raised an error instead of giving its secret.
+pub fn phi_vault_failed(message: &str) -> Error {
+    phi_key_state("Supabase Vault does not give the key for patient data")
+        .detail(format!("Vault says: {message}"))
+        .hint(
+            "Vault has to be in shared_preload_libraries, with the root key that the secret was \
+             stored under: a restored or copied project needs the root key of the original. If the \
+             secret is damaged, store it again with vault.update_secret.",
+        )
+}
+
+/// 42501: anyone who may create a schema could otherwise plant a key.
 pub fn phi_vault_untrusted() -> Error {
     Error::new(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
         "vault.decrypted_secrets is not Supabase Vault's",
     )
-    .detail("It belongs to a role that is neither a superuser nor the owner of this extension.")
-    .hint("Drop it, or give it to a superuser if you trust what it does.")
+    .detail(
+        "It, or its schema, belongs to a role that is no superuser and owns neither the database \
+         nor the AURIA schema.",
+    )
+    .hint(
+        "Drop it, or, if you trust what it does, give it to a superuser or name its owner in \
+         auria.trusted_owners.",
+    )
 }
 
 fn phi_key_state(message: &'static str) -> Error {
@@ -303,6 +319,35 @@ pub fn phi_too_deep() -> Error {
         "encrypted value exceeds the nesting limit",
     )
     .hint("No writer nests packets this deep: find out where the value came from.")
+}
+
+/// 54000: a message whose keys would take too long to derive.
+pub fn phi_too_costly() -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        "encrypted value exceeds the work limit",
+    )
+    .detail(
+        "Deriving the keys of one value may hash 65,011,712 octets, all its passphrases together.",
+    )
+    .hint("No writer needs more than one passphrase: find out where the value came from.")
+}
+
+/// 53200: there is no memory for a value.
+pub fn out_of_memory() -> Error {
+    Error::new(PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY, "out of memory")
+        .detail("There is no memory for a value of patient data.")
+        .hint("Nothing was changed. Try again, or give the server more memory.")
+}
+
+/// 42501: the encrypted columns are the triggers' to write.
+pub fn phi_ciphertext_refused(table: &str, column: &str) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("column \"{column}\" of table \"{table}\" cannot be written directly"),
+    )
+    .detail("The value is not the encrypted form of the plain value in the same row.")
+    .hint("Write the plain column alone: a trigger encrypts it.")
 }
 
 /// 22021: an intact message whose content no text of PostgreSQL can hold.

@@ -1,6 +1,8 @@
 //! Arguments and results whose bytes are passed as they are: no copy in Rust's
 //! memory, and no assumption about the database's encoding.
 
+use std::marker::PhantomData;
+
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::Datum;
 use pgrx::pgrx_sql_entity_graph::metadata::{
@@ -37,6 +39,52 @@ unsafe impl SqlTranslatable for TextArg<'_> {
     const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("text"));
     const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
         Ok(ReturnsRef::One(SqlMappingRef::literal("text")));
+}
+
+/// A stored `text` or `bytea`, which may be compressed and out of line. It is
+/// fetched when it is read, so that a page of rows holds no large values.
+#[derive(Clone, Copy)]
+pub struct Stored<'row> {
+    datum: pg_sys::Datum,
+    _lives: PhantomData<&'row ()>,
+}
+
+impl<'row> Stored<'row> {
+    /// # Safety
+    /// The datum must be a non-null text or bytea that lives as long as the row.
+    pub(super) unsafe fn of(datum: pg_sys::Datum) -> Self {
+        Self {
+            datum,
+            _lives: PhantomData,
+        }
+    }
+
+    /// Whether a column of this type holds such values.
+    pub(super) fn is_of_type(oid: pg_sys::Oid) -> bool {
+        [pg_sys::TEXTOID, pg_sys::VARCHAROID, pg_sys::BYTEAOID].contains(&oid)
+    }
+
+    /// How many bytes it has when read, found without reading it.
+    pub fn len(&self) -> usize {
+        // SAFETY: a text or bytea, whose header says its size.
+        let with_header = unsafe { pg_sys::toast_raw_datum_size(self.datum) };
+        with_header.saturating_sub(pg_sys::VARHDRSZ)
+    }
+
+    /// Its bytes. What is fetched for it stays in the current memory context:
+    /// read it within [`scratch`](super::memory::scratch).
+    pub fn read(&self) -> &'row [u8] {
+        // SAFETY: a text or bytea, and out of line only while a snapshot is
+        // active that sees it: the caller's, or the portal's.
+        unsafe {
+            pgrx::varlena_to_byte_slice(pg_sys::pg_detoast_datum_packed(self.datum.cast_mut_ptr()))
+        }
+    }
+
+    /// Whether `bytes` are its bytes.
+    pub fn says(&self, bytes: &[u8]) -> bool {
+        self.len() == bytes.len() && self.read() == bytes
+    }
 }
 
 macro_rules! passed_on {

@@ -5,14 +5,17 @@
 
 #![allow(unsafe_code)]
 
+pub mod advisory;
 pub mod bytes;
 pub mod calendar;
 pub mod encoding;
 pub mod extension;
 pub mod file;
+pub mod memory;
 pub mod panic;
 pub mod procedure;
 pub mod random;
+pub mod relation;
 pub mod roles;
 pub mod spi;
 pub mod transaction;

@@ -99,8 +99,26 @@ pub fn is_api_client(role: pg_sys::Oid, table_owner: pg_sys::Oid) -> bool {
     is_client && !has_rights_of(role, c"service_role") && !is_owner()
 }
 
-/// Whether there is a schema called `name`.
-pub fn schema_exists(name: &CStr) -> bool {
-    // SAFETY: a catalogue look-up inside a transaction; `name` is a C string.
-    unsafe { pg_sys::get_namespace_oid(name.as_ptr(), true) != pg_sys::InvalidOid }
+/// Whether `member` has the rights of `role`.
+pub fn has_rights_of_role(member: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+    // SAFETY: a catalogue look-up inside a transaction.
+    unsafe { pg_sys::has_privs_of_role(member, role) }
+}
+
+/// Whether `role` owns the database, or has its owner's rights.
+pub fn owns_database(role: pg_sys::Oid) -> bool {
+    has_rights_of_role(role, pg_sys::Oid::from(pg_sys::ROLE_PG_DATABASE_OWNER))
+}
+
+/// Whether a role is called by one of the names.
+pub fn has_one_of_the_names(role: pg_sys::Oid, names: &[String]) -> bool {
+    // SAFETY: a catalogue look-up inside a transaction; it gives a C string or
+    // nothing.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(role, true);
+        !name.is_null()
+            && names
+                .iter()
+                .any(|known| CStr::from_ptr(name).to_bytes() == known.as_bytes())
+    }
 }

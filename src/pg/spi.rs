@@ -16,7 +16,7 @@ use pgrx::{IntoDatum, pg_sys};
 use uuid::Uuid;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::bytes::{Jsonb, Text};
+use super::bytes::{Jsonb, Stored, Text};
 use super::encoding;
 use super::value::Value;
 use crate::error::{self, Error, Result};
@@ -361,6 +361,25 @@ impl Row<'_> {
     pub fn expect_uuid(&self, position: i32) -> Result<Uuid> {
         self.uuid(position)?
             .ok_or_else(|| error::unexpected_null("a query's result"))
+    }
+
+    /// A `text` or `bytea` column, not fetched yet.
+    pub fn stored(&self, position: i32) -> Result<Option<Stored<'_>>> {
+        let mut is_null = false;
+        // SAFETY: tuple and descriptor belong to the live tuple table, and the
+        // type is compared before the datum is taken for a varlena.
+        unsafe {
+            let actual = pg_sys::SPI_gettypeid(self.descriptor, position);
+            if !Stored::is_of_type(actual) {
+                return Err(Error::new(
+                    pgrx::PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+                    format!("column {position} of a query has an unexpected type"),
+                )
+                .hint("Restore the column's type as the migrations of auria made it."));
+            }
+            let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, position, &mut is_null);
+            Ok((!is_null).then(|| Stored::of(datum)))
+        }
     }
 
     /// A text column that holds a secret: copied into memory that is wiped

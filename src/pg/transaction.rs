@@ -7,7 +7,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
 
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 
 /// Refuses with PostgreSQL's own error (25006) on a standby or in a read-only
 /// transaction, at once, before anything is looked up.
@@ -29,6 +29,80 @@ pub fn local_number() -> u32 {
         #[cfg(any(feature = "pg17", feature = "pg18"))]
         return (*pg_sys::MyProc).vxid.lxid;
     }
+}
+
+/// Whether parallel workers may be running for this transaction, which rules
+/// out subtransactions and new snapshots.
+pub fn is_parallel() -> bool {
+    // SAFETY: reads the state of the running transaction.
+    unsafe { pg_sys::IsInParallelMode() }
+}
+
+/// Whether this server is a standby.
+pub fn is_in_recovery() -> bool {
+    // SAFETY: reads the state of the server.
+    unsafe { pg_sys::RecoveryInProgress() }
+}
+
+/// Raises 57014 or 57P01 if somebody cancelled the statement or shuts the
+/// server down: an unwinding, which runs every drop on its way.
+pub fn check_for_interrupts() {
+    pgrx::check_for_interrupts!();
+}
+
+/// Makes sure that a snapshot is active, also in a procedure between its
+/// statements: without one, no value that is stored out of line can be read.
+/// The procedure's commit ends it.
+pub fn ensure_snapshot() {
+    // SAFETY: called inside a transaction, in a backend that runs a portal.
+    unsafe { pg_sys::EnsurePortalSnapshotExists() }
+}
+
+/// Runs `work`; where PostgreSQL raises an error in it, raises what `replace`
+/// makes of that error's message instead. Nothing is rolled back here: the
+/// statement fails in either case, and does so as well where no subtransaction
+/// may be begun. What is not about the work itself goes on as it is: cancels,
+/// shutdowns, conflicts with recovery, a lack of memory.
+pub fn rename_errors<T>(work: impl FnOnce() -> T, replace: fn(&str) -> Error) -> T {
+    PgTryBuilder::new(AssertUnwindSafe(work))
+        .catch_others(|caught| {
+            let (CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) = &caught
+            else {
+                caught.rethrow()
+            };
+            let class = error::sqlstate(report.sql_error_code());
+            if ["40", "53", "57", "58"].contains(&&class[..2]) {
+                caught.rethrow()
+            }
+            replace(report.message()).raise()
+        })
+        .execute()
+}
+
+/// Runs `work` and returns the error that PostgreSQL raises in it, for a caller
+/// that rolls the subtransaction back when it gets one. Cancels and shutdowns
+/// go on as they are.
+pub fn return_errors<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    PgTryBuilder::new(AssertUnwindSafe(work))
+        .catch_others(|caught| {
+            let (CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) = &caught
+            else {
+                caught.rethrow()
+            };
+            let code = report.sql_error_code();
+            if error::sqlstate(code).starts_with("57") {
+                caught.rethrow()
+            }
+            let mut error = Error::new(code, report.message().to_owned());
+            if let Some(detail) = report.detail() {
+                error = error.detail(detail.to_owned());
+            }
+            if let Some(hint) = report.hint() {
+                error = error.hint(hint.to_owned());
+            }
+            Err(error)
+        })
+        .execute()
 }
 
 /// What an advisory lock of this extension serialises.

@@ -9,6 +9,8 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 };
 use pgrx::{IntoDatum, PgSqlErrorCode, pg_sys};
 
+use super::bytes::Stored;
+use super::spi;
 use super::value::Value;
 use crate::error::{Error, Result};
 
@@ -178,14 +180,7 @@ impl RowTrigger<'_> {
         unsafe {
             let actual = pg_sys::SPI_gettypeid(self.descriptor(), column.0);
             if !T::reads(actual) {
-                return Err(Error::new(
-                    PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
-                    format!(
-                        "a column of table \"{}\" has an unexpected type",
-                        self.table()
-                    ),
-                )
-                .hint("Restore the column's type as the migrations of auria made it."));
+                return Err(self.unexpected_type());
             }
             Ok(T::read(datum, is_null, actual))
         }
@@ -198,6 +193,55 @@ impl RowTrigger<'_> {
         let actual = unsafe { pg_sys::SPI_gettypeid(self.descriptor(), column.0) };
         let (datum, is_null) = self.datum(self.new_tuple(), column);
         (actual == type_oid && !is_null).then_some(datum)
+    }
+
+    /// The text or bytea that is being written, not fetched yet.
+    ///
+    /// # Errors
+    /// 42804 when the column has another type.
+    pub fn new_stored(&self, column: Column) -> Result<Option<Stored<'_>>> {
+        let (datum, is_null) = self.datum(self.new_tuple(), column);
+        // SAFETY: the type is compared before the datum is taken for a
+        // varlena; the tuple lives until the trigger returns.
+        unsafe {
+            if !Stored::is_of_type(pg_sys::SPI_gettypeid(self.descriptor(), column.0)) {
+                return Err(self.unexpected_type());
+            }
+            Ok((!is_null).then(|| Stored::of(datum)))
+        }
+    }
+
+    /// The table.
+    pub fn relation(&self) -> pg_sys::Oid {
+        // SAFETY: the relation is open and locked while the trigger runs.
+        unsafe { (*self.data.tg_relation).rd_id }
+    }
+
+    /// The table's name, with its schema, as SQL takes it.
+    pub fn qualified_table(&self) -> String {
+        // SAFETY: as above; the schema of a locked relation exists, and its
+        // name is a C string.
+        let schema = unsafe {
+            let schema =
+                pg_sys::get_namespace_name((*(*self.data.tg_relation).rd_rel).relnamespace);
+            CStr::from_ptr(schema).to_string_lossy().into_owned()
+        };
+        format!(
+            "{}.{}",
+            spi::quoted_identifier(&schema),
+            spi::quoted_identifier(&self.table())
+        )
+    }
+
+    fn unexpected_type(&self) -> Error {
+        Error::new(
+            PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+            format!(
+                "a column of table \"{}\" has an unexpected type",
+                self.table()
+            ),
+        )
+        .hint("Restore the column's type as the migrations of auria made it.")
     }
 
     /// Whether the column is of type `bytea`.
@@ -318,6 +362,14 @@ unsafe fn same_image(one: pg_sys::Datum, other: pg_sys::Datum, type_oid: pg_sys:
             return one == other;
         }
         if length == -1 {
+            // A column that the statement leaves alone has the same pointer:
+            // nothing is fetched to see that.
+            if stored_form(one) == stored_form(other) {
+                return true;
+            }
+            if pg_sys::toast_raw_datum_size(one) != pg_sys::toast_raw_datum_size(other) {
+                return false;
+            }
             let one = pg_sys::pg_detoast_datum_packed(one.cast_mut_ptr());
             let other = pg_sys::pg_detoast_datum_packed(other.cast_mut_ptr());
             return pgrx::varlena_to_byte_slice(one) == pgrx::varlena_to_byte_slice(other);
@@ -325,4 +377,16 @@ unsafe fn same_image(one: pg_sys::Datum, other: pg_sys::Datum, type_oid: pg_sys:
     }
     // A C string: not the type of any column here; taken as changed.
     false
+}
+
+/// A varlena as the row holds it: inline, compressed, or a pointer.
+///
+/// # Safety
+/// The datum must be a non-null varlena.
+unsafe fn stored_form<'a>(datum: pg_sys::Datum) -> &'a [u8] {
+    // SAFETY: the header says how long it is, also for a pointer.
+    unsafe {
+        let varlena = datum.cast_mut_ptr::<pg_sys::varlena>();
+        std::slice::from_raw_parts(varlena.cast(), pgrx::varsize_any(varlena))
+    }
 }

@@ -1,27 +1,35 @@
-//! `auria.phi_backfill()`: encrypts what is not yet, and writes anew what
-//! another writer or the previous secret wrote.
+//! `auria.phi_backfill()`: encrypts what is not encrypted yet, and writes anew
+//! what another writer or the previous secret wrote, and what says something
+//! else than the plain value beside it.
 //!
-//! It walks each table by its primary key and commits every batch. What is
-//! done is told from what is not by looking at it, so there is no state to
-//! lose: stopped anywhere, the next call passes over what is done.
+//! It walks each table by its primary key and commits every batch. Progress is
+//! derived from the rows; no separate state is kept: stopped anywhere, the next
+//! call passes over what is done.
 //!
 //! Other sessions write the same rows meanwhile. Only a locked row is
 //! rewritten, from what it holds then. A batch never waits for a lock while it
 //! holds others, so it takes part in no deadlock; rows that were locked are
 //! done at the end, each in a transaction of its own.
+//!
+//! A transaction that began before a rotation writes under the previous secret,
+//! perhaps behind the walk. Where there was one when the walk began, it is
+//! waited for, holding nothing, and the tables are walked again.
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::keyring::{self, Written};
-use super::page::{self, Record, SOURCES, Source, Value};
-use crate::error::{Error, Result, required};
+use super::inspect::{self, Found, inspect};
+use super::keyring::{self, KeysInUse, Written};
+use super::page::{Plain, Record, SOURCES, Source, Value};
+use crate::error::{self, Error, Result, required};
 use crate::lifecycle::schema::owner;
 use crate::pg::procedure::Call;
 use crate::pg::spi::{Sees, Spi};
-use crate::pg::{extension, transaction};
+use crate::pg::{memory, transaction};
+use crate::progress::Progress;
+use crate::triggers::updated_at;
 
 const LARGEST_BATCH: i32 = 100_000;
 
@@ -47,115 +55,168 @@ fn phi_backfill(
     }
     let call = Call::of(fcinfo, "auria.phi_backfill")?;
     transaction::refuse_if_read_only(c"auria.phi_backfill()");
-    for source in &SOURCES {
-        Progress::default().walk(&call, source, batch_size)?;
+    let keys_in_use = || call.transaction(owner::of_schema, KeysInUse::look);
+    let mut keys = keys_in_use()?;
+    loop {
+        for source in &SOURCES {
+            Walk::default().over(&call, source, batch_size)?;
+        }
+        if keys.are_several() {
+            pgrx::notice!(
+                "auria: waiting for transactions that began under another key, then looking again"
+            );
+            call.transaction(owner::of_schema, |_| {
+                keys.wait_for_others();
+                Ok(())
+            })?;
+        }
+        let now = keys_in_use()?;
+        if !keys.are_several() && now.same_current(&keys) {
+            return Ok(());
+        }
+        keys = now;
     }
-    Ok(())
 }
 
+/// New values of one row are stored before they are larger than this together.
+const STORED_AT_ONCE: usize = 16 << 20;
+
 #[derive(Default)]
-struct Progress {
+struct Walk {
     rows: usize,
     encrypted: usize,
     rewritten: usize,
-    unreadable: usize,
+    left: usize,
     locked: Vec<Uuid>,
 }
 
-impl Progress {
-    fn walk(mut self, call: &Call, source: &Source, batch_size: i32) -> Result<()> {
+impl Walk {
+    fn over(mut self, call: &Call, source: &Source, batch_size: i32) -> Result<()> {
+        let total = call.transaction(owner::of_schema, |spi| source.count(spi))?;
+        let mut progress = Progress::new(format!("{} encrypted", source.table.name), total);
         let mut next = Some(Uuid::nil());
-        while let Some(first) = next {
+        while next.is_some() {
+            let before = self.rows;
             next = call.transaction(owner::of_schema, |spi| {
-                let records = source.page(spi, Sees::OwnSnapshot, first, batch_size)?;
-                self.rows += records.len();
-                for record in &records {
-                    pgrx::check_for_interrupts!();
-                    self.bring_up_to_date(spi, source, record)?;
-                }
-                Ok(records.last().and_then(|record| page::after(record.id)))
+                self.batch(spi, source, next, batch_size)
             })?;
-            if next.is_some() {
-                self.tell(source, "so far");
-            }
+            progress.advance((self.rows - before) as u64);
         }
         for id in std::mem::take(&mut self.locked) {
             call.transaction(owner::of_schema, |spi| {
-                match source.lock(spi, id, true)? {
-                    Some(record) => self.renew(spi, source, record),
-                    None => Ok(()),
-                }
+                transaction::ensure_snapshot();
+                source.with_locked(spi, id, true, |record| self.renew(spi, source, record))
             })?;
         }
-        self.tell(source, "done");
+        progress.finish(&format!(
+            "{}: {} rows, {} values encrypted, {} rewritten, {} unreadable or too large and left \
+             as they are",
+            source.table.name, self.rows, self.encrypted, self.rewritten, self.left,
+        ));
         Ok(())
+    }
+
+    /// So many rows, a page at a time; gives where to go on.
+    fn batch(
+        &mut self,
+        spi: &Spi,
+        source: &Source,
+        mut next: Option<Uuid>,
+        batch_size: i32,
+    ) -> Result<Option<Uuid>> {
+        transaction::ensure_snapshot();
+        let mut left = batch_size;
+        while let Some(first) = next.filter(|_| left > 0) {
+            let (rows, after) = source.page(spi, Sees::OwnSnapshot, first, left, |record| {
+                self.bring_up_to_date(spi, source, record)
+            })?;
+            self.rows += rows;
+            left -= rows as i32;
+            next = after;
+        }
+        Ok(next)
     }
 
     /// `seen` was read without a lock: only if it looks as if there were
     /// something to do is the row locked and looked at again.
-    fn bring_up_to_date(&mut self, spi: &Spi, source: &Source, seen: &Record) -> Result<()> {
+    fn bring_up_to_date(&mut self, spi: &Spi, source: &Source, seen: &Record<'_>) -> Result<()> {
         let mut to_do = false;
-        let mut unreadable = 0;
-        for value in &seen.values {
-            match due(value)? {
+        let mut left = 0;
+        for place in 0..seen.len() {
+            match due(&seen.value(place)?)? {
                 Due::Nothing => {}
-                Due::Unreadable => unreadable += 1,
+                Due::Leaving => left += 1,
                 Due::Encryption | Due::Rewriting => to_do = true,
             }
         }
         if !to_do {
-            self.unreadable += unreadable;
+            self.left += left;
             return Ok(());
         }
-        match source.lock(spi, seen.id, false)? {
-            Some(record) => self.renew(spi, source, record),
-            None => {
-                self.locked.push(seen.id);
-                Ok(())
-            }
+        let done = source.with_locked(spi, seen.id, false, |record| {
+            self.renew(spi, source, record)
+        })?;
+        if done.is_none() {
+            self.locked.push(seen.id);
         }
+        Ok(())
     }
 
-    fn renew(&mut self, spi: &Spi, source: &Source, mut record: Record) -> Result<()> {
-        let mut changed = false;
-        for value in &mut record.values {
-            let due = due(value)?;
-            match due {
+    fn renew(&mut self, spi: &Spi, source: &Source, record: &Record<'_>) -> Result<()> {
+        let mut new: Vec<Option<Vec<u8>>> = vec![None; record.len()];
+        let mut size = 0;
+        for place in 0..record.len() {
+            let value = record.value(place)?;
+            match due(&value)? {
                 Due::Nothing => continue,
-                Due::Unreadable => {
-                    self.unreadable += 1;
+                Due::Leaving => {
+                    self.left += 1;
                     continue;
                 }
                 Due::Encryption => self.encrypted += 1,
                 Due::Rewriting => self.rewritten += 1,
             }
-            value.encrypted = Some(match (&value.plain, &value.encrypted) {
-                (Some(plain), _) => keyring::encrypt(plain)?,
-                (None, Some(old)) => {
-                    let (plain, _) = keyring::decrypt(old, |text| Zeroizing::new(text.to_owned()))?;
-                    keyring::encrypt(&plain)?
-                }
-                (None, None) => continue,
-            });
-            changed = true;
+            let message = memory::scratch(|| encrypted_anew(&value))?;
+            if size > 0 && size + message.len() > STORED_AT_ONCE {
+                store(spi, source, record.id, &mut new)?;
+                size = 0;
+            }
+            size += message.len();
+            new[place] = Some(message);
         }
-        if changed {
-            source.store(spi, &record)?;
+        if size > 0 {
+            store(spi, source, record.id, &mut new)?;
         }
         Ok(())
     }
+}
 
-    fn tell(&self, source: &Source, so_far: &str) {
-        extension::inform(&format!(
-            "table {}, {so_far}: {} rows, {} values encrypted, {} rewritten, {} unreadable and \
-             left as they are, {} rows waiting for a lock",
-            source.table.name,
-            self.rows,
-            self.encrypted,
-            self.rewritten,
-            self.unreadable,
-            self.locked.len(),
-        ));
+/// Stores the new values and forgets them. `updated_at` stays: what a dentist
+/// wrote has not changed.
+fn store(spi: &Spi, source: &Source, id: Uuid, new: &mut [Option<Vec<u8>>]) -> Result<()> {
+    updated_at::kept(source.table.name, || {
+        memory::scratch(|| source.store(spi, id, new))
+    })?;
+    new.fill(None);
+    Ok(())
+}
+
+/// The plain value encrypted; where there is none, what the encrypted one says.
+fn encrypted_anew(value: &Value<'_>) -> Result<Vec<u8>> {
+    match (&value.plain, value.encrypted) {
+        (Plain::Text(text), _) => keyring::encrypt(text.read()),
+        (Plain::Date(date), _) => keyring::encrypt(super::columns::iso(*date).as_bytes()),
+        (Plain::Null, Some(old)) => {
+            let (text, _) = keyring::decrypt(old.read(), |text| {
+                let mut copy = Zeroizing::new(Vec::new());
+                copy.try_reserve_exact(text.len())
+                    .map_err(|_| error::out_of_memory())?;
+                copy.extend_from_slice(text.as_bytes());
+                Ok::<_, Error>(copy)
+            })?;
+            keyring::encrypt(&text?)
+        }
+        (Plain::Null, None) => Err(error::unexpected_null("a value to encrypt")),
     }
 }
 
@@ -163,25 +224,36 @@ enum Due {
     Nothing,
     Encryption,
     Rewriting,
-    Unreadable,
+    /// No secret opens it and the plain value is gone, or the plain value is
+    /// larger than what may be encrypted.
+    Leaving,
 }
 
 /// What is to be done about a value. The plain one, where it is there, is
-/// what the encrypted one has to say.
-fn due(value: &Value) -> Result<Due> {
-    let Some(encrypted) = &value.encrypted else {
-        return Ok(match value.plain {
-            Some(_) => Due::Encryption,
-            None => Due::Nothing,
-        });
+/// what the encrypted one has to say. An encrypted one without a plain one
+/// stays: it may be all there is.
+fn due(value: &Value<'_>) -> Result<Due> {
+    let due = match inspect(value)? {
+        Found::Nothing => Due::Nothing,
+        Found::PlainOnly => Due::Encryption,
+        Found::Readable {
+            written,
+            has_plain,
+            differs,
+        } => {
+            if written != Written::Currently || (has_plain && differs) {
+                Due::Rewriting
+            } else {
+                Due::Nothing
+            }
+        }
+        Found::Unreadable { has_plain: true } => Due::Rewriting,
+        Found::Unreadable { has_plain: false } => Due::Leaving,
     };
-    match keyring::decrypt(encrypted, |_| ()) {
-        Ok(((), Written::Currently)) => Ok(Due::Nothing),
-        Ok(((), Written::Formerly)) => Ok(Due::Rewriting),
-        Err(error) if error.is_about_a_stored_value() => Ok(match value.plain {
-            Some(_) => Due::Rewriting,
-            None => Due::Unreadable,
-        }),
-        Err(error) => Err(error),
-    }
+    Ok(match due {
+        Due::Encryption | Due::Rewriting if !inspect::can_be_encrypted(&value.plain) => {
+            Due::Leaving
+        }
+        due => due,
+    })
 }

@@ -6,12 +6,16 @@
 
 use std::cell::RefCell;
 
-use auria_openpgp::{OpenError, Opener, Plaintext, Sealer};
+use auria_openpgp::{OpenError, Opener, Plaintext, SealError, Sealer};
+use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::secret::{self, Secret, Which};
 use crate::error::{self, Error, Result};
+use crate::pg::advisory::{self, KEYS_IN_USE, Says};
+use crate::pg::spi::{Arg, Sees, Spi};
 use crate::pg::{encoding, transaction};
+use crate::statement;
 
 thread_local! {
     static KEYRING: RefCell<Keyring> = const { RefCell::new(Keyring { current: Slot::EMPTY, previous: Slot::EMPTY }) };
@@ -41,16 +45,23 @@ struct Key {
 pub enum Written {
     /// Under the current secret, in the form that is written today.
     Currently,
-    /// Under the previous secret or by another writer.
-    Formerly,
+    /// Under the current secret, by another writer.
+    Otherwise,
+    /// Under the previous secret.
+    UnderPrevious,
 }
 
-/// `plaintext` as an OpenPGP message under the current secret.
-pub fn encrypt(plaintext: &str) -> Result<Vec<u8>> {
+/// `plaintext`, in the encoding of the database, as an OpenPGP message under
+/// the current secret.
+pub fn encrypt(plaintext: &[u8]) -> Result<Vec<u8>> {
     with_keyring(Which::Current, |keyring| {
         let key = keyring.current.required()?;
-        let sealer = key.sealer.get_or_insert_with(|| Sealer::new(&key.secret));
-        sealer.seal(plaintext).map_err(|_| error::phi_too_large())
+        let plaintext = std::str::from_utf8(plaintext).map_err(|_| error::phi_not_text())?;
+        let sealer = match &mut key.sealer {
+            Some(sealer) => sealer,
+            none => none.insert(Sealer::new(&key.secret).map_err(not_sealed)?),
+        };
+        sealer.seal(plaintext).map_err(not_sealed)
     })
 }
 
@@ -59,19 +70,35 @@ pub fn encrypt(plaintext: &str) -> Result<Vec<u8>> {
 pub fn decrypt<T>(message: &[u8], take: impl FnOnce(&str) -> T) -> Result<(T, Written)> {
     let mut take = Some(take);
     let current = with_keyring(Which::Current, |keyring| {
-        let opened = keyring.current.required()?.opener.open(message);
-        hand_over(opened, &mut take)
+        let opener = &mut keyring.current.required()?.opener;
+        hand_over(opener.open(message, &mut go_on), &mut take)
     });
     if !matches!(&current, Err(error) if error.is_wrong_key_or_corrupt()) {
         return current;
     }
     with_keyring(Which::Previous, |keyring| match &mut keyring.previous.key {
         Some(previous) => {
-            let (taken, _) = hand_over(previous.opener.open(message), &mut take)?;
-            Ok((taken, Written::Formerly))
+            let opened = previous.opener.open(message, &mut go_on);
+            let (taken, _) = hand_over(opened, &mut take)?;
+            Ok((taken, Written::UnderPrevious))
         }
         None => Err(error::phi_wrong_key_or_corrupt()),
     })
+}
+
+/// Asked by the opener on its way. A cancel unwinds from here: what was derived
+/// and decrypted so far is wiped by the drops that it passes, and the keyring
+/// is given back.
+fn go_on() -> bool {
+    transaction::check_for_interrupts();
+    true
+}
+
+fn not_sealed(error: SealError) -> Error {
+    match error {
+        SealError::TooLarge => error::phi_too_large(),
+        SealError::OutOfMemory => error::out_of_memory(),
+    }
 }
 
 fn hand_over<T, F: FnOnce(&str) -> T>(
@@ -82,7 +109,7 @@ fn hand_over<T, F: FnOnce(&str) -> T>(
     let written = if text.is_current_form() {
         Written::Currently
     } else {
-        Written::Formerly
+        Written::Otherwise
     };
     match take.take() {
         Some(take) => Ok((take(&text), written)),
@@ -95,6 +122,9 @@ fn refusal(error: OpenError) -> Error {
         OpenError::WrongKeyOrCorrupt => error::phi_wrong_key_or_corrupt(),
         OpenError::TooLarge => error::phi_too_large(),
         OpenError::TooDeep => error::phi_too_deep(),
+        OpenError::TooCostly => error::phi_too_costly(),
+        OpenError::OutOfMemory => error::out_of_memory(),
+        OpenError::Stopped => unreachable!("a cancel unwinds"),
         OpenError::NotText => error::phi_not_text(),
     }
 }
@@ -110,19 +140,116 @@ fn with_keyring<T>(which: Which, work: impl FnOnce(&mut Keyring) -> Result<T>) -
         if !encoding::is_utf8() {
             return Err(error::phi_needs_utf8());
         }
-        let found = secret::look_up(which);
+        let forget = ForgetUnlessFound(which);
+        let found = look_up(which)?;
+        std::mem::forget(forget);
         KEYRING.with_borrow_mut(|keyring| {
             let slot = keyring.slot(which);
-            // A secret that can no longer be had is no longer used.
-            if found.is_err() {
-                *slot = Slot::EMPTY;
-            }
-            slot.replace(found?);
+            slot.replace(found);
             slot.looked_up_in = Some(transaction);
-            Ok::<_, Error>(())
-        })?;
+        });
     }
     KEYRING.with_borrow_mut(work)
+}
+
+/// A secret that can no longer be had is no longer used, whether the look-up
+/// returned an error or PostgreSQL raised one.
+struct ForgetUnlessFound(Which);
+
+impl Drop for ForgetUnlessFound {
+    fn drop(&mut self) {
+        KEYRING.with_borrow_mut(|keyring| *keyring.slot(self.0) = Slot::EMPTY);
+    }
+}
+
+/// The transaction says which key it uses for as long as it may write with it,
+/// so that a rotation can wait for it. The lock around the look-up closes the
+/// gap between reading the key and saying so.
+fn look_up(which: Which) -> Result<Option<Secret>> {
+    if which == Which::Previous || transaction::is_in_recovery() {
+        return secret::look_up(which);
+    }
+    advisory::while_saying(Says::LookingUpTheKey, || {
+        let found = secret::look_up(which)?;
+        if let Some(secret) = &found {
+            advisory::say_until_the_end(Says::UsingTheKey(mark(secret)));
+        }
+        Ok(found)
+    })
+}
+
+/// Sixteen bits by which transactions under different keys are told apart.
+/// Everybody can see them in `pg_locks`: they are too few to recognise a
+/// guessed secret by. Two keys with the same mark, one time in 65,536, are
+/// taken for one, and their writers are waited for together.
+fn mark(secret: &[u8]) -> u32 {
+    let digest = Sha256::new()
+        .chain_update(b"auria: which PHI key a transaction uses")
+        .chain_update(secret)
+        .finalize();
+    u32::from(u16::from_be_bytes([digest[0], digest[1]]))
+}
+
+statement! {
+    MARKS_IN_USE = "SELECT DISTINCT l.objid FROM pg_catalog.pg_locks l \
+        WHERE l.locktype = 'advisory' AND l.classid = $1 AND l.objsubid = 3 AND l.granted \
+          AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d \
+                             WHERE d.datname = pg_catalog.current_database())";
+}
+
+/// Which key is the current one, and which others running transactions use.
+pub struct KeysInUse {
+    /// `None` where there is no key.
+    current: Option<u32>,
+    others: Vec<u32>,
+}
+
+impl KeysInUse {
+    /// What is so by now. A transaction that began under another key than the
+    /// current one and has ended by now is not among them: what it wrote is
+    /// seen by a snapshot taken after this.
+    pub fn look(spi: &Spi) -> Result<Self> {
+        let current = with_keyring(Which::Current, |keyring| {
+            Ok(keyring.current.key.as_ref().map(|key| mark(&key.secret)))
+        })?;
+        let mut keys = Self {
+            current,
+            others: Vec::new(),
+        };
+        if transaction::is_in_recovery() {
+            return Ok(keys);
+        }
+        // Who has read the key and not yet said so says so in a moment.
+        advisory::wait_for(Says::LookingUpTheKey);
+        let class = Arg::Oid(pgrx::pg_sys::Oid::from(KEYS_IN_USE));
+        for row in spi
+            .query(&MARKS_IN_USE, Sees::CallersSnapshot, &[class])?
+            .iter()
+        {
+            let mark = row.expect::<pgrx::pg_sys::Oid>(1)?.to_u32();
+            if Some(mark) != current {
+                keys.others.push(mark);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Whether a running transaction may still write under another key.
+    pub fn are_several(&self) -> bool {
+        !self.others.is_empty()
+    }
+
+    /// Whether the current key is the same as `earlier`.
+    pub fn same_current(&self, earlier: &Self) -> bool {
+        self.current == earlier.current
+    }
+
+    /// Waits for the transactions that use another key to end.
+    pub fn wait_for_others(&self) {
+        for mark in &self.others {
+            advisory::wait_for(Says::UsingTheKey(*mark));
+        }
+    }
 }
 
 impl Keyring {

@@ -9,14 +9,40 @@
 //! | `keyring` | the secrets of this backend, looked up once per transaction |
 //! | `columns` | which columns hold patient data |
 //! | `page` | reading those columns, some rows at a time |
+//! | `inspect` | how a plain value and its encrypted one stand to each other |
 //! | `status` | how far encryption has come |
 //! | `backfill` | encrypting what is not yet, rewriting what is old |
 
 mod backfill;
 pub mod columns;
+mod inspect;
 mod keyring;
 mod page;
 mod secret;
 mod status;
 
-pub use keyring::{decrypt, encrypt};
+use crate::error::{Error, Result};
+use crate::pg::transaction;
+
+pub use keyring::{Written, decrypt, encrypt};
+pub use page::SOURCES;
+pub use status::count;
+
+/// Whether a key for patient data is found and usable, and if not, why. What
+/// Vault raises is caught: the statement goes on.
+pub fn check_key() -> Result<()> {
+    let mut failure = None;
+    let outcome = transaction::attempt(|| {
+        // To encrypt is the proof; what comes of it is thrown away.
+        transaction::return_errors(|| encrypt(b"").map(drop))
+            .inspect_err(|error| failure = Some(error.clone()))
+    });
+    match (outcome, failure) {
+        (Ok(()), _) => Ok(()),
+        (Err(_), Some(error)) => Err(error),
+        (Err(caught), None) => Err(Error::new(
+            caught.code,
+            "the key for patient data cannot be used",
+        )),
+    }
+}

@@ -4,22 +4,66 @@
 use pgrx::datum::Date;
 use uuid::Uuid;
 
-use super::columns::{self, EVALUATIONS, Kind, PATIENTS, Table};
+use super::columns::{self, Column, EVALUATIONS, Kind, PATIENTS, Table};
 use crate::error::{Result, unexpected_null};
+use crate::pg::bytes::Stored;
 use crate::pg::spi::{Arg, Row, Sees, Spi, Statement};
+use crate::pg::transaction;
 use crate::statement;
 
-/// A row's patient data.
-pub struct Record {
+/// Rows read at a time. A row has at most a block of 8 kB (32 kB where the
+/// server was built so): what is larger lies out of line until it is read.
+pub const PAGE: i32 = 100;
+
+/// A row's patient data, not fetched yet.
+pub struct Record<'rows> {
     pub id: Uuid,
-    /// In the order of the table's columns.
-    pub values: Vec<Value>,
+    row: Row<'rows>,
+    columns: &'static [Column],
 }
 
 /// A plain value and what lies beside it encrypted.
-pub struct Value {
-    pub plain: Option<String>,
-    pub encrypted: Option<Vec<u8>>,
+pub struct Value<'row> {
+    pub plain: Plain<'row>,
+    pub encrypted: Option<Stored<'row>>,
+}
+
+/// The value of a plain column.
+pub enum Plain<'row> {
+    Null,
+    Text(Stored<'row>),
+    Date(Date),
+}
+
+impl Plain<'_> {
+    /// Whether it is this text. NULL is none.
+    pub fn says(&self, text: &str) -> bool {
+        match self {
+            Self::Null => false,
+            Self::Text(stored) => stored.says(text.as_bytes()),
+            Self::Date(date) => columns::iso(*date) == text,
+        }
+    }
+}
+
+impl Record<'_> {
+    /// The values of the column at this place among the table's columns.
+    pub fn value(&self, place: usize) -> Result<Value<'_>> {
+        let position = place as i32 + 2;
+        let plain = match self.columns[place].kind {
+            Kind::Text => self.row.stored(position)?.map(Plain::Text),
+            Kind::Date => self.row.get::<Date>(position)?.map(Plain::Date),
+        };
+        Ok(Value {
+            plain: plain.unwrap_or(Plain::Null),
+            encrypted: self.row.stored(position + self.columns.len() as i32)?,
+        })
+    }
+
+    /// How many columns there are.
+    pub fn len(&self) -> usize {
+        self.columns.len()
+    }
 }
 
 type Kept = &'static std::thread::LocalKey<Statement>;
@@ -31,6 +75,7 @@ pub struct Source {
     lock_if_free: Kept,
     lock: Kept,
     store: Kept,
+    count: Kept,
 }
 
 statement! {
@@ -44,16 +89,23 @@ statement! {
                phone_encrypted, email_encrypted, birth_date_encrypted, notes_encrypted \
           FROM public.patients WHERE id = $1 FOR NO KEY UPDATE";
     PATIENTS_STORE = "UPDATE public.patients \
-           SET name_encrypted = $2, phone_encrypted = $3, email_encrypted = $4, \
-               birth_date_encrypted = $5, notes_encrypted = $6 \
+           SET name_encrypted = COALESCE($2, name_encrypted), \
+               phone_encrypted = COALESCE($3, phone_encrypted), \
+               email_encrypted = COALESCE($4, email_encrypted), \
+               birth_date_encrypted = COALESCE($5, birth_date_encrypted), \
+               notes_encrypted = COALESCE($6, notes_encrypted) \
          WHERE id = $1";
+    PATIENTS_COUNT = "SELECT pg_catalog.count(*) FROM public.patients";
     EVALUATIONS_PAGE = "SELECT id, patient_name, patient_name_encrypted \
           FROM public.evaluations WHERE id >= $1 ORDER BY id LIMIT $2";
     EVALUATIONS_LOCK_IF_FREE = "SELECT id, patient_name, patient_name_encrypted \
           FROM public.evaluations WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED";
     EVALUATIONS_LOCK = "SELECT id, patient_name, patient_name_encrypted \
           FROM public.evaluations WHERE id = $1 FOR NO KEY UPDATE";
-    EVALUATIONS_STORE = "UPDATE public.evaluations SET patient_name_encrypted = $2 WHERE id = $1";
+    EVALUATIONS_STORE = "UPDATE public.evaluations \
+           SET patient_name_encrypted = COALESCE($2, patient_name_encrypted) \
+         WHERE id = $1";
+    EVALUATIONS_COUNT = "SELECT pg_catalog.count(*) FROM public.evaluations";
 }
 
 /// All tables with patient data.
@@ -64,6 +116,7 @@ pub const SOURCES: [Source; 2] = [
         lock_if_free: &PATIENTS_LOCK_IF_FREE,
         lock: &PATIENTS_LOCK,
         store: &PATIENTS_STORE,
+        count: &PATIENTS_COUNT,
     },
     Source {
         table: &EVALUATIONS,
@@ -71,63 +124,76 @@ pub const SOURCES: [Source; 2] = [
         lock_if_free: &EVALUATIONS_LOCK_IF_FREE,
         lock: &EVALUATIONS_LOCK,
         store: &EVALUATIONS_STORE,
+        count: &EVALUATIONS_COUNT,
     },
 ];
 
 impl Source {
-    /// At most `rows` rows from `first` on.
-    pub fn page(&self, spi: &Spi, sees: Sees, first: Uuid, rows: i32) -> Result<Vec<Record>> {
+    /// At most a page of rows from `first` on, and no more than `limit`. Calls
+    /// `each` with every one, and gives how many there were and where to go on.
+    pub fn page(
+        &self,
+        spi: &Spi,
+        sees: Sees,
+        first: Uuid,
+        limit: i32,
+        mut each: impl FnMut(&Record<'_>) -> Result<()>,
+    ) -> Result<(usize, Option<Uuid>)> {
+        transaction::check_for_interrupts();
+        let rows = limit.min(PAGE);
         let args = [Arg::Uuid(Some(first)), Arg::BigInt(i64::from(rows))];
-        spi.query(self.page, sees, &args)?
-            .iter()
-            .map(|row| self.record(&row))
-            .collect()
+        let rows = spi.query(self.page, sees, &args)?;
+        let mut next = None;
+        for row in rows.iter() {
+            transaction::check_for_interrupts();
+            let record = self.record(row)?;
+            next = after(record.id);
+            each(&record)?;
+        }
+        Ok((rows.len(), next))
     }
 
-    /// The row as it is now, locked until the transaction ends; `None` when it
-    /// is gone, or locked by somebody else and not to be waited for.
-    pub fn lock(&self, spi: &Spi, id: Uuid, wait: bool) -> Result<Option<Record>> {
+    /// Calls `work` with the row as it is now, locked until the transaction
+    /// ends; `None` when it is gone, or locked by somebody else and not to be
+    /// waited for.
+    pub fn with_locked<T>(
+        &self,
+        spi: &Spi,
+        id: Uuid,
+        wait: bool,
+        work: impl FnOnce(&Record<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
         let statement = if wait { self.lock } else { self.lock_if_free };
-        spi.query(statement, Sees::OwnSnapshot, &[Arg::Uuid(Some(id))])?
-            .first()
-            .map(|row| self.record(&row))
-            .transpose()
+        let rows = spi.query(statement, Sees::OwnSnapshot, &[Arg::Uuid(Some(id))])?;
+        match rows.first() {
+            Some(row) => work(&self.record(row)?).map(Some),
+            None => Ok(None),
+        }
     }
 
-    /// Stores the encrypted values of a row.
-    pub fn store(&self, spi: &Spi, record: &Record) -> Result<()> {
-        let mut args = vec![Arg::Uuid(Some(record.id))];
-        args.extend(
-            record
-                .values
-                .iter()
-                .map(|value| Arg::Bytes(value.encrypted.as_deref())),
-        );
+    /// Stores the encrypted values that are given; where there is none, the
+    /// row keeps its own.
+    pub fn store(&self, spi: &Spi, id: Uuid, encrypted: &[Option<Vec<u8>>]) -> Result<()> {
+        let mut args = vec![Arg::Uuid(Some(id))];
+        args.extend(encrypted.iter().map(|value| Arg::Bytes(value.as_deref())));
         spi.query(self.store, Sees::OwnSnapshot, &args)?;
         Ok(())
     }
 
-    fn record(&self, row: &Row<'_>) -> Result<Record> {
-        let columns = self.table.columns;
-        let count = columns.len() as i32;
-        let values = (2..)
-            .zip(columns)
-            .map(|(position, column)| {
-                let plain = match column.kind {
-                    Kind::Text => row.get::<String>(position)?,
-                    Kind::Date => row.get::<Date>(position)?.map(columns::iso),
-                };
-                Ok(Value {
-                    plain,
-                    encrypted: row.get::<Vec<u8>>(position + count)?,
-                })
-            })
-            .collect::<Result<_>>()?;
+    /// How many rows there are.
+    pub fn count(&self, spi: &Spi) -> Result<u64> {
+        let rows = spi.query(self.count, Sees::OwnSnapshot, &[])?;
+        let count: i64 = rows.first().map_or(Ok(0), |row| row.expect(1))?;
+        Ok(count.unsigned_abs())
+    }
+
+    fn record<'rows>(&self, row: Row<'rows>) -> Result<Record<'rows>> {
         Ok(Record {
             id: row
                 .uuid(1)?
                 .ok_or_else(|| unexpected_null("a primary key"))?,
-            values,
+            row,
+            columns: self.table.columns,
         })
     }
 }

@@ -9,8 +9,9 @@ use pgrx::pg_sys;
 use zeroize::Zeroizing;
 
 use crate::error::{self, Result};
+use crate::lifecycle::schema::owner;
 use crate::pg::spi::{self, Arg, Sees};
-use crate::pg::{file, roles};
+use crate::pg::{file, relation, roles, transaction};
 use crate::{guc, statement};
 
 /// A secret, wiped when dropped.
@@ -73,30 +74,50 @@ pub fn look_up(which: Which) -> Result<Option<Secret>> {
 }
 
 statement! {
-    /// Who made Vault's view, if there is one.
-    VAULT_OWNER = "SELECT c.relowner FROM pg_catalog.pg_class c \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-        WHERE n.nspname = 'vault' AND c.relname = 'decrypted_secrets'";
-
     /// Two rows at most, to tell one from several.
     FROM_VAULT = "SELECT decrypted_secret::pg_catalog.text FROM vault.decrypted_secrets \
         WHERE name OPERATOR(pg_catalog.=) $1 LIMIT 2";
 }
 
+/// Vault's secret, read with the rights of the view's owner: nobody else needs
+/// a right on Vault, the schema's owner least of all.
 fn from_vault(which: Which) -> Result<Option<Secret>> {
-    if !roles::schema_exists(c"vault") {
+    // Held first, then looked at: nobody can put another view in its place
+    // before it is read with these rights.
+    let Some(view) = relation::hold(c"vault", c"decrypted_secrets") else {
         return Ok(None);
+    };
+    if !is_trusted(view.owner)? || !is_trusted(view.schema_owner)? {
+        return Err(error::phi_vault_untrusted());
     }
+    let read = || roles::acting_as(view.owner, || read_vault(which));
+    transaction::rename_errors(read, error::phi_vault_failed)
+}
+
+/// Whose view is believed. Checked at each look-up: owners change.
+fn is_trusted(role: pg_sys::Oid) -> Result<bool> {
+    if roles::is_superuser(role)
+        || roles::owns_database(role)
+        || roles::has_one_of_the_names(role, &guc::trusted_owners())
+    {
+        return Ok(true);
+    }
+    let schema = spi::connected(owner::of_schema);
+    Ok(schema.is_ok_and(|schema| roles::has_rights_of_role(role, schema)))
+}
+
+fn read_vault(which: Which) -> Result<Option<Secret>> {
+    // As it is now, whatever the transaction's snapshot shows: after a
+    // rotation nobody may begin to write with the previous secret. Where
+    // workers run in parallel nothing is written.
+    let sees = if transaction::is_parallel() {
+        Sees::CallersSnapshot
+    } else {
+        Sees::LatestCommitted
+    };
     spi::connected(|spi| {
-        let owner = match spi.query(&VAULT_OWNER, Sees::CallersSnapshot, &[])?.first() {
-            Some(row) => row.expect::<pg_sys::Oid>(1)?,
-            None => return Ok(None),
-        };
-        if !roles::is_superuser(owner) && owner != roles::effective() {
-            return Err(error::phi_vault_untrusted());
-        }
         let name = Arg::Text(Some(which.name_in_vault()));
-        let found = spi.query(&FROM_VAULT, Sees::CallersSnapshot, &[name])?;
+        let found = spi.query(&FROM_VAULT, sees, &[name])?;
         if found.len() > 1 {
             return Err(error::phi_key_refused(
                 which.in_vault(),
@@ -104,7 +125,8 @@ fn from_vault(which: Which) -> Result<Option<Secret>> {
             ));
         }
         match found.first() {
-            // Vault gives NULL for a secret that it cannot decrypt.
+            // Some versions of Vault give NULL for a secret that they cannot
+            // decrypt.
             Some(row) => Ok(Some(row.take_secret(1)?.unwrap_or_default())),
             None => Ok(None),
         }

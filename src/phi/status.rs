@@ -4,30 +4,45 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
-use super::keyring::{self, Written};
-use super::page::{self, SOURCES, Source};
+use super::inspect::{Found, inspect};
+use super::keyring::{KeysInUse, Written};
+use super::page::{PAGE, Record, SOURCES, Source};
 use crate::error::Result;
+use crate::lifecycle::schema::owner;
+use crate::pg::roles;
 use crate::pg::spi::{self, Sees, Spi};
 
-/// Rows read at a time.
-const PAGE: i32 = 500;
-
+/// What was found in a column. One value may count as several of the last.
 #[derive(Default, Clone, Copy)]
-struct Count {
-    rows: i64,
-    encrypted: i64,
-    not_encrypted: i64,
-    outdated: i64,
-    unreadable: i64,
+pub struct Count {
+    /// Rows of the table.
+    pub rows: i64,
+    /// Rows with an encrypted value.
+    pub encrypted: i64,
+    /// Rows with a plain value and no encrypted one.
+    pub not_encrypted: i64,
+    /// Encrypted values that say something else than the plain one, or whose
+    /// plain one is gone.
+    pub differing: i64,
+    /// Those of them whose plain value is gone.
+    pub without_plain: i64,
+    /// Encrypted values that no secret opens.
+    pub unreadable: i64,
+    /// Encrypted values under the previous secret, or of another writer.
+    pub outdated: i64,
+    /// Those of them that only the previous secret opens.
+    pub under_previous: i64,
 }
 
-/// Per table and column with patient data: how many rows there are; in how
-/// many the value is encrypted; in how many there is a plain value and no
-/// encrypted one; how many encrypted values are outdated, which is written by
-/// another writer or under the previous secret; and how many no secret reads.
+/// Reports for each table and column with patient data: how many rows there
+/// are; in how many the value is encrypted; in how many there is a plain value
+/// and no encrypted one; how many encrypted values say something else than the
+/// plain one, or have none beside them; how many no secret opens; how many are
+/// outdated, which is written by another writer or under the previous secret;
+/// and whether the previous secret is still needed, for one of these or for a
+/// running transaction that began under another secret and may still write.
 ///
-/// The previous secret can go when nothing is outdated. It opens every value
-/// and shows none. Errors: 55000 no key. For service_role.
+/// It opens every value and shows none. Errors: 55000 no key. For service_role.
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)] // a result row of SQL
 fn phi_status() -> Result<
@@ -39,53 +54,80 @@ fn phi_status() -> Result<
             name!(rows, i64),
             name!(encrypted, i64),
             name!(not_encrypted, i64),
-            name!(outdated, i64),
+            name!(differing, i64),
             name!(unreadable, i64),
+            name!(outdated, i64),
+            name!(previous_key_needed, bool),
         ),
     >,
     ErrorReport,
 > {
     let mut result = Vec::new();
-    for source in &SOURCES {
-        let counts = spi::connected(|spi| count(spi, source))?;
-        for (column, count) in source.table.columns.iter().zip(counts) {
-            result.push((
-                source.table.name.to_owned(),
-                column.plain.to_string_lossy().into_owned(),
-                count.rows,
-                count.encrypted,
-                count.not_encrypted,
-                count.outdated,
-                count.unreadable,
-            ));
-        }
-    }
+    spi::connected(|spi| {
+        let owner = owner::of_schema(spi)?;
+        roles::acting_as(owner, || {
+            // Before any row is read: what an old writer commits after this
+            // was reported, what it committed before is read.
+            let writers_left = KeysInUse::look(spi)?.are_several();
+            for source in &SOURCES {
+                let counts = count(spi, source)?;
+                for (column, count) in source.table.columns.iter().zip(counts) {
+                    result.push((
+                        source.table.name.to_owned(),
+                        column.plain.to_string_lossy().into_owned(),
+                        count.rows,
+                        count.encrypted,
+                        count.not_encrypted,
+                        count.differing,
+                        count.unreadable,
+                        count.outdated,
+                        count.under_previous > 0 || writers_left,
+                    ));
+                }
+            }
+            Ok(())
+        })
+    })?;
     Ok(TableIterator::new(result))
 }
 
-fn count(spi: &Spi, source: &Source) -> Result<Vec<Count>> {
+/// What is in each column of a table, with the rights in force.
+pub fn count(spi: &Spi, source: &Source) -> Result<Vec<Count>> {
     let mut counts = vec![Count::default(); source.table.columns.len()];
     let mut next = Some(Uuid::nil());
     while let Some(first) = next {
-        let records = source.page(spi, Sees::CallersSnapshot, first, PAGE)?;
-        next = records.last().and_then(|record| page::after(record.id));
-        for record in &records {
-            pgrx::check_for_interrupts!();
-            for (value, count) in record.values.iter().zip(&mut counts) {
-                count.rows += 1;
-                let Some(encrypted) = &value.encrypted else {
-                    count.not_encrypted += i64::from(value.plain.is_some());
-                    continue;
-                };
-                count.encrypted += 1;
-                match keyring::decrypt(encrypted, |_| ()) {
-                    Ok(((), Written::Currently)) => {}
-                    Ok(((), Written::Formerly)) => count.outdated += 1,
-                    Err(error) if error.is_about_a_stored_value() => count.unreadable += 1,
-                    Err(error) => return Err(error),
-                }
+        let see = |record: &Record<'_>| {
+            for (place, count) in counts.iter_mut().enumerate() {
+                count.add(inspect(&record.value(place)?)?);
+            }
+            Ok(())
+        };
+        (_, next) = source.page(spi, Sees::LatestCommitted, first, PAGE, see)?;
+    }
+    Ok(counts)
+}
+
+impl Count {
+    fn add(&mut self, found: Found) {
+        self.rows += 1;
+        match found {
+            Found::Nothing => {}
+            Found::PlainOnly => self.not_encrypted += 1,
+            Found::Unreadable { .. } => {
+                self.encrypted += 1;
+                self.unreadable += 1;
+            }
+            Found::Readable {
+                written,
+                has_plain,
+                differs,
+            } => {
+                self.encrypted += 1;
+                self.differing += i64::from(differs);
+                self.without_plain += i64::from(!has_plain);
+                self.outdated += i64::from(written != Written::Currently);
+                self.under_previous += i64::from(written == Written::UnderPrevious);
             }
         }
     }
-    Ok(counts)
 }

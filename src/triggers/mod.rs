@@ -5,4 +5,4 @@ mod created_at;
 mod encrypt_phi;
 mod new_user;
 mod subscription;
-mod updated_at;
+pub mod updated_at;

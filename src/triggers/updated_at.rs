@@ -1,11 +1,33 @@
 //! `update_updated_at_column()`.
 
+use std::cell::Cell;
+
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{PgSqlErrorCode, pg_extern, pg_sys};
 
 use crate::error::Error;
-use crate::pg::transaction;
 use crate::pg::trigger::{self, TriggeredRow};
+use crate::pg::{relation, transaction};
+
+thread_local! {
+    /// The table whose rows keep `updated_at`.
+    static KEPT: Cell<Option<pg_sys::Oid>> = const { Cell::new(None) };
+}
+
+/// Runs `work`, whose updates of this table of `public` change nothing that a
+/// user wrote: `updated_at` stays as it is.
+pub fn kept<T>(table: &str, work: impl FnOnce() -> T) -> T {
+    struct Forget;
+    impl Drop for Forget {
+        fn drop(&mut self) {
+            KEPT.set(None);
+        }
+    }
+    let name = std::ffi::CString::new(table).unwrap_or_default();
+    let _forget = Forget;
+    KEPT.set(relation::find(c"public", &name));
+    work()
+}
 
 /// Before an UPDATE: sets `updated_at` to now(), the transaction's time.
 ///
@@ -27,6 +49,9 @@ fn update_updated_at_column(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
                 "update_updated_at_column() must be a BEFORE trigger",
             )
             .hint("An AFTER trigger can no longer change the row."));
+        }
+        if KEPT.get() == Some(row.relation()) {
+            return Ok(());
         }
         let now: TimestampWithTimeZone = transaction::start_time();
         row.replace(column, Some(now));

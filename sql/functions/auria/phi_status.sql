@@ -1,6 +1,7 @@
 CREATE FUNCTION auria.phi_status() RETURNS TABLE(table_name text, column_name text, rows bigint, encrypted bigint,
-                                                not_encrypted bigint, outdated bigint, unreadable bigint)
-    LANGUAGE c STABLE PARALLEL RESTRICTED SECURITY DEFINER
+                                                not_encrypted bigint, differing bigint, unreadable bigint,
+                                                outdated bigint, previous_key_needed boolean)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'phi_status_wrapper';
 

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION public.encrypt_patient_phi() RETURNS trigger
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY INVOKER
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'encrypt_patient_phi_wrapper';
 

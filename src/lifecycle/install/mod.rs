@@ -72,7 +72,7 @@ fn finish_install() -> Result<(), ErrorReport> {
         trust::refuse_untrusted(spi)?;
         warn_about_views(spi)
     })?;
-    if let Err(error) = phi::encrypt("") {
+    if let Err(error) = phi::check_key() {
         extension::warn(&format!(
             "patients cannot be stored yet: {}. {}",
             error.summary(),

@@ -1,0 +1,68 @@
+//! How a plain value and its encrypted one stand to each other.
+
+use auria_openpgp::limits::{MAX_MESSAGE, MAX_PLAINTEXT};
+
+use super::keyring::{self, Written};
+use super::page::{Plain, Value};
+use crate::error::Result;
+use crate::pg::memory;
+
+/// What was found in a row's pair of columns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// Neither value.
+    Nothing,
+    /// A plain value alone.
+    PlainOnly,
+    /// An encrypted value that a secret opens.
+    Readable {
+        /// How it was written.
+        written: Written,
+        /// Whether the plain value is there.
+        has_plain: bool,
+        /// Whether it says something else than the plain value, or the plain
+        /// value is gone.
+        differs: bool,
+    },
+    /// An encrypted value that no secret opens.
+    Unreadable {
+        /// Whether the plain value is there.
+        has_plain: bool,
+    },
+}
+
+/// Opens the encrypted value and compares. Both are in memory at most one at a
+/// time with what opening takes, and gone when this returns; a value beyond
+/// what may be encrypted is not fetched at all.
+pub fn inspect(value: &Value<'_>) -> Result<Found> {
+    let has_plain = !matches!(value.plain, Plain::Null);
+    let Some(encrypted) = value.encrypted else {
+        return Ok(if has_plain {
+            Found::PlainOnly
+        } else {
+            Found::Nothing
+        });
+    };
+    if encrypted.len() > MAX_MESSAGE {
+        return Ok(Found::Unreadable { has_plain });
+    }
+    let opened =
+        memory::scratch(|| keyring::decrypt(encrypted.read(), |text| !value.plain.says(text)));
+    match opened {
+        Ok((differs, written)) => Ok(Found::Readable {
+            written,
+            has_plain,
+            differs,
+        }),
+        Err(error) if error.is_about_a_stored_value() => Ok(Found::Unreadable { has_plain }),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the plain value is within what may be encrypted.
+pub fn can_be_encrypted(plain: &Plain<'_>) -> bool {
+    match plain {
+        Plain::Text(text) => text.len() <= MAX_PLAINTEXT,
+        Plain::Date(_) | Plain::Null => true,
+    }
+}
