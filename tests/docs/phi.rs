@@ -14,10 +14,12 @@ fn every_statement_of_the_page_on_patient_data_runs_in_its_order() {
         "CREATE SCHEMA extensions; CREATE EXTENSION pgcrypto SCHEMA extensions; CREATE SCHEMA vault;
          CREATE FUNCTION public.pgp_sym_decrypt(bytea, text) RETURNS text
             LANGUAGE sql RETURN extensions.pgp_sym_decrypt($1, $2);
-         CREATE TABLE vault.secrets (name text UNIQUE, secret text);
-         CREATE VIEW vault.decrypted_secrets AS SELECT name, secret AS decrypted_secret FROM vault.secrets;
+         CREATE TABLE vault.secrets (id uuid DEFAULT gen_random_uuid(), name text UNIQUE, secret text);
+         CREATE VIEW vault.decrypted_secrets AS SELECT id, name, secret AS decrypted_secret FROM vault.secrets;
          CREATE FUNCTION vault.create_secret(secret text, name text) RETURNS void
-            LANGUAGE sql BEGIN ATOMIC INSERT INTO vault.secrets VALUES (name, secret); END",
+            LANGUAGE sql BEGIN ATOMIC INSERT INTO vault.secrets (name, secret) VALUES (name, secret); END;
+         CREATE FUNCTION vault.update_secret(secret_id uuid, new_secret text) RETURNS void
+            LANGUAGE sql BEGIN ATOMIC UPDATE vault.secrets SET secret = new_secret WHERE id = secret_id; END",
     );
     let blocks: Vec<&str> = PAGE
         .split("```sql\n")

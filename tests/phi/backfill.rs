@@ -49,7 +49,7 @@ fn backfill_encrypts_what_is_not_yet_and_reports_its_progress() {
     assert!(notices.iter().any(|notice| {
         notice
             .message()
-            .contains("table patients, done: 2500 rows, 0 values")
+            .contains("patients: 2500 rows, 0 values encrypted")
     }));
     assert_eq!(names(&mut session), [2500, 0, 0, 0]);
     assert!(in_step(&mut session));
@@ -285,4 +285,253 @@ fn a_hostile_search_path_changes_nothing() {
     session.run("CALL auria.phi_backfill()");
     session.run("RESET search_path");
     assert!(in_step(&mut session));
+}
+
+/// encrypted, differing, not encrypted of a column of patients.
+fn phones(session: &mut Session) -> [i64; 3] {
+    let row = session
+        .query_one(
+            "SELECT encrypted, differing, not_encrypted FROM auria.phi_status()
+              WHERE table_name = 'patients' AND column_name = 'phone'",
+            &[],
+        )
+        .unwrap();
+    [0, 1, 2].map(|column| row.get(column))
+}
+
+#[test]
+fn what_was_changed_while_triggers_were_disabled_is_reported_and_encrypted_anew() {
+    let db = database();
+    let mut session = plain_patients(&db, 10);
+    session.run("CALL auria.phi_backfill()");
+    session.run(
+        "SET session_replication_role = replica;
+         UPDATE public.patients SET birth_date = '1980-02-01' WHERE name LIKE '% 5';
+         UPDATE public.patients SET phone = 'changed' WHERE name LIKE '% 1' OR name LIKE '% 2';
+         UPDATE public.patients SET phone = NULL WHERE name LIKE '% 3';
+         RESET session_replication_role",
+    );
+    assert_eq!(phones(&mut session), [10, 3, 0]);
+    let detail = "SELECT detail FROM auria.doctor() WHERE \"check\" = 'PHI encrypted'";
+    let doctor: String = session.value(detail);
+    for expected in [
+        "2 rows of patients.phone have an encrypted value that says something else",
+        "1 rows of patients.phone have an encrypted value and no plain one",
+        "1 rows of patients.birth_date are not encrypted",
+    ] {
+        assert!(doctor.contains(expected), "{doctor}");
+    }
+    let updated = "SELECT string_agg(updated_at::text, ' ' ORDER BY id) FROM public.patients";
+    let before: String = session.value(updated);
+    session.run("CALL auria.phi_backfill()");
+    // What has no plain value any more may be all there is: it is for the DBA to erase, as the doctor says.
+    assert_eq!(phones(&mut session), [10, 1, 0]);
+    let doctor: String = session.value(detail);
+    let erase = doctor
+        .split("erase what was to be erased with ")
+        .nth(1)
+        .unwrap();
+    session.run(erase);
+    assert_eq!(phones(&mut session), [9, 0, 0]);
+    assert!(
+        session.value::<bool>("SELECT ok FROM auria.doctor() WHERE \"check\" = 'PHI encrypted'")
+    );
+    assert!(session.value::<bool>(
+        "SELECT bool_and(public.phi_decrypt(phone_encrypted) IS NOT DISTINCT FROM phone) FROM public.patients"
+    ));
+    // The backfill is no change of a record; the erasure was one.
+    let kept: i64 = session.value(&format!(
+        "SELECT count(*) FROM public.patients WHERE '{before}' LIKE '%' || updated_at::text || '%'"
+    ));
+    assert_eq!(kept, 9);
+    session.run("UPDATE public.patients SET phone = 'later'");
+    assert_ne!(session.value::<String>(updated), before);
+}
+
+#[test]
+fn a_teams_trigger_has_no_more_rights_than_the_owner_of_the_schema() {
+    let db = database();
+    let mut session = plain_patients(&db, 3);
+    let victim = format!("victim_{}", db.name());
+    session.run(&format!(
+        "CREATE ROLE {victim};
+         CREATE FUNCTION public.climb() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN
+             BEGIN EXECUTE 'RESET ROLE'; EXCEPTION WHEN OTHERS THEN NULL; END;
+             EXECUTE 'ALTER ROLE {victim} SUPERUSER';
+             RETURN NEW;
+         END $$"
+    ));
+    for trigger in [
+        "CREATE TRIGGER a_climb BEFORE UPDATE ON public.patients FOR EACH ROW EXECUTE FUNCTION public.climb()",
+        "CREATE TRIGGER a_climb AFTER UPDATE ON public.patients FOR EACH ROW EXECUTE FUNCTION public.climb()",
+        "CREATE CONSTRAINT TRIGGER a_climb AFTER UPDATE ON public.patients
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.climb()",
+    ] {
+        session.run(trigger);
+        refused_with(session.batch_execute("CALL auria.phi_backfill()"), "42501");
+        session.run("DROP TRIGGER a_climb ON public.patients");
+        assert!(!session.value::<bool>(&format!(
+            "SELECT rolsuper FROM pg_roles WHERE rolname = '{victim}'"
+        )));
+    }
+    // One that does no harm fires, deferred or not.
+    session.run(
+        "CREATE TABLE public.audit (who text);
+         GRANT INSERT ON public.audit TO auria_owner;
+         CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN INSERT INTO public.audit VALUES (current_user); RETURN NEW; END $$;
+         CREATE CONSTRAINT TRIGGER a_note AFTER UPDATE ON public.patients
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.note()",
+    );
+    session.run("CALL auria.phi_backfill()");
+    assert_eq!(
+        session.value::<String>("SELECT string_agg(who, ' ') FROM public.audit"),
+        "auria_owner auria_owner auria_owner"
+    );
+    session.run(&format!("DROP ROLE {victim}"));
+}
+
+#[test]
+fn a_plain_value_too_large_to_encrypt_does_not_stop_the_others() {
+    let db = database();
+    let mut session = plain_patients(&db, 5);
+    session.run(
+        "SET session_replication_role = replica;
+         UPDATE public.patients SET notes = repeat('x', 17 * 1024 * 1024) WHERE name LIKE '% 3';
+         RESET session_replication_role",
+    );
+    session.run("CALL auria.phi_backfill()");
+    assert_eq!(names(&mut session), [5, 0, 0, 0]);
+    assert!(
+        session
+            .notices()
+            .iter()
+            .any(|notice| notice.message().contains("1 unreadable or too large"))
+    );
+}
+
+/// A server whose key file can be rotated under its sessions.
+fn rotate(cluster: &auria_tests::Cluster, session: &mut Session, old: &str, new: &str) {
+    let previous = cluster.secret_file("previous.key", old);
+    session.run(&format!(
+        "ALTER SYSTEM SET auria.phi_previous_key_file = '{}'",
+        previous.display()
+    ));
+    cluster.reload();
+    cluster.secret_file("phi.key", new);
+    thread::sleep(Duration::from_millis(300));
+}
+
+const OLD: &str = "old-secret-of-more-than-sixteen-octets";
+const NEW: &str = "new-secret-of-more-than-sixteen-octets";
+const NEEDED: &str = "SELECT bool_or(previous_key_needed) FROM auria.phi_status()";
+
+#[test]
+fn a_rotation_waits_for_whoever_may_still_write_with_the_old_key() {
+    let cluster = ClusterOptions::default().start();
+    let db = cluster.database();
+    let dentist = db.sign_up("ana@clinica.test");
+    cluster.secret_file("phi.key", OLD);
+    let insert = |name: &str| {
+        format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', '{name}')")
+    };
+    let mut watcher = db.superuser();
+    watcher.run(&insert("before"));
+    // Three who began under the old key: one has written, one has only read, one has rolled back what it wrote.
+    let mut writer = db.superuser();
+    writer.run(&format!("BEGIN; {}", insert("written")));
+    let mut reader = db.superuser();
+    reader.run("BEGIN; SELECT public.phi_decrypt(name_encrypted) FROM public.patients");
+    let mut undone = db.superuser();
+    undone.run(&format!(
+        "BEGIN; SAVEPOINT s; {}; ROLLBACK TO s",
+        insert("undone")
+    ));
+    rotate(&cluster, &mut watcher, OLD, NEW);
+    // Who begins now is not waited for.
+    let mut later = db.superuser();
+    later.run(&format!("BEGIN; {}", insert("later")));
+
+    let mut backfill = db.superuser();
+    let backfill_pid = backfill.backend_pid();
+    let worker = thread::spawn(move || backfill.batch_execute("CALL auria.phi_backfill()"));
+    let waits =
+        format!("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = {backfill_pid}");
+    let until_it_waits = |watcher: &mut Session| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while watcher.value::<Option<bool>>(&waits) != Some(true) {
+            assert!(Instant::now() < deadline);
+            thread::sleep(Duration::from_millis(10));
+        }
+    };
+    until_it_waits(&mut watcher);
+    assert!(watcher.value::<bool>(NEEDED));
+    assert_eq!(
+        watcher.value::<i64>("SELECT sum(outdated)::bigint FROM auria.phi_status()"),
+        0,
+        "what is committed has been done"
+    );
+    writer.run("COMMIT");
+    reader.run(&format!("{}; COMMIT", insert("read first")));
+    until_it_waits(&mut watcher);
+    undone.run(&format!("{}; COMMIT", insert("undone")));
+    worker.join().unwrap().unwrap();
+    assert!(!watcher.value::<bool>(NEEDED));
+    later.run("COMMIT");
+    watcher.run("ALTER SYSTEM RESET auria.phi_previous_key_file");
+    cluster.reload();
+    thread::sleep(Duration::from_millis(300));
+    let read: i64 = db.superuser().value(
+        "SELECT count(*) FROM public.patients WHERE public.phi_decrypt(name_encrypted) = name",
+    );
+    assert_eq!(read, 5);
+}
+
+#[test]
+fn the_wait_for_old_writers_can_be_cancelled_and_status_goes_on_saying_that_the_key_is_needed() {
+    let cluster = ClusterOptions::default()
+        .setting("max_prepared_transactions", "2")
+        .start();
+    let db = cluster.database();
+    let dentist = db.sign_up("ana@clinica.test");
+    cluster.secret_file("phi.key", OLD);
+    let mut session = db.superuser();
+    // Prepared: no backend holds it any more.
+    session.run(&format!(
+        "BEGIN;
+         INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', 'Maria');
+         PREPARE TRANSACTION 'old'"
+    ));
+    rotate(&cluster, &mut session, OLD, NEW);
+    let mut backfill = db.superuser();
+    backfill.run("SET statement_timeout = '1s'");
+    refused_with(backfill.batch_execute("CALL auria.phi_backfill()"), "57014");
+    backfill.run("RESET statement_timeout");
+    assert!(session.value::<bool>(NEEDED));
+    session.run("COMMIT PREPARED 'old'");
+    assert!(
+        session.value::<bool>(NEEDED),
+        "its row is still under the old key"
+    );
+    backfill.run("CALL auria.phi_backfill()");
+    assert!(!session.value::<bool>(NEEDED));
+}
+
+#[test]
+fn progress_is_reported_at_most_every_two_seconds_and_only_to_who_wants_notices() {
+    let db = database();
+    let mut session = plain_patients(&db, 2000);
+    session.notices();
+    session.run("SET client_min_messages = warning");
+    session.run("CALL auria.phi_backfill(1)");
+    session.run("RESET client_min_messages");
+    assert_eq!(session.notices().len(), 0);
+    session.run("CALL auria.phi_backfill(1)");
+    let notices = session.notices();
+    assert!(
+        (2..20).contains(&notices.len()),
+        "{} of 2000 batches",
+        notices.len()
+    );
 }

@@ -330,17 +330,8 @@ fn a_file_that_a_session_names_before_the_library_is_loaded_is_not_used() {
 }
 
 #[test]
-fn null_is_an_error_and_only_the_backend_may_call() {
+fn only_the_backend_may_call() {
     let db = database();
-    let mut service = db.service();
-    refused_with(
-        service.query("SELECT public.phi_encrypt(NULL)", &[]),
-        "22004",
-    );
-    refused_with(
-        service.query("SELECT public.phi_decrypt(NULL)", &[]),
-        "22004",
-    );
     for mut session in [db.anon(), db.authenticated(uuid::Uuid::new_v4())] {
         refused_with(session.query(ENCRYPT, &[]), "42501");
         refused_with(
@@ -349,5 +340,63 @@ fn null_is_an_error_and_only_the_backend_may_call() {
         );
         refused_with(session.query("SELECT auria.phi_status()", &[]), "42501");
         refused_with(session.batch_execute("CALL auria.phi_backfill()"), "42501");
+    }
+}
+
+#[test]
+fn null_is_null_so_that_a_view_over_columns_that_may_be_empty_works_for_the_backend() {
+    let db = database();
+    let dentist = db.sign_up("ana@clinica.test");
+    let mut service = db.service();
+    db.superuser().run(
+        "CREATE VIEW public.patients_in_clear AS
+            SELECT id, public.phi_decrypt(name_encrypted) AS name, public.phi_decrypt(phone_encrypted) AS phone
+              FROM public.patients;
+         GRANT SELECT ON public.patients_in_clear TO service_role",
+    );
+    service
+        .execute(
+            "INSERT INTO public.patients (user_id, name, phone) VALUES ($1, 'Maria', NULL)",
+            &[&dentist],
+        )
+        .unwrap();
+    let row = service
+        .query_one("SELECT name, phone FROM public.patients_in_clear", &[])
+        .unwrap();
+    assert_eq!(row.get::<_, &str>(0), "Maria");
+    assert_eq!(row.get::<_, Option<&str>>(1), None);
+    assert!(service.value::<bool>(
+        "SELECT public.phi_encrypt(NULL) IS NULL AND public.phi_decrypt(NULL) IS NULL"
+    ));
+}
+
+#[test]
+fn a_database_in_another_encoding_says_so_whatever_the_value_is() {
+    let cluster = ClusterOptions::default().start();
+    let mut dba = cluster.superuser("postgres");
+    for encoding in ["LATIN1", "SQL_ASCII"] {
+        let name = format!("in_{}", encoding.to_lowercase());
+        dba.run(&format!(
+            "CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"
+        ));
+        let db = cluster.existing_database(&name);
+        let mut session = db.superuser();
+        session.run("CREATE EXTENSION auria CASCADE");
+        let dentist = db.sign_up("ana@clinica.test");
+        // The letter é in LATIN1, and half a letter in UTF-8.
+        let value = "'Jos' || chr(233)";
+        for statement in [
+            format!("SELECT public.phi_encrypt({value})"),
+            "SELECT public.phi_encrypt('Jose')".to_owned(),
+            "SELECT public.phi_decrypt('\\xc30d')".to_owned(),
+            format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', {value})"),
+            "SELECT auria.phi_status()".to_owned(),
+        ] {
+            let refusal = refused_with(session.batch_execute(&statement), "0A000");
+            assert!(
+                refusal.message().contains("UTF8"),
+                "{statement}: {refusal:?}"
+            );
+        }
     }
 }

@@ -142,6 +142,71 @@ fn a_hundred_thousand_failures_leave_the_memory_where_it_was() {
     assert!(after < before + 2 * MIB, "{before} before, {after} after");
 }
 
+/// A message of no use that names so many passphrases, each with a derivation of 62,914,560 octets.
+fn costly(passphrases: u8, salt: u8) -> Vec<u8> {
+    let mut message = Vec::new();
+    for number in 0..passphrases {
+        message.extend_from_slice(&[0xC3, 13, 4, 9, 3, 8]);
+        message.extend_from_slice(&[salt, number, 1, 2, 3, 4, 5, 6, 0xFE]);
+    }
+    message.extend_from_slice(&[0xD2, 60, 1]);
+    message.extend_from_slice(&[7; 59]);
+    message
+}
+
+#[test]
+fn deriving_the_keys_of_one_message_ends_with_the_statement_timeout() {
+    let db = database();
+    let mut session = db.superuser();
+    session.run("SELECT public.phi_encrypt('warm'); SET statement_timeout = '20ms'");
+    for salt in 0..5 {
+        refused_with(
+            session.query("SELECT public.phi_decrypt($1)", &[&costly(1, salt)]),
+            "57014",
+        );
+    }
+    session.run("RESET statement_timeout");
+    // Cancelled in the middle, nothing of it is left: the same session opens what it should.
+    assert!(
+        session.value::<bool>("SELECT public.phi_decrypt(public.phi_encrypt('Maria')) = 'Maria'")
+    );
+}
+
+#[test]
+fn a_message_that_names_more_work_than_the_limit_is_refused() {
+    let db = database();
+    let mut session = db.superuser();
+    let refusal = refused_with(
+        session.query("SELECT public.phi_decrypt($1)", &[&costly(4, 1)]),
+        "54000",
+    );
+    assert!(refusal.message().contains("work limit"), "{refusal:?}");
+    wrong_key_or_corrupt(&mut session, &costly(1, 2));
+}
+
+#[test]
+fn eight_costly_messages_do_not_keep_status_busy_against_a_cancel() {
+    let db = database();
+    let dentist = db.sign_up("ana@clinica.test");
+    let mut dba = db.superuser();
+    for salt in 0..8 {
+        dba.execute(
+            "INSERT INTO public.patients (user_id, name, phone_encrypted) VALUES ($1, $2, $3)",
+            &[&dentist, &format!("x{salt}"), &costly(4, salt)],
+        )
+        .unwrap();
+    }
+    let mut session = db.superuser();
+    session.run("SELECT public.phi_encrypt('warm'); SET statement_timeout = '30ms'");
+    refused_with(session.query("SELECT auria.phi_status()", &[]), "57014");
+    refused_with(session.batch_execute("CALL auria.phi_backfill()"), "57014");
+    session.run("RESET statement_timeout");
+    let unreadable: i64 = session.value(
+        "SELECT unreadable FROM auria.phi_status() WHERE table_name = 'patients' AND column_name = 'phone'",
+    );
+    assert_eq!(unreadable, 8);
+}
+
 #[test]
 fn decryption_works_on_a_standby() {
     let primary = auria_tests::ClusterOptions::default().start();

@@ -128,8 +128,23 @@ attack(
   'ALTER TABLE public.patients DISABLE TRIGGER encrypt_patients_phi_trigger',
   async (api) => {
     const dentist = await api.signUp();
-    const patient = await newPatient(dentist, 'Nome Verdadeiro', { name_encrypted: '\\xdeadbeef' });
-    assert.notEqual(patient.name_encrypted, '\\xdeadbeef');
-    answered(await api.service().rpc('phi_decrypt', { ciphertext: patient.name_encrypted }), 200, 'Nome Verdadeiro');
+    refused(
+      await dentist.db.from('patients').insert({
+        user_id: dentist.id, name: 'Nome Verdadeiro', name_encrypted: '\\xdeadbeef',
+      }),
+      403, '42501',
+    );
+    const patient = await newPatient(dentist, 'Nome Verdadeiro');
+    refused(
+      await dentist.db.from('patients').update({ name_encrypted: '\\xdeadbeef' }).eq('id', patient.id),
+      403, '42501',
+    );
+    // A client that sends back the whole row it read, with another name.
+    const [row] = answer(await dentist.db.from('patients').select().eq('id', patient.id), 200);
+    for (const name of ['Outro Nome', 'Nome Verdadeiro']) {
+      const { data, error } = await dentist.db.from('patients').upsert({ ...row, name }).select().single();
+      assert.equal(error, null, JSON.stringify(error));
+      answered(await api.service().rpc('phi_decrypt', { ciphertext: data.name_encrypted }), 200, name);
+    }
   },
 );
