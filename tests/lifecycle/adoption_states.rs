@@ -504,9 +504,9 @@ fn expected_complaints(state: usize) -> Vec<(String, String)> {
         ("ledger", ledger),
         ("plans", plans),
     ]
-        .into_iter()
-        .filter_map(|(check, detail)| Some((check.to_owned(), detail?)))
-        .collect()
+    .into_iter()
+    .filter_map(|(check, detail)| Some((check.to_owned(), detail?)))
+    .collect()
 }
 
 fn what_was_in_the_clear_is_encrypted_on_demand(admin: &mut Session, team_encrypts: bool) {
