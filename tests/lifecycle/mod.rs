@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod dump_restore;
 mod install;
 mod packaging;
+mod partitions;
 mod replicas;
 mod schedule;
 mod schema;
