@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use auria_tests::{Database, Session, database, migration_count};
-use postgres::error::DbError;
 use uuid::Uuid;
 
 use crate::lifecycle::doctor::complaints;
@@ -449,7 +448,9 @@ fn assert_schema(state: usize, session: &mut Session, own_before: &(Vec<String>,
         "SELECT DISTINCT split_part(encode(tgargs, 'escape'), E'\\\\000', 1) FROM pg_trigger \
           WHERE tgfoid = 'auria.refuse_row'::regproc",
     );
+    // That one has a trigger of its own in every database.
     let mut rules = rules;
+    rules.retain(|rule| *rule != "subscriptions_status_not_unknown");
     enforced.sort();
     rules.sort_unstable();
     assert_eq!(enforced, rules, "rules on changed values");
