@@ -1,11 +1,17 @@
 //! Taking over a database that AURIA ran in PL/pgSQL, with what years left in it.
 
-use auria_tests::{Database, empty_database, refused_with};
+use auria_tests::{Database, Session, empty_database, refused_with, repository};
+use postgres::error::DbError;
 
 use crate::support::legacy::{ANA, BIA, LAST, Rows, database_at};
 
 fn legacy_database() -> Database<'static> {
     database_at(LAST)
+}
+
+/// Replaces every function of the original, whatever its body.
+fn adopt_all(admin: &mut Session) {
+    admin.run("LOAD 'auria_pg'; SET auria.adopt_functions = 'all'; CREATE EXTENSION auria CASCADE");
 }
 
 #[test]
@@ -46,7 +52,7 @@ fn prices_and_shades_of_a_clinics_own_survive_and_the_rest_arrives() {
 fn what_broke_a_rule_stays_and_nothing_new_breaks_it() {
     let db = legacy_database();
     let mut admin = db.superuser();
-    admin.run("CREATE EXTENSION auria CASCADE");
+    adopt_all(&mut admin);
     refused_with(
         admin.execute(
             "INSERT INTO public.patients (user_id, name) VALUES (gen_random_uuid(), 'x')",
@@ -85,67 +91,270 @@ fn what_broke_a_rule_stays_and_nothing_new_breaks_it() {
 }
 
 #[test]
-fn an_old_form_of_a_function_with_other_arguments_stays_and_is_told_until_it_is_dropped() {
+fn an_overload_of_a_managed_function_is_kept_and_reported_until_it_is_dropped() {
     let db = legacy_database();
     let mut admin = db.superuser();
     admin.run(
         "CREATE FUNCTION public.use_credits(p_user_id uuid, p_operation text, p_amount integer) \
                 RETURNS boolean LANGUAGE sql SECURITY DEFINER AS 'SELECT true'",
     );
-    admin.run("CREATE EXTENSION auria CASCADE");
-    let told =
-        "use_credits(uuid,text,integer) is an old form of a function of ours and stays as it was";
-    assert!(
-        admin
-            .notices()
-            .iter()
-            .any(|notice| notice.message().contains(told))
-    );
+    adopt_all(&mut admin);
+    let reported = "public.use_credits(uuid,text,integer) is an overload of a managed function and was kept: \
+                    unless something needs it, run DROP ROUTINE public.use_credits(uuid,text,integer)";
+    assert!(warnings(&mut admin).contains(&format!("auria: {reported}")));
     let doctor = r#"SELECT detail FROM auria.doctor() WHERE "check" = 'functions'"#;
-    assert!(admin.value::<String>(doctor).contains(told));
+    assert!(admin.value::<String>(doctor).contains(reported));
     admin.run("DROP ROUTINE public.use_credits(uuid,text,integer)");
     assert_eq!(admin.value::<String>(doctor), "");
 }
 
-/// PostgreSQL holds a rule against each update of a row that broke it before, whatever the update changes.
+fn warnings(session: &mut Session) -> Vec<String> {
+    session
+        .notices()
+        .iter()
+        .filter(|notice| notice.severity() == "WARNING")
+        .map(|notice| notice.message().to_owned())
+        .collect()
+}
+
+/// Bodies that the original shipped, as its migrations wrote them.
+const KNOWN: [(&str, &str); 2] = [
+    (
+        "public.update_updated_at_column()",
+        "\nBEGIN\n  NEW.updated_at = now();\n  RETURN NEW;\nEND;\n",
+    ),
+    (
+        "public.handle_new_user()",
+        "\nBEGIN\n  INSERT INTO public.profiles (user_id, full_name, cro)\n  \
+         VALUES (NEW.id, NEW.raw_user_meta_data->>'full_name', NEW.raw_user_meta_data->>'cro');\n  \
+         RETURN NEW;\nEND;\n",
+    ),
+];
+
 #[test]
-fn an_old_row_that_breaks_a_rule_keeps_nobody_elses_month_from_ending() {
+fn a_body_that_the_original_shipped_is_replaced_under_its_oid_whatever_its_line_endings() {
+    for (line_ending, known) in [("\n", true), ("\r\n", true), (" \n", false)] {
+        let db = legacy_database();
+        let mut admin = db.superuser();
+        for (signature, body) in KNOWN {
+            let body = body.replace('\n', line_ending);
+            admin.run(&format!(
+                "CREATE OR REPLACE FUNCTION {signature} RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $body${body}$body$"
+            ));
+        }
+        let oids = "SELECT array_agg(oid ORDER BY proname)::text FROM pg_proc \
+                     WHERE proname IN ('update_updated_at_column', 'handle_new_user')";
+        let before: String = admin.value(oids);
+        let definition: String =
+            admin.value("SELECT pg_get_functiondef('public.handle_new_user()'::regprocedure)");
+        admin.run("CREATE EXTENSION auria CASCADE");
+        let warnings = warnings(&mut admin);
+        for (signature, _) in KNOWN {
+            assert_eq!(
+                !known,
+                warnings
+                    .iter()
+                    .any(|warning| warning.contains(&format!("function {signature} is not one"))),
+                "{line_ending:?} {warnings:#?}"
+            );
+            assert_eq!(
+                known,
+                admin.value::<bool>(&format!(
+                    "SELECT l.lanname = 'c' FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang \
+                      WHERE p.oid = '{signature}'::regprocedure"
+                ))
+            );
+        }
+        assert_eq!(admin.value::<String>(oids), before);
+        let kept: Option<String> = admin.value(
+            "SELECT max(definition) FROM auria.replaced_functions WHERE signature = 'public.handle_new_user()'",
+        );
+        assert_eq!(kept, known.then_some(definition));
+    }
+}
+
+/// The library's list against the file it is made from.
+#[test]
+fn the_library_knows_every_body_that_is_covered_and_no_other() {
+    let library = std::fs::read(auria_tests::Stage::shared().library()).unwrap();
+    let knows = |md5: &str| {
+        library
+            .windows(md5.len())
+            .any(|window| window == md5.as_bytes())
+    };
+    let list =
+        std::fs::read_to_string(repository().join("sql/install/original_bodies.csv")).unwrap();
+    let mut covered = 0;
+    for line in list.lines().skip(1) {
+        let fields: Vec<&str> = line.rsplitn(5, ',').collect();
+        let is_covered = fields[0].trim() == "yes";
+        assert_eq!(knows(fields[3]), is_covered, "{line}");
+        covered += usize::from(is_covered);
+    }
+    assert!(covered > 50);
+}
+
+/// The fixtures hold one row that breaks each rule.
+#[test]
+fn every_rpc_clean_up_and_reset_works_beside_old_rows_that_break_a_rule() {
     let db = legacy_database();
     let mut admin = db.superuser();
-    let month_ended = "UPDATE public.subscriptions SET usage_reset_at = now() - interval '31 days'";
-    admin.run(month_ended);
-    admin.run("CREATE EXTENSION auria CASCADE");
-    assert!(admin.notices().iter().any(|notice| {
-        notice.message().contains(
-            "1 rows of public.subscriptions break it; it refuses any other change of them",
-        )
-    }));
-
-    let due = "SELECT count(*) FROM public.subscriptions WHERE usage_reset_at < now() - interval '30 days'";
+    admin.run("UPDATE public.subscriptions SET usage_reset_at = now() - interval '31 days'");
+    admin.run("UPDATE public.rate_limits SET updated_at = now() - interval '8 days' WHERE function_name = ''");
+    adopt_all(&mut admin);
     let mut service = db.service();
+    let broken = format!("WHERE user_id = '{BIA}'");
+    // Bia's subscription has an unknown status and counters below zero.
+    let due = "SELECT count(*) FROM public.subscriptions WHERE usage_reset_at < now() - interval '30 days'";
     for reset in [
         "SELECT public.reset_monthly_usage_with_rollover()",
         "SELECT public.reset_monthly_usage()",
         "CALL auria.reset_monthly()",
     ] {
-        admin.run(&format!("{month_ended} WHERE user_id = '{ANA}'"));
-        assert_eq!(admin.value::<i64>(due), 2);
+        admin.run("UPDATE public.subscriptions SET usage_reset_at = now() - interval '31 days'");
         service.run(reset);
-        assert_eq!(admin.value::<i64>(due), 1, "{reset}");
+        assert_eq!(admin.value::<i64>(due), 0, "{reset}");
     }
+    for call in [
+        "public.use_credits(USER, 'case_analysis')",
+        "public.use_credits(USER, 'case_analysis', gen_random_uuid())",
+        "public.refund_credits(USER, 'case_analysis')",
+        "public.refund_credits(USER, 'case_analysis', gen_random_uuid())",
+        "public.can_use_credits(USER, 'case_analysis')",
+        "public.can_create_case(USER)",
+        "public.increment_case_usage(USER)",
+        "public.add_bonus_credits(USER, 9)",
+        "public.check_and_increment_rate_limit(USER, 'analyze-photo', now(), now(), now())",
+        "public.get_credit_cost('pesquisa_de_satisfação')",
+        "public.check_shared_link_status('')",
+        "public.get_shared_evaluation(repeat('ab', 32))",
+        "public.get_shared_dsd(repeat('ab', 32))",
+        "public.cleanup_old_rate_limits()",
+    ] {
+        for user in [ANA, BIA] {
+            service.run(&format!(
+                "SELECT {}",
+                call.replace("USER", &format!("'{user}'"))
+            ));
+        }
+    }
+    assert_eq!(
+        admin.value::<i64>("SELECT count(*) FROM public.rate_limits WHERE function_name = ''"),
+        0
+    );
+    assert_eq!(
+        admin.value::<String>(&format!("SELECT status FROM public.subscriptions {broken}")),
+        "on_hold"
+    );
+    // What the row broke is left, what it changes must obey the rules, and so must a new row.
     admin.run(&format!(
-        "UPDATE public.subscriptions SET status = 'past_due', credits_used_this_month = 0, credits_rollover = 0, \
-                credits_bonus = 0, cases_used_this_month = 0, dsd_used_this_month = 0 WHERE user_id = '{BIA}'"
+        "UPDATE public.subscriptions SET stripe_customer_id = 'cus_1' {broken}"
     ));
-    service.run("CALL auria.reset_monthly()");
-    assert_eq!(admin.value::<i64>(due), 0);
+    for refused in [
+        format!("UPDATE public.subscriptions SET status = 'asleep' {broken}"),
+        format!("UPDATE public.subscriptions SET credits_rollover = -7 {broken}"),
+        "UPDATE public.prompt_executions SET latency_ms = -1".to_owned(),
+        "INSERT INTO public.credit_packs (id, name, credits, price) VALUES ('x', 'x', 0, 1)"
+            .to_owned(),
+        format!(
+            "INSERT INTO public.payment_history (user_id, amount, status) VALUES ('{ANA}', 1, 'lost')"
+        ),
+    ] {
+        refused_with(admin.batch_execute(&refused), "23514");
+    }
+}
+
+#[test]
+fn a_rule_over_two_columns_judges_what_a_statement_changes_and_becomes_a_constraint_once_rows_obey()
+{
+    let db = legacy_database();
+    let mut admin = db.superuser();
+    admin.run(&format!(
+        "INSERT INTO public.shared_links (user_id, session_id, token, created_at, expires_at) \
+         VALUES ('{ANA}', gen_random_uuid(), repeat('cd', 32), now(), now() + interval '60 days')"
+    ));
+    adopt_all(&mut admin);
+    let link = "WHERE token = repeat('cd', 32)";
+    let is_constraint = "SELECT count(*) FROM pg_constraint \
+          WHERE conname = 'shared_links_lifetime_not_over_30_days' AND convalidated";
+    assert_eq!(admin.value::<i64>(is_constraint), 0);
+    admin.run(&format!(
+        "UPDATE public.shared_links SET session_id = gen_random_uuid() {link}"
+    ));
+    for refused in [
+        format!("UPDATE public.shared_links SET expires_at = expires_at + interval '1 day' {link}"),
+        format!(
+            "INSERT INTO public.shared_links (user_id, session_id, token, expires_at) \
+             VALUES ('{ANA}', gen_random_uuid(), repeat('ef', 32), now() + interval '31 days')"
+        ),
+    ] {
+        refused_with(admin.batch_execute(&refused), "23514");
+    }
+    admin.run("SELECT * FROM auria.migrate()");
+    assert_eq!(admin.value::<i64>(is_constraint), 0);
+    admin.run("UPDATE public.shared_links SET expires_at = created_at + interval '7 days'");
+    let promoted: Vec<String> = admin
+        .query("SELECT name FROM auria.migrate()", &[])
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    let notices: Vec<String> = admin
+        .notices()
+        .iter()
+        .map(DbError::message)
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(
+        admin.value::<i64>(is_constraint),
+        1,
+        "{promoted:?} {notices:?}"
+    );
+    assert_eq!(
+        admin.value::<i64>(
+            "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'shared_links_lifetime%'"
+        ),
+        0
+    );
+}
+
+#[test]
+fn a_view_over_columns_that_may_be_null_reads_them_for_the_backend() {
+    let db = legacy_database();
+    let mut admin = db.superuser();
+    admin.run(
+        "CREATE VIEW public.contacts AS SELECT id, public.phi_decrypt(name_encrypted) AS name, \
+                public.phi_decrypt(phone_encrypted) AS phone FROM public.patients; \
+         REVOKE ALL ON public.contacts FROM anon, authenticated; GRANT SELECT ON public.contacts TO service_role",
+    );
+    adopt_all(&mut admin);
+    assert!(
+        !warnings(&mut admin)
+            .iter()
+            .any(|warning| warning.contains("public.contacts"))
+    );
+    assert_eq!(
+        db.service()
+            .value::<i64>("SELECT count(*) FROM public.contacts"),
+        8
+    );
+    assert!(db.service().value::<bool>(
+        "SELECT bool_or(name IS NULL) AND bool_or(phone IS NOT NULL) FROM public.contacts"
+    ));
 }
 
 #[test]
 fn the_holes_of_the_old_version_are_closed_and_other_products_left_alone() {
     let db = legacy_database();
     let mut admin = db.superuser();
-    admin.run("CREATE EXTENSION auria CASCADE");
+    adopt_all(&mut admin);
+    let statements: Vec<String> = warnings(&mut admin)
+        .iter()
+        .filter_map(|warning| warning.split_once(", run DROP POLICY "))
+        .map(|(_, policy)| format!("DROP POLICY {policy}"))
+        .collect();
+    assert_eq!(statements.len(), 5);
+    admin.run(&statements.join(";"));
     let mut ana = db.authenticated(ANA.parse().unwrap());
     assert_eq!(ana.value::<i64>("SELECT count(*) FROM public.patients"), 2);
     refused_with(

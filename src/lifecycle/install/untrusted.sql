@@ -61,6 +61,10 @@ WITH RECURSIVE relations (oid, kind, owner) AS (
     -- The functions, operators and operator classes behind these; the functions of an operator class depend on its family.
     SELECT d.refclassid, d.refobjid
       FROM dependents x JOIN pg_catalog.pg_depend d ON d.classid = x.classid AND d.objid = x.objid
+     -- A trigger's own function is reported as such.
+     WHERE NOT EXISTS (SELECT FROM triggers t
+                        WHERE t.oid = x.objid AND x.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass
+                          AND t.function = d.refobjid)
      UNION
     SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, a.amproc
       FROM dependents x
@@ -117,12 +121,12 @@ WITH RECURSIVE relations (oid, kind, owner) AS (
     -- Only an owner can make a rule, but an earlier one may have. What it calls and what it writes to belongs to somebody.
     SELECT pg_catalog.format('rule %s on %s', w.rulename, w.ev_class::pg_catalog.regclass), COALESCE(p.proowner, c.relowner)
       FROM relations r
-      JOIN pg_catalog.pg_rewrite w ON w.ev_class = r.oid
+      JOIN pg_catalog.pg_rewrite w ON w.ev_class = r.oid AND w.rulename <> '_RETURN'
       JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid
       LEFT JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass
       LEFT JOIN pg_catalog.pg_class c ON c.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
                                      AND c.relnamespace NOT IN (pg_catalog.to_regnamespace('auth'), pg_catalog.to_regnamespace('storage'))
-     WHERE COALESCE(p.proowner, c.relowner) IS NOT NULL
+     WHERE COALESCE(p.proowner, c.relowner) IS NOT NULL AND d.refobjid <> w.ev_class
 ), trusted (oid) AS (
     SELECT r.oid
       FROM pg_catalog.pg_roles r
