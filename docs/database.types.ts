@@ -109,27 +109,45 @@ export type Database = {
       }
       credit_usage: {
         Row: {
+          counterpart: number
           created_at: string
           credits_used: number
+          entry: number
+          from_bonus: number
+          from_hidden: number
+          from_rollover: number
           id: string
+          is_free: boolean
           operation: string
           reference_id: string | null
           subscription_id: string | null
           user_id: string
         }
         Insert: {
+          counterpart?: number
           created_at?: string
           credits_used: number
+          entry?: number
+          from_bonus?: number
+          from_hidden?: number
+          from_rollover?: number
           id?: string
+          is_free?: boolean
           operation: string
           reference_id?: string | null
           subscription_id?: string | null
           user_id: string
         }
         Update: {
+          counterpart?: number
           created_at?: string
           credits_used?: number
+          entry?: number
+          from_bonus?: number
+          from_hidden?: number
+          from_rollover?: number
           id?: string
+          is_free?: boolean
           operation?: string
           reference_id?: string | null
           subscription_id?: string | null
@@ -819,11 +837,13 @@ export type Database = {
           created_at: string
           credits_bonus: number
           credits_rollover: number
+          credits_used_hidden: number
           credits_used_this_month: number
           current_period_end: string | null
           current_period_start: string | null
           dsd_used_this_month: number
           id: string
+          plan_change_entry: number
           plan_id: string | null
           status: string
           stripe_customer_id: string | null
@@ -832,6 +852,7 @@ export type Database = {
           trial_start: string | null
           updated_at: string
           usage_reset_at: string
+          usage_reset_entry: number | null
           user_id: string
         }
         Insert: {
@@ -841,11 +862,13 @@ export type Database = {
           created_at?: string
           credits_bonus?: number
           credits_rollover?: number
+          credits_used_hidden?: number
           credits_used_this_month?: number
           current_period_end?: string | null
           current_period_start?: string | null
           dsd_used_this_month?: number
           id?: string
+          plan_change_entry?: number
           plan_id?: string | null
           status?: string
           stripe_customer_id?: string | null
@@ -854,6 +877,7 @@ export type Database = {
           trial_start?: string | null
           updated_at?: string
           usage_reset_at?: string
+          usage_reset_entry?: number | null
           user_id: string
         }
         Update: {
@@ -863,11 +887,13 @@ export type Database = {
           created_at?: string
           credits_bonus?: number
           credits_rollover?: number
+          credits_used_hidden?: number
           credits_used_this_month?: number
           current_period_end?: string | null
           current_period_start?: string | null
           dsd_used_this_month?: number
           id?: string
+          plan_change_entry?: number
           plan_id?: string | null
           status?: string
           stripe_customer_id?: string | null
@@ -876,6 +902,7 @@ export type Database = {
           trial_start?: string | null
           updated_at?: string
           usage_reset_at?: string
+          usage_reset_entry?: number | null
           user_id?: string
         }
         Relationships: [
