@@ -197,7 +197,7 @@ mod tests {
             (error::unknown_user(), "23503"),
             (error::credits_not_positive(0), "22023"),
             (error::credits_out_of_range(), "22003"),
-            (error::operation_is_refund(), "22023"),
+            (error::operation_is_reserved(), "22023"),
             (error::operation_too_long(), "22023"),
             (error::function_name_too_long(), "22023"),
             (error::unexpected_null("a column"), "XX000"),

@@ -18,7 +18,7 @@ const TEXT: &str = "Maria da Conceicao S";
 const ROUNDS: usize = 9;
 
 fn main() {
-    let sealer = Sealer::new(SECRET);
+    let sealer = Sealer::new(SECRET).unwrap();
     let password = Password::from(SECRET);
     let s2k = || StringToKey::new_iterated(rand::thread_rng(), HashAlgorithm::Sha256, 0x60);
     let reference = || {
@@ -46,14 +46,19 @@ fn main() {
     compare(
         "read it, as one of many with the same salt",
         1000,
-        || opener.open(&own).unwrap().len(),
+        || opener.open(&own, &mut || true).unwrap().len(),
         || read_by_pgp(&own),
     );
     let foreign = reference();
     compare(
         "read a value whose salt is new (65,536 octets of SHA-256)",
         100,
-        || Opener::new(SECRET).open(&foreign).unwrap().len(),
+        || {
+            Opener::new(SECRET)
+                .open(&foreign, &mut || true)
+                .unwrap()
+                .len()
+        },
         || read_by_pgp(&foreign),
     );
 }

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use crate::s2k::Hash;
 
-    fn derive<'a>(keys: &'a mut DerivedKeys, s2k: S2k, cipher: Cipher) -> &'a DerivedKey {
+    fn derive(keys: &mut DerivedKeys, s2k: S2k, cipher: Cipher) -> &DerivedKey {
         keys.derive(s2k, cipher, b"secret", &mut Work::new(&mut || true))
             .expect("nobody stops it")
     }
