@@ -254,6 +254,98 @@ fn drop_without_cascade_is_refused_and_with_cascade_every_row_stays() {
     assert_eq!(default.as_deref(), Some("auria.new_share_token()"));
 }
 
+/// The query of docs/operations.md, Remove.
+fn tied_functions(dba: &mut Session) -> Vec<String> {
+    let runbook =
+        std::fs::read_to_string(auria_tests::repository().join("docs/operations.md")).unwrap();
+    let remove = runbook.split("\n## Remove\n").nth(1).unwrap();
+    let query = remove
+        .split("<<'SQL'\n")
+        .nth(1)
+        .unwrap()
+        .split("\nSQL\n")
+        .next()
+        .unwrap();
+    crate::support::catalogue::column(dba, query.trim_end_matches(';'))
+}
+
+#[test]
+fn drop_extension_takes_the_tied_functions_and_leaves_those_that_a_team_replaced() {
+    let db = installed();
+    let mut dba = db.superuser();
+    let tied = tied_functions(&mut dba);
+    assert_eq!(tied.len(), auria_tests::public_functions().len());
+    dba.run(
+        "CREATE OR REPLACE FUNCTION public.get_credit_cost(p_operation text) RETURNS integer LANGUAGE sql AS 'SELECT 42'; \
+         CREATE TABLE public.notes (id uuid, updated_at timestamptz); \
+         CREATE TRIGGER touch BEFORE UPDATE ON public.notes FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column()",
+    );
+    let left: Vec<String> = tied_functions(&mut dba);
+    assert_eq!(left.len(), tied.len() - 1);
+    assert!(!left.iter().any(|name| name.contains("get_credit_cost")));
+
+    refused_with(dba.batch_execute("DROP EXTENSION auria"), "2BP01");
+    dba.run("DROP EXTENSION auria CASCADE");
+    let functions = "SELECT oid::regprocedure::text FROM pg_proc p WHERE pronamespace = 'public'::regnamespace \
+                      AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e')";
+    assert_eq!(
+        crate::support::catalogue::column(&mut dba, functions),
+        ["get_credit_cost(text)"]
+    );
+    assert_eq!(
+        dba.value::<i64>("SELECT count(*) FROM pg_trigger WHERE tgname = 'touch'"),
+        0
+    );
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.notes"), 0);
+
+    dba.notices();
+    dba.run(CREATE);
+    let warnings: Vec<String> = dba
+        .notices()
+        .iter()
+        .filter(|notice| notice.severity() == "WARNING")
+        .map(|notice| notice.message().to_owned())
+        .collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("public.get_credit_cost(text) is not one that AURIA shipped"));
+    assert_eq!(
+        dba.value::<i32>("SELECT public.get_credit_cost('case_analysis')"),
+        42
+    );
+    assert_eq!(tied_functions(&mut dba), left);
+}
+
+#[test]
+fn a_fresh_installation_says_one_line_and_warns_of_a_missing_key() {
+    for has_key in [true, false] {
+        let db = empty_database();
+        let mut dba = db.superuser();
+        dba.run("CREATE EXTENSION pg_trgm; LOAD 'auria_pg'");
+        if !has_key {
+            dba.run("SET auria.phi_key_file = ''");
+        }
+        dba.notices();
+        dba.run(CREATE);
+        let notices = dba.notices();
+        let (warnings, others): (Vec<_>, Vec<_>) = notices
+            .iter()
+            .partition(|notice| notice.severity() == "WARNING");
+        assert_eq!(others.len(), 1, "{notices:?}");
+        assert!(
+            others[0]
+                .message()
+                .contains("belong to role \"auria_owner\"")
+        );
+        assert_eq!(warnings.len(), usize::from(!has_key), "{warnings:?}");
+        assert!(
+            has_key
+                || warnings[0]
+                    .message()
+                    .contains("patients cannot be stored yet")
+        );
+    }
+}
+
 #[test]
 fn databases_of_one_server_can_be_installed_at_the_same_moment() {
     let cluster = ClusterOptions::default().start();

@@ -9,6 +9,7 @@ mod install;
 mod packaging;
 mod partitions;
 mod replicas;
+mod rights;
 mod schedule;
 mod schema;
 mod settings;

@@ -57,6 +57,17 @@ WITH RECURSIVE relations (oid, kind, owner) AS (
       FROM pg_catalog.pg_constraint c JOIN types t ON t.oid = c.contypid
      UNION ALL
     SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid FROM types t
+     UNION ALL
+    -- The schema's owner plans joins with the platform's users when a foreign key is validated, and the planner evaluates
+    -- what it can of the expressions of indexes, statistics and constraints.
+    SELECT x.classid, x.objid
+      FROM (SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, i.indexrelid, i.indrelid FROM pg_catalog.pg_index i
+             UNION ALL
+            SELECT 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, s.oid, s.stxrelid FROM pg_catalog.pg_statistic_ext s
+             UNION ALL
+            SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass, c.oid, c.conrelid
+              FROM pg_catalog.pg_constraint c WHERE c.contype = 'c') AS x (classid, objid, relation)
+     WHERE x.relation = pg_catalog.to_regclass('auth.users')
 ), called (classid, objid) AS (
     -- The functions, operators and operator classes behind these; the functions of an operator class depend on its family.
     SELECT d.refclassid, d.refobjid
