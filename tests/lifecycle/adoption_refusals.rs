@@ -366,7 +366,9 @@ fn a_table_that_a_stranger_makes_while_the_installation_waits_for_a_lock_stops_i
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
         let mut stranger = db.superuser();
-        stranger.run("SET ROLE mallory; CREATE TABLE public.shared_links (id uuid, token text)");
+        stranger.run(
+            "SET ROLE mallory; CREATE TABLE public.shared_links (id uuid, user_id uuid, session_id uuid, token text)",
+        );
         holder.run("COMMIT");
         let refusal = installation.join().unwrap();
         assert!(refusal.message().contains("shared_links"), "{refusal:?}");
