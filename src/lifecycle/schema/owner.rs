@@ -3,7 +3,7 @@
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use super::tables;
+use super::{signatures, tables};
 use crate::error::{Error, Result};
 use crate::pg::roles;
 use crate::pg::spi::{Arg, Sees, Spi, quoted_identifier};
@@ -131,20 +131,32 @@ pub fn grant_foundation(spi: &Spi, owner: &Owner, trigram_schema: &str) -> Resul
 }
 
 /// Functions of `public` that run with the rights of a superuser who owns
-/// them. Members of other extensions are theirs to judge.
+/// them. Members of other extensions are theirs to judge. Where a team's own
+/// function stands in for a managed one, it may need what only its owner may
+/// do (Vault), so the shipped one is the remedy.
 pub fn definer_functions_of_superusers(spi: &Spi) -> Result<Vec<String>> {
     let rows = spi.query_once(
-        "SELECT pg_catalog.format('%s runs with the rights of superuser \"%s\": \
-                                   run ALTER FUNCTION %1$s OWNER TO %3$I', \
-                                  p.oid::pg_catalog.regprocedure, r.rolname, $1) \
+        "SELECT pg_catalog.format( \
+                    CASE WHEN l.lanname <> 'c' AND EXISTS ( \
+                             SELECT FROM pg_catalog.string_to_table($2, '|') AS signature \
+                              WHERE pg_catalog.to_regprocedure(signature) = p.oid) \
+                         THEN '%s runs with the rights of superuser \"%s\": \
+                               run SELECT auria.restore_function(%4$L)' \
+                         ELSE '%s runs with the rights of superuser \"%s\": \
+                               run ALTER FUNCTION %1$s OWNER TO %3$I' END, \
+                    p.oid::pg_catalog.regprocedure, r.rolname, $1, p.oid::pg_catalog.regprocedure::text) \
            FROM pg_catalog.pg_proc p \
+           JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
            JOIN pg_catalog.pg_roles r ON r.oid = p.proowner AND r.rolsuper \
           WHERE p.prosecdef AND p.pronamespace = 'public'::pg_catalog.regnamespace \
             AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
                              WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
                                AND d.objid = p.oid AND d.deptype = 'e') \
           ORDER BY 1",
-        &[Arg::Text(Some(&determine(spi)?))],
+        &[
+            Arg::Text(Some(&determine(spi)?)),
+            Arg::Text(Some(&signatures())),
+        ],
     )?;
     rows.iter().map(|row| row.expect(1)).collect()
 }
