@@ -9,7 +9,7 @@ DESTDIR ?=
 # A shell that reads no profile does not have rustup on its PATH.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help all build install uninstall setup setup-test setup-deb sql check-sql types lint test test-one test-quick test-matrix bench-phi demo deb dist
+.PHONY: help all build install uninstall setup setup-test setup-deb sql check-sql expected types lint test test-one test-quick test-matrix bench-phi demo deb dist
 
 help:
 	@echo 'make demo [KEEP=1]                    run the story of a dental practice on a throw-away server'
@@ -20,6 +20,7 @@ help:
 	@echo 'make install PG_CONFIG=… [DESTDIR=…]  build and install for that PostgreSQL'
 	@echo 'make uninstall PG_CONFIG=…            remove what install copied'
 	@echo 'make sql                              write sql/auria--VERSION.sql from the files in sql/'
+	@echo 'make expected                         write what a new database must contain: tables, policies, grants'
 	@echo 'make types                            write docs/database.types.ts from a running database'
 	@echo 'make lint                             rustfmt, clippy, rustdoc and cargo-machete, warnings are errors'
 	@echo 'make test-matrix [MAJORS="17 18"]     every test on PostgreSQL 15, 16, 17 and 18, and the package'
@@ -52,6 +53,9 @@ sql:
 
 check-sql:
 	@scripts/schema check
+
+expected:
+	@scripts/expected "$(PG_CONFIG)"
 
 types:
 	@scripts/api types

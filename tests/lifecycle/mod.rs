@@ -5,6 +5,7 @@ mod adoption_refusals;
 mod adoption_states;
 pub mod doctor;
 pub mod dump_restore;
+mod expected;
 mod install;
 mod packaging;
 mod partitions;

@@ -9,31 +9,9 @@ use auria_tests::{
 
 use crate::support::catalogue::{access, assert_same, column, tables};
 
-const EXPECTED: &str = include_str!("../schema/expected.txt");
-
 /// Columns whose name and type say all there is to say.
 const OBVIOUS: &str = "id user_id created_at updated_at applied_at name full_name phone description number brand \
                        opacity aesthetics credits pack_id success priority_support canceled_at trial_start trial_end";
-
-fn expected() -> Vec<String> {
-    let mut table = "";
-    let mut lines = Vec::new();
-    for line in EXPECTED.lines().filter(|line| !line.starts_with('#')) {
-        match line.strip_prefix("    ") {
-            Some(content) => lines.push(format!("{table}: {content}")),
-            None => table = line,
-        }
-    }
-    lines
-}
-
-#[test]
-fn a_new_database_has_the_schema_of_the_specification_and_no_more() {
-    let db = database();
-    let (found, expected) = (tables(&mut db.superuser()), expected());
-    assert_same("a new database", &found, &expected);
-    assert_eq!(found, expected, "the order of columns");
-}
 
 #[test]
 fn only_functions_are_members_of_the_extension() {

@@ -1,0 +1,89 @@
+//! What a new database must contain, compared with the files that say so. With AURIA_WRITE_EXPECTED=1 (`make expected`)
+//! the files are written instead.
+
+use std::collections::BTreeSet;
+use std::{env, fs};
+
+use auria_tests::{Session, database, repository};
+
+use crate::support::catalogue::{column, tables};
+
+/// Managed functions of schema public are tied to the extension.
+const FUNCTIONS: &str = "
+    SELECT string_agg('public.' || p.oid::regprocedure, '|')
+    FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'x'
+    WHERE p.pronamespace = 'public'::regnamespace";
+
+const TABLES: &str = "
+    SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')";
+
+const POLICIES: &str = "SELECT string_agg(polname, ' ') FROM pg_policy";
+
+/// Compares a new database's lines with the file, or writes them.
+#[track_caller]
+fn compare(file: &str, found: &str) {
+    let path = repository().join(file);
+    if env::var_os("AURIA_WRITE_EXPECTED").is_some() {
+        fs::write(path, found).unwrap();
+        return;
+    }
+    let expected = fs::read_to_string(path).unwrap();
+    let (lines, expected_lines): (BTreeSet<_>, BTreeSet<_>) =
+        (found.lines().collect(), expected.lines().collect());
+    let missing: Vec<_> = expected_lines.difference(&lines).collect();
+    let added: Vec<_> = lines.difference(&expected_lines).collect();
+    assert!(
+        found == expected,
+        "{file} does not say what a new database contains: run make expected, and look at the difference. \
+         Only in the file: {missing:#?}. Only in the database: {added:#?}"
+    );
+}
+
+/// The lines of one of the queries that auria.doctor() asks, with their parameters as literals.
+fn doctors_lines(session: &mut Session, query: &str, parameters: &[&str]) -> String {
+    let path = repository()
+        .join("src/lifecycle/schema/expected")
+        .join(query);
+    let mut sql = fs::read_to_string(path).unwrap();
+    for (place, parameter) in parameters.iter().enumerate() {
+        let value: String = session.value(parameter);
+        sql = sql.replace(&format!("${}", place + 1), &format!("'{value}'"));
+    }
+    session.run("SET search_path = pg_catalog");
+    let mut lines = column(session, &sql);
+    session.run("RESET search_path");
+    lines.sort();
+    lines.join("\n") + "\n"
+}
+
+#[test]
+fn a_new_database_has_the_tables_that_are_expected_and_no_more() {
+    let db = database();
+    let mut text = "# What the catalogue of a new database must say about the tables, line by line: written by make expected.\n\
+                    # Columns stand in their order; everything else is sorted.\n"
+        .to_owned();
+    let mut current = String::new();
+    for line in tables(&mut db.superuser()) {
+        let (table, content) = line.split_once(": ").unwrap();
+        if table != current {
+            text += &format!("\n{table}\n");
+            table.clone_into(&mut current);
+        }
+        text += &format!("    {content}\n");
+    }
+    compare("tests/schema/expected.txt", &text);
+}
+
+#[test]
+fn a_new_database_has_the_policies_that_are_expected_and_no_more() {
+    let db = database();
+    let lines = doctors_lines(&mut db.superuser(), "policies.sql", &[POLICIES]);
+    compare("src/lifecycle/schema/expected/policies.txt", &lines);
+}
+
+#[test]
+fn a_new_database_has_the_grants_that_are_expected_and_no_more() {
+    let db = database();
+    let lines = doctors_lines(&mut db.superuser(), "grants.sql", &[TABLES, FUNCTIONS]);
+    compare("src/lifecycle/schema/expected/grants.txt", &lines);
+}
