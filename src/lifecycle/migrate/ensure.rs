@@ -67,7 +67,9 @@ fn ensure_check(
 }
 
 /// Adds a foreign key, or replaces one of that name whose ON DELETE action is
-/// another, and validates it where the rows allow. For migrations. `p_on_delete` is NO ACTION, CASCADE or SET NULL (22023 otherwise).
+/// another, and validates it where the rows allow. One of another name over
+/// the same columns counts as this one. For migrations. `p_on_delete` is
+/// NO ACTION, CASCADE or SET NULL (22023 otherwise).
 #[pg_extern(sql = false)]
 fn ensure_foreign_key(
     p_table: Option<&str>,
@@ -97,6 +99,7 @@ fn ensure_foreign_key(
         }
     };
     spi::connected(|spi| {
+        let name = &foreign_key_over(spi, table, name, &column, references, &referenced)?;
         let quoted = quoted_identifier(name);
         let mut existing = constraint(spi, table, name)?;
         if existing
@@ -155,8 +158,9 @@ fn ensure_foreign_key(
     Ok(())
 }
 
-/// Adds a UNIQUE constraint where the table has none of that name. Where rows
-/// are duplicates it cannot be added, and a warning says so. For migrations.
+/// Adds a UNIQUE constraint where the table has none of that name and no
+/// unique index over the same columns. Where rows are duplicates it cannot be
+/// added, and a warning says so. For migrations.
 #[pg_extern(sql = false)]
 fn ensure_unique(
     p_table: Option<&str>,
@@ -180,29 +184,11 @@ fn ensure_unique(
                 "ALTER TABLE {table} ADD CONSTRAINT {quoted} UNIQUE USING INDEX {quoted}"
             ));
         }
-        let partition_key = missing_partition_key(spi, table, &columns.join(","))?;
-        let columns: Vec<String> = columns
-            .iter()
-            .map(|column| quoted_identifier(column))
-            .collect();
-        let columns_list = columns.join(", ") + &partition_key;
-        let all_present = columns
-            .iter()
-            .map(|column| format!("{column} IS NOT NULL"))
-            .collect::<Vec<_>>()
-            .join(" AND ");
-        let duplicates =
-            format!("FROM {table} WHERE {all_present} GROUP BY {columns_list} HAVING count(*) > 1");
-        let count = count(
-            spi,
-            &format!("FROM (SELECT {columns_list} {duplicates}) AS duplicates"),
-        )?;
-        if count > 0 {
-            found(format!(
-                "constraint {name} was not added: {count} values of ({columns_list}) occur more \
-                 than once in {table}. See them with SELECT {columns_list}, count(*) {duplicates}; \
-                 once they are corrected, run SELECT * FROM auria.migrate(again => true)"
-            ));
+        if unique_index_over(spi, table, &columns)? {
+            return Ok(());
+        }
+        let columns_list = unique_columns(spi, table, &columns)?;
+        if has_duplicates(spi, table, "constraint", name, &columns, &columns_list)? {
             return Ok(());
         }
         spi.execute_script(&format!(
@@ -212,9 +198,52 @@ fn ensure_unique(
     Ok(())
 }
 
-/// Makes an index where the table's schema has none of that name, and makes it
-/// anew where a concurrent build left an invalid one. `p_definition` is what
-/// follows the table in CREATE INDEX. For migrations.
+/// The columns as a list of SQL, and after them those of the table's partition
+/// key that a unique index has to hold.
+fn unique_columns(spi: &Spi, table: &str, columns: &[String]) -> Result<String> {
+    let partition_key = missing_partition_key(spi, table, &columns.join(","))?;
+    let quoted: Vec<String> = columns
+        .iter()
+        .map(|column| quoted_identifier(column))
+        .collect();
+    Ok(quoted.join(", ") + &partition_key)
+}
+
+/// Whether rows repeat the columns, so that they cannot be made unique, which
+/// is reported.
+fn has_duplicates(
+    spi: &Spi,
+    table: &str,
+    kind: &str,
+    name: &str,
+    columns: &[String],
+    columns_list: &str,
+) -> Result<bool> {
+    let all_present = columns
+        .iter()
+        .map(|column| format!("{} IS NOT NULL", quoted_identifier(column)))
+        .collect::<Vec<_>>()
+        .join(" AND ");
+    let duplicates =
+        format!("FROM {table} WHERE {all_present} GROUP BY {columns_list} HAVING count(*) > 1");
+    let count = count(
+        spi,
+        &format!("FROM (SELECT {columns_list} {duplicates}) AS duplicates"),
+    )?;
+    if count > 0 {
+        found(format!(
+            "{kind} {name} was not added: {count} values of ({columns_list}) occur more \
+             than once in {table}. See them with SELECT {columns_list}, count(*) {duplicates}; \
+             once they are corrected, run SELECT * FROM auria.migrate(again => true)"
+        ));
+    }
+    Ok(count > 0)
+}
+
+/// Makes an index where the table has none of that name and none of the same
+/// definition, and makes it anew where a concurrent build left an invalid one.
+/// `p_definition` is what follows the table in CREATE INDEX, in the form in
+/// which PostgreSQL writes it back. For migrations.
 #[pg_extern(sql = false)]
 fn ensure_index(
     p_table: Option<&str>,
@@ -225,7 +254,7 @@ fn ensure_index(
     let name = required(p_name, "auria.ensure_index", "p_name")?;
     let definition = required(p_definition, "auria.ensure_index", "p_definition")?;
     spi::connected(|spi| {
-        if index_is_usable(spi, table, name)? {
+        if index_is_usable(spi, table, name)? || index_like(spi, table, definition)? {
             return Ok(());
         }
         spi.execute_script(&format!(
@@ -236,9 +265,11 @@ fn ensure_index(
     Ok(())
 }
 
-/// Makes a partial unique index over a table with a column `created_at`. Where
-/// rows that exist are duplicates, it holds for rows made after the last of
-/// them, and a warning says so. For migrations.
+/// Makes a unique index. A partial one, over a table with a column
+/// `created_at`, holds only for rows made after the last duplicate where there
+/// are duplicates. Without a predicate (NULL) it is not made where there are
+/// duplicates, nor where another unique index has the same columns. A warning
+/// names the duplicates. For migrations.
 #[pg_extern(sql = false)]
 fn ensure_unique_index(
     p_table: Option<&str>,
@@ -250,11 +281,13 @@ fn ensure_unique_index(
     let table = required(p_table, THIS, "p_table")?;
     let name = required(p_name, THIS, "p_name")?;
     let columns = required(p_columns, THIS, "p_columns")?;
-    let predicate = required(p_predicate, THIS, "p_predicate")?;
     spi::connected(|spi| {
         if index_is_usable(spi, table, name)? {
             return Ok(());
         }
+        let Some(predicate) = p_predicate else {
+            return make_unique_index(spi, table, name, columns);
+        };
         let duplicates =
             format!("FROM {table} WHERE {predicate} GROUP BY {columns} HAVING count(*) > 1");
         let last_duplicate = spi
@@ -287,6 +320,105 @@ fn ensure_unique_index(
         ))
     })?;
     Ok(())
+}
+
+fn make_unique_index(spi: &Spi, table: &str, name: &str, columns: &str) -> Result<()> {
+    let columns: Vec<String> = columns
+        .split(',')
+        .map(|column| column.trim().to_owned())
+        .collect();
+    if unique_index_over(spi, table, &columns)? {
+        return Ok(());
+    }
+    let columns_list = unique_columns(spi, table, &columns)?;
+    if has_duplicates(spi, table, "index", name, &columns, &columns_list)? {
+        return Ok(());
+    }
+    spi.execute_script(&format!(
+        "CREATE UNIQUE INDEX {} ON {table} ({columns_list})",
+        quoted_identifier(name)
+    ))
+}
+
+/// The name of the foreign key over this column to that one: the given name
+/// unless only one of another name is there.
+fn foreign_key_over(
+    spi: &Spi,
+    table: &str,
+    name: &str,
+    column: &str,
+    references: &str,
+    referenced: &str,
+) -> Result<String> {
+    let rows = spi.query_once(
+        "SELECT c.conname::text \
+           FROM pg_catalog.pg_constraint c \
+           JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1] \
+           JOIN pg_catalog.pg_attribute r ON r.attrelid = c.confrelid AND r.attnum = c.confkey[1] \
+          WHERE c.contype = 'f' AND c.conrelid = $1::pg_catalog.regclass \
+            AND c.confrelid = $4::pg_catalog.regclass AND pg_catalog.cardinality(c.conkey) = 1 \
+            AND pg_catalog.quote_ident(a.attname) = $3 AND pg_catalog.quote_ident(r.attname) = $5 \
+          ORDER BY c.conname <> $2, c.conname",
+        &[table, name, column, references, referenced].map(|text| Arg::Text(Some(text))),
+    )?;
+    rows.first()
+        .map_or_else(|| Ok(name.to_owned()), |row| row.expect(1))
+}
+
+/// Whether a unique index, of a constraint or not, is over exactly these
+/// columns and all rows.
+fn unique_index_over(spi: &Spi, table: &str, columns: &[String]) -> Result<bool> {
+    spi::statement_result_is_true(
+        spi,
+        "SELECT EXISTS ( \
+             SELECT FROM pg_catalog.pg_index i \
+              WHERE i.indrelid = $1::pg_catalog.regclass AND i.indisunique AND i.indisvalid \
+                AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL \
+                AND (SELECT pg_catalog.array_agg(a.attname::text ORDER BY a.attname::text COLLATE \"C\") \
+                       FROM pg_catalog.generate_series(0, i.indnkeyatts - 1) AS place \
+                       JOIN pg_catalog.pg_attribute a \
+                         ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place]) \
+                  = (SELECT pg_catalog.array_agg(name ORDER BY name COLLATE \"C\") \
+                       FROM pg_catalog.string_to_table($2, ',') AS name))",
+        &[Arg::Text(Some(table)), Arg::Text(Some(&columns.join(",")))],
+    )
+}
+
+/// Whether a valid index of this definition is there, whatever its name and
+/// storage parameters.
+fn index_like(spi: &Spi, table: &str, definition: &str) -> Result<bool> {
+    let rows = spi.query_once(
+        "SELECT pg_catalog.regexp_replace( \
+                    pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(i.indexrelid), '^.*? USING ', ''), \
+                    ' WITH \\([^)]*\\)', '', 'g') \
+           FROM pg_catalog.pg_index i \
+          WHERE i.indrelid = $1::pg_catalog.regclass AND i.indisvalid",
+        &[Arg::Text(Some(table))],
+    )?;
+    let method_and_columns = match definition.trim().strip_prefix("USING ") {
+        Some(definition) => definition.to_owned(),
+        None => format!("btree {definition}"),
+    };
+    let sought = without_notation(&method_and_columns);
+    for row in rows.iter() {
+        if without_notation(&row.expect::<String>(1)?) == sought {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// An index definition without what PostgreSQL adds when it writes one back:
+/// white space, parentheses and the types of literals.
+fn without_notation(definition: &str) -> String {
+    let mut plain: String = definition
+        .chars()
+        .filter(|c| !c.is_whitespace() && !matches!(c, '(' | ')'))
+        .collect();
+    for literal_type in ["::text", "::jsonb"] {
+        plain = plain.replace(literal_type, "");
+    }
+    plain
 }
 
 struct Constraint {

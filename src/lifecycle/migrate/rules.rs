@@ -13,7 +13,9 @@ use crate::error::{Error, Result};
 use crate::pg::spi::{Arg, Spi, quoted_identifier, quoted_literal};
 use crate::pg::trigger::{self, TriggeredRow};
 
-/// Adds the CHECK constraint `name`, or the triggers that stand in for it.
+/// Adds the CHECK constraint `name`, or the triggers that stand in for it. A
+/// constraint of another name that says the same counts as this one; where it
+/// is NOT VALID, this one takes its place.
 pub fn ensure(
     spi: &Spi,
     table: &str,
@@ -38,13 +40,23 @@ pub fn ensure(
     let offending = format!("FROM {table} WHERE NOT ({expression})");
     let rows = count(spi, &offending)?;
     let quoted = quoted_identifier(name);
+    let drop = format!("ALTER TABLE {table} DROP CONSTRAINT {quoted}");
+    if is_valid.is_none() {
+        spi.execute_script(&format!(
+            "ALTER TABLE {table} ADD CONSTRAINT {quoted} CHECK ({expression}) NOT VALID"
+        ))?;
+        match same_under_another_name(spi, table, name)? {
+            Some((_, true)) => return spi.execute_script(&drop),
+            Some((other, false)) => spi.execute_script(&format!(
+                "ALTER TABLE {table} DROP CONSTRAINT {}",
+                quoted_identifier(&other)
+            ))?,
+            None => {}
+        }
+    }
     if rows == 0 {
         drop_triggers(spi, table, name)?;
-        spi.execute_script(&if is_valid.is_some() {
-            format!("ALTER TABLE {table} VALIDATE CONSTRAINT {quoted}")
-        } else {
-            format!("ALTER TABLE {table} ADD CONSTRAINT {quoted} CHECK ({expression})")
-        })?;
+        spi.execute_script(&format!("ALTER TABLE {table} VALIDATE CONSTRAINT {quoted}"))?;
         return match comment {
             Some(text) => spi.execute_script(&format!(
                 "COMMENT ON CONSTRAINT {quoted} ON {table} IS {}",
@@ -53,19 +65,33 @@ pub fn ensure(
             None => Ok(()),
         };
     }
-    if is_valid.is_none() {
-        spi.execute_script(&format!(
-            "ALTER TABLE {table} ADD CONSTRAINT {quoted} CHECK ({expression}) NOT VALID"
-        ))?;
-    }
     let columns = columns_of(spi, table, name)?;
-    spi.execute_script(&format!("ALTER TABLE {table} DROP CONSTRAINT {quoted}"))?;
+    spi.execute_script(&drop)?;
     make_triggers(spi, table, name, expression, comment, &columns)?;
     found(format!(
         "rule {name} is enforced on changed values only: {rows} rows of {table} break it. \
          See them with SELECT * {offending}; once they are corrected, run SELECT * FROM auria.migrate()"
     ));
     Ok(())
+}
+
+/// Another CHECK constraint of the table with the expression of this one, and
+/// whether it is valid.
+fn same_under_another_name(spi: &Spi, table: &str, name: &str) -> Result<Option<(String, bool)>> {
+    let rows = spi.query_once(
+        "SELECT other.conname::text, other.convalidated \
+           FROM pg_catalog.pg_constraint mine \
+           JOIN pg_catalog.pg_constraint other \
+             ON other.conrelid = mine.conrelid AND other.oid <> mine.oid AND other.contype = 'c' \
+            AND pg_catalog.pg_get_expr(other.conbin, other.conrelid) \
+                = pg_catalog.pg_get_expr(mine.conbin, mine.conrelid) \
+          WHERE mine.conrelid = $1::pg_catalog.regclass AND mine.conname = $2 \
+          ORDER BY other.convalidated DESC",
+        &[Arg::Text(Some(table)), Arg::Text(Some(name))],
+    )?;
+    rows.first()
+        .map(|row| Ok((row.expect(1)?, row.expect(2)?)))
+        .transpose()
 }
 
 /// Turns each rule that no row breaks any more into its constraint, and
