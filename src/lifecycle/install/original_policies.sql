@@ -34,7 +34,14 @@ SELECT pg_catalog.format('DROP POLICY %I ON public.%I', polname, relname), true
     OR polcmd = 'r' AND relname = 'evaluations' AND using_rule LIKE '%shared\_links%'
     OR polcmd = 'r' AND relname = 'shared_links' AND using_rule LIKE '%expires\_at>now%'
     -- Written for the backend, and for everybody by mistake.
-    OR relname = 'prompt_executions' AND polcmd = '*' AND using_rule IN ('true', '') AND check_rule IN ('true', '')
+    OR relname IN ('prompt_executions', 'credit_transactions', 'webhook_events') AND polcmd = '*'
+           AND using_rule IN ('true', '') AND check_rule IN ('true', '')
+    -- Written to say that nobody but the backend may, which no policy at all says.
+    OR relname IN ('credit_transactions', 'webhook_events') AND 'false' IN (using_rule, check_rule)
+    -- Either side of a referral.
+    OR polcmd = 'r' AND relname = 'referral_conversions'
+           AND pg_catalog.regexp_split_to_array(pg_catalog.replace(using_rule, 'selectauth.uidasuid', 'auth.uid'), 'or(?=auth|refer)')
+               <@ '{auth.uid=referrer_id,auth.uid=referred_id,referrer_id=auth.uid,referred_id=auth.uid}'
 UNION ALL
 -- Files: own folder of one of the buckets, and everybody's list of a public bucket, whose object URLs need none.
 SELECT pg_catalog.format('DROP POLICY %I ON storage.objects', p.polname), false
