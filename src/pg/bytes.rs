@@ -1,6 +1,7 @@
 //! Arguments and results whose bytes are passed as they are: no copy in Rust's
 //! memory, and no assumption about the database's encoding.
 
+use std::ffi::CStr;
 use std::marker::PhantomData;
 
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
@@ -41,49 +42,68 @@ unsafe impl SqlTranslatable for TextArg<'_> {
         Ok(ReturnsRef::One(SqlMappingRef::literal("text")));
 }
 
-/// A stored `text` or `bytea`, which may be compressed and out of line. It is
-/// fetched when it is read, so that a page of rows holds no large values.
+/// A stored `text`, `bytea` or `jsonb`, which may be compressed and out of
+/// line. It is fetched when it is read, so that a page of rows holds no large
+/// values.
 #[derive(Clone, Copy)]
 pub struct Stored<'row> {
     datum: pg_sys::Datum,
+    is_jsonb: bool,
     _lives: PhantomData<&'row ()>,
 }
 
 impl<'row> Stored<'row> {
     /// # Safety
-    /// The datum must be a non-null text or bytea that lives as long as the row.
-    pub(super) unsafe fn of(datum: pg_sys::Datum) -> Self {
+    /// The datum must be a non-null value of this type, one of
+    /// [`Stored::is_of_type`], that lives as long as the row.
+    pub(super) unsafe fn of(datum: pg_sys::Datum, type_oid: pg_sys::Oid) -> Self {
         Self {
             datum,
+            is_jsonb: type_oid == pg_sys::JSONBOID,
             _lives: PhantomData,
         }
     }
 
     /// Whether a column of this type holds such values.
     pub(super) fn is_of_type(oid: pg_sys::Oid) -> bool {
-        [pg_sys::TEXTOID, pg_sys::VARCHAROID, pg_sys::BYTEAOID].contains(&oid)
+        [
+            pg_sys::TEXTOID,
+            pg_sys::VARCHAROID,
+            pg_sys::BYTEAOID,
+            pg_sys::JSONBOID,
+        ]
+        .contains(&oid)
     }
 
-    /// How many bytes it has when read, found without reading it.
+    /// How many bytes it has when read, found without reading it; of `jsonb`,
+    /// how many its stored form has, which are about as many.
     pub fn len(&self) -> usize {
-        // SAFETY: a text or bytea, whose header says its size.
+        // SAFETY: a value of variable length, whose header says its size.
         let with_header = unsafe { pg_sys::toast_raw_datum_size(self.datum) };
         with_header.saturating_sub(pg_sys::VARHDRSZ)
     }
 
-    /// Its bytes. What is fetched for it stays in the current memory context:
-    /// read it within [`scratch`](super::memory::scratch).
+    /// Its bytes, those of `jsonb` as PostgreSQL writes it. What is fetched for
+    /// it stays in the current memory context: read it within
+    /// [`scratch`](super::memory::scratch).
     pub fn read(&self) -> &'row [u8] {
-        // SAFETY: a text or bytea, and out of line only while a snapshot is
-        // active that sees it: the caller's, or the portal's.
+        // SAFETY: a value of variable length, and out of line only while a
+        // snapshot is active that sees it: the caller's, or the portal's. The
+        // output function of jsonb returns a C string.
         unsafe {
-            pgrx::varlena_to_byte_slice(pg_sys::pg_detoast_datum_packed(self.datum.cast_mut_ptr()))
+            let value = pg_sys::pg_detoast_datum_packed(self.datum.cast_mut_ptr());
+            if self.is_jsonb {
+                let text: Option<&CStr> =
+                    pgrx::direct_function_call(pg_sys::jsonb_out, &[Some(value.into())]);
+                return text.map_or(&[], CStr::to_bytes);
+            }
+            pgrx::varlena_to_byte_slice(value)
         }
     }
 
     /// Whether `bytes` are its bytes.
     pub fn says(&self, bytes: &[u8]) -> bool {
-        self.len() == bytes.len() && self.read() == bytes
+        (self.is_jsonb || self.len() == bytes.len()) && self.read() == bytes
     }
 }
 

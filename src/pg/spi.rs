@@ -363,7 +363,7 @@ impl Row<'_> {
             .ok_or_else(|| error::unexpected_null("a query's result"))
     }
 
-    /// A `text` or `bytea` column, not fetched yet.
+    /// A `text`, `bytea` or `jsonb` column, not fetched yet.
     pub fn stored(&self, position: i32) -> Result<Option<Stored<'_>>> {
         let mut is_null = false;
         // SAFETY: tuple and descriptor belong to the live tuple table, and the
@@ -378,7 +378,7 @@ impl Row<'_> {
                 .hint("Restore the column's type as the migrations of auria made it."));
             }
             let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, position, &mut is_null);
-            Ok((!is_null).then(|| Stored::of(datum)))
+            Ok((!is_null).then(|| Stored::of(datum, actual)))
         }
     }
 

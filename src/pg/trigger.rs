@@ -195,7 +195,7 @@ impl RowTrigger<'_> {
         (actual == type_oid && !is_null).then_some(datum)
     }
 
-    /// The text or bytea that is being written, not fetched yet.
+    /// The text, bytea or jsonb that is being written, not fetched yet.
     ///
     /// # Errors
     /// 42804 when the column has another type.
@@ -204,10 +204,11 @@ impl RowTrigger<'_> {
         // SAFETY: the type is compared before the datum is taken for a
         // varlena; the tuple lives until the trigger returns.
         unsafe {
-            if !Stored::is_of_type(pg_sys::SPI_gettypeid(self.descriptor(), column.0)) {
+            let actual = pg_sys::SPI_gettypeid(self.descriptor(), column.0);
+            if !Stored::is_of_type(actual) {
                 return Err(self.unexpected_type());
             }
-            Ok((!is_null).then(|| Stored::of(datum)))
+            Ok((!is_null).then(|| Stored::of(datum, actual)))
         }
     }
 

@@ -31,6 +31,8 @@ pub enum Kind {
     Text,
     /// `date`, encrypted as `YYYY-MM-DD` whatever DateStyle says.
     Date,
+    /// `jsonb`, encrypted as PostgreSQL writes it.
+    Jsonb,
 }
 
 const fn text(plain: &'static CStr, encrypted: &'static CStr) -> Column {
@@ -38,6 +40,14 @@ const fn text(plain: &'static CStr, encrypted: &'static CStr) -> Column {
         plain,
         encrypted,
         kind: Kind::Text,
+    }
+}
+
+const fn jsonb(plain: &'static CStr, encrypted: &'static CStr) -> Column {
+    Column {
+        plain,
+        encrypted,
+        kind: Kind::Jsonb,
     }
 }
 
@@ -60,7 +70,17 @@ pub const PATIENTS: Table = Table {
 /// `public.evaluations`.
 pub const EVALUATIONS: Table = Table {
     name: "evaluations",
-    columns: &[text(c"patient_name", c"patient_name_encrypted")],
+    columns: &[
+        text(c"patient_name", c"patient_name_encrypted"),
+        jsonb(c"patient_document", c"patient_document_encrypted"),
+        text(c"anamnesis", c"anamnesis_encrypted"),
+    ],
+};
+
+/// `public.evaluation_drafts`.
+pub const EVALUATION_DRAFTS: Table = Table {
+    name: "evaluation_drafts",
+    columns: &[jsonb(c"draft_data", c"draft_data_encrypted")],
 };
 
 /// A date as ISO 8601 writes it, and as PostgreSQL does under DateStyle ISO

@@ -11,6 +11,7 @@
 //! | `page` | reading those columns, some rows at a time |
 //! | `inspect` | how a plain value and its encrypted one stand to each other |
 //! | `status` | how far encryption has come |
+//! | `verify` | the same in brief, table by table |
 //! | `backfill` | encrypting what is not yet, rewriting what is old |
 
 mod backfill;
@@ -20,6 +21,7 @@ mod keyring;
 mod page;
 mod secret;
 mod status;
+mod verify;
 
 use crate::error::{Error, Result};
 use crate::pg::transaction;

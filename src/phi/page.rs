@@ -4,7 +4,7 @@
 use pgrx::datum::Date;
 use uuid::Uuid;
 
-use super::columns::{self, Column, EVALUATIONS, Kind, PATIENTS, Table};
+use super::columns::{self, Column, EVALUATION_DRAFTS, EVALUATIONS, Kind, PATIENTS, Table};
 use crate::error::{Result, unexpected_null};
 use crate::pg::bytes::Stored;
 use crate::pg::spi::{Arg, Row, Sees, Spi, Statement};
@@ -31,6 +31,7 @@ pub struct Value<'row> {
 /// The value of a plain column.
 pub enum Plain<'row> {
     Null,
+    /// A text, or jsonb as PostgreSQL writes it.
     Text(Stored<'row>),
     Date(Date),
 }
@@ -51,7 +52,7 @@ impl Record<'_> {
     pub fn value(&self, place: usize) -> Result<Value<'_>> {
         let position = place as i32 + 2;
         let plain = match self.columns[place].kind {
-            Kind::Text => self.row.stored(position)?.map(Plain::Text),
+            Kind::Text | Kind::Jsonb => self.row.stored(position)?.map(Plain::Text),
             Kind::Date => self.row.get::<Date>(position)?.map(Plain::Date),
         };
         Ok(Value {
@@ -96,20 +97,35 @@ statement! {
                notes_encrypted = COALESCE($6, notes_encrypted) \
          WHERE id = $1";
     PATIENTS_COUNT = "SELECT pg_catalog.count(*) FROM public.patients";
-    EVALUATIONS_PAGE = "SELECT id, patient_name, patient_name_encrypted \
+    EVALUATIONS_PAGE = "SELECT id, patient_name, patient_document, anamnesis, \
+               patient_name_encrypted, patient_document_encrypted, anamnesis_encrypted \
           FROM public.evaluations WHERE id >= $1 ORDER BY id LIMIT $2";
-    EVALUATIONS_LOCK_IF_FREE = "SELECT id, patient_name, patient_name_encrypted \
+    EVALUATIONS_LOCK_IF_FREE = "SELECT id, patient_name, patient_document, anamnesis, \
+               patient_name_encrypted, patient_document_encrypted, anamnesis_encrypted \
           FROM public.evaluations WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED";
-    EVALUATIONS_LOCK = "SELECT id, patient_name, patient_name_encrypted \
+    EVALUATIONS_LOCK = "SELECT id, patient_name, patient_document, anamnesis, \
+               patient_name_encrypted, patient_document_encrypted, anamnesis_encrypted \
           FROM public.evaluations WHERE id = $1 FOR NO KEY UPDATE";
     EVALUATIONS_STORE = "UPDATE public.evaluations \
-           SET patient_name_encrypted = COALESCE($2, patient_name_encrypted) \
+           SET patient_name_encrypted = COALESCE($2, patient_name_encrypted), \
+               patient_document_encrypted = COALESCE($3, patient_document_encrypted), \
+               anamnesis_encrypted = COALESCE($4, anamnesis_encrypted) \
          WHERE id = $1";
     EVALUATIONS_COUNT = "SELECT pg_catalog.count(*) FROM public.evaluations";
+    EVALUATION_DRAFTS_PAGE = "SELECT id, draft_data, draft_data_encrypted \
+          FROM public.evaluation_drafts WHERE id >= $1 ORDER BY id LIMIT $2";
+    EVALUATION_DRAFTS_LOCK_IF_FREE = "SELECT id, draft_data, draft_data_encrypted \
+          FROM public.evaluation_drafts WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED";
+    EVALUATION_DRAFTS_LOCK = "SELECT id, draft_data, draft_data_encrypted \
+          FROM public.evaluation_drafts WHERE id = $1 FOR NO KEY UPDATE";
+    EVALUATION_DRAFTS_STORE = "UPDATE public.evaluation_drafts \
+           SET draft_data_encrypted = COALESCE($2, draft_data_encrypted) \
+         WHERE id = $1";
+    EVALUATION_DRAFTS_COUNT = "SELECT pg_catalog.count(*) FROM public.evaluation_drafts";
 }
 
 /// All tables with patient data.
-pub const SOURCES: [Source; 2] = [
+pub const SOURCES: [Source; 3] = [
     Source {
         table: &PATIENTS,
         page: &PATIENTS_PAGE,
@@ -125,6 +141,14 @@ pub const SOURCES: [Source; 2] = [
         lock: &EVALUATIONS_LOCK,
         store: &EVALUATIONS_STORE,
         count: &EVALUATIONS_COUNT,
+    },
+    Source {
+        table: &EVALUATION_DRAFTS,
+        page: &EVALUATION_DRAFTS_PAGE,
+        lock_if_free: &EVALUATION_DRAFTS_LOCK_IF_FREE,
+        lock: &EVALUATION_DRAFTS_LOCK,
+        store: &EVALUATION_DRAFTS_STORE,
+        count: &EVALUATION_DRAFTS_COUNT,
     },
 ];
 

@@ -14,7 +14,7 @@ use crate::statement;
 
 statement! {
     EVALUATIONS = "SELECT e.tooth, e.treatment_type, e.cavity_class, e.status, \
-               e.ai_treatment_indication, e.created_at, p.clinic_name \
+               e.ai_treatment_indication, e.created_at, p.clinic_name, e.patient_document \
           FROM public.shared_links l \
           JOIN public.evaluations e ON e.session_id = l.session_id AND e.user_id = l.user_id \
           LEFT JOIN public.profiles p ON p.user_id = l.user_id \
@@ -78,6 +78,7 @@ fn get_shared_evaluation(
             name!(ai_treatment_indication, Option<Text>),
             name!(created_at, Option<TimestampWithTimeZone>),
             name!(clinic_name, Option<Text>),
+            name!(patient_document, Option<Jsonb>),
         ),
     >,
     ErrorReport,
@@ -97,6 +98,7 @@ fn get_shared_evaluation(
                     row.text(5)?,
                     row.get(6)?,
                     row.text(7)?,
+                    row.jsonb(8)?,
                 ))
             })
             .collect::<Result<_>>()

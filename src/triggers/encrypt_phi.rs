@@ -1,5 +1,6 @@
-//! `encrypt_patient_phi()` and `encrypt_evaluation_phi()`: BEFORE triggers that
-//! keep the encrypted columns in step with the plain ones.
+//! `encrypt_patient_phi()`, `encrypt_evaluation_phi()` and
+//! `encrypt_evaluation_draft_phi()`: BEFORE triggers that keep the encrypted
+//! columns in step with the plain ones.
 
 use auria_openpgp::limits::MAX_MESSAGE;
 use pgrx::datum::Date;
@@ -23,11 +24,23 @@ fn encrypt_patient_phi(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
     })
 }
 
-/// Keeps the encrypted name of `evaluations`. SECURITY INVOKER as above.
+/// Keeps the encrypted columns of `evaluations`. SECURITY INVOKER as above.
 #[pg_extern(sql = false)]
 fn encrypt_evaluation_phi(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
     trigger::fire(fcinfo, "encrypt_evaluation_phi", |row| {
         keep_in_step(row, "encrypt_evaluation_phi", &columns::EVALUATIONS)
+    })
+}
+
+/// Keeps the encrypted draft of `evaluation_drafts`. SECURITY INVOKER as above.
+#[pg_extern(sql = false)]
+fn encrypt_evaluation_draft_phi(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
+    trigger::fire(fcinfo, "encrypt_evaluation_draft_phi", |row| {
+        keep_in_step(
+            row,
+            "encrypt_evaluation_draft_phi",
+            &columns::EVALUATION_DRAFTS,
+        )
     })
 }
 
@@ -156,7 +169,7 @@ fn opens_to(
         return Ok(None);
     }
     let opened = match kind {
-        Kind::Text => {
+        Kind::Text | Kind::Jsonb => {
             let Some(text) = row.new_stored(plain)? else {
                 return Ok(None);
             };
@@ -207,7 +220,9 @@ fn is_stored_already(
 
 fn encrypt(row: &RowTrigger<'_>, plain: Column, kind: Kind) -> Result<Vec<u8>> {
     match kind {
-        Kind::Text => phi::encrypt(row.new_stored(plain)?.map_or(&[][..], |text| text.read())),
+        Kind::Text | Kind::Jsonb => {
+            phi::encrypt(row.new_stored(plain)?.map_or(&[][..], |text| text.read()))
+        }
         Kind::Date => match row.new_value::<Date>(plain)? {
             Some(date) => phi::encrypt(columns::iso(date).as_bytes()),
             None => phi::encrypt(b""),

@@ -54,7 +54,7 @@ fn backfill_encrypts_what_is_not_yet_and_reports_its_progress() {
     assert_eq!(names(&mut session), [2500, 0, 0, 0]);
     assert!(in_step(&mut session));
     let columns: i64 = session.value("SELECT count(*) FROM auria.phi_status()");
-    assert_eq!(columns, 6);
+    assert_eq!(columns, 9);
 }
 
 #[test]

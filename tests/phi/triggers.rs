@@ -206,3 +206,113 @@ fn the_trigger_functions_cannot_be_called_nor_fired_after() {
         "39P01",
     );
 }
+
+const OF_EVALUATION: &str = "
+    SELECT concat_ws('|', public.phi_decrypt(patient_document_encrypted), public.phi_decrypt(anamnesis_encrypted))
+      FROM public.evaluations WHERE id = $1";
+
+#[test]
+fn anamnesis_and_document_of_an_evaluation_are_encrypted_and_erased_with_their_plain_values() {
+    let db = database();
+    let (mut session, mut service, dentist) = practice(&db);
+    let id: Uuid = session
+        .query_one(
+            &(auria_tests::insert_evaluation(
+                "$1",
+                &[
+                    ("anamnesis", "'hipertensa, usa losartana'"),
+                    (
+                        "patient_document",
+                        r#"'{"b": 1.10, "a": "orientações", "n": 12345678901234567890.5}'"#,
+                    ),
+                ],
+            ) + " RETURNING id"),
+            &[&dentist],
+        )
+        .unwrap()
+        .get(0);
+    let mut read = || -> String { service.query_one(OF_EVALUATION, &[&id]).unwrap().get(0) };
+    // As PostgreSQL writes it: no digit of a number is lost.
+    assert_eq!(
+        read(),
+        r#"{"a": "orientações", "b": 1.10, "n": 12345678901234567890.5}|hipertensa, usa losartana"#
+    );
+    session
+        .run("UPDATE public.evaluations SET patient_document = '[]', anamnesis = 'nega alergias'");
+    assert_eq!(read(), "[]|nega alergias");
+    let ciphertexts = "SELECT md5(concat(patient_document_encrypted, anamnesis_encrypted)) FROM public.evaluations";
+    let before: String = db.superuser().value(ciphertexts);
+    session.run("UPDATE public.evaluations SET status = 'completed'");
+    assert_eq!(db.superuser().value::<String>(ciphertexts), before);
+    session.run("UPDATE public.evaluations SET patient_document = NULL, anamnesis = NULL");
+    let left: bool = db.superuser().value(
+        "SELECT patient_document_encrypted IS NULL AND anamnesis_encrypted IS NULL FROM public.evaluations",
+    );
+    assert!(left);
+}
+
+#[test]
+fn a_draft_is_encrypted_each_time_it_is_saved() {
+    let db = database();
+    let (mut session, mut service, dentist) = practice(&db);
+    for data in [
+        r#"{"step": 1, "name": "João"}"#,
+        r#"{"step": 2, "name": "João"}"#,
+    ] {
+        session
+            .execute(
+                "INSERT INTO public.evaluation_drafts (user_id, draft_data) VALUES ($1, $2::text::jsonb)
+                 ON CONFLICT (user_id) DO UPDATE SET draft_data = excluded.draft_data",
+                &[&dentist, &data],
+            )
+            .unwrap();
+        assert!(service.value::<bool>(
+            "SELECT public.phi_decrypt(draft_data_encrypted) = draft_data::text FROM public.evaluation_drafts"
+        ));
+    }
+}
+
+#[test]
+fn what_was_not_encrypted_or_says_something_else_is_seen_by_verify_phi_encryption() {
+    let db = database();
+    let (mut session, mut service, dentist) = practice(&db);
+    let mut verified = || -> Vec<(String, i64, i64, i64, Option<bool>)> {
+        service
+            .query("SELECT * FROM public.verify_phi_encryption()", &[])
+            .unwrap()
+            .iter()
+            .map(|row| (row.get(0), row.get(1), row.get(2), row.get(3), row.get(4)))
+            .collect()
+    };
+    let none = |table: &str| (table.to_owned(), 0, 0, 0, None);
+    assert_eq!(
+        verified(),
+        [
+            none("patients"),
+            none("evaluations"),
+            none("evaluation_drafts")
+        ]
+    );
+    session
+        .execute(
+            "INSERT INTO public.patients (user_id, name, phone) VALUES ($1, 'Maria', '1'), ($1, 'João', NULL)",
+            &[&dentist],
+        )
+        .unwrap();
+    // Nothing in it names the patient.
+    session
+        .execute(&auria_tests::insert_evaluation("$1", &[]), &[&dentist])
+        .unwrap();
+    assert_eq!(verified()[0], ("patients".to_owned(), 2, 2, 0, Some(true)));
+    assert_eq!(verified()[1], ("evaluations".to_owned(), 1, 0, 0, None));
+    let mut admin = db.superuser();
+    admin.run(
+        "SET session_replication_role = replica;
+         UPDATE public.patients SET phone_encrypted = NULL WHERE phone IS NOT NULL",
+    );
+    assert_eq!(verified()[0], ("patients".to_owned(), 2, 1, 1, Some(true)));
+    admin.run("UPDATE public.patients SET name = 'Outra' WHERE name = 'João'");
+    assert_eq!(verified()[0], ("patients".to_owned(), 2, 1, 1, Some(false)));
+    admin.run("UPDATE public.patients SET name_encrypted = 'x' WHERE name = 'Outra'");
+    assert_eq!(verified()[0], ("patients".to_owned(), 2, 1, 1, Some(false)));
+}

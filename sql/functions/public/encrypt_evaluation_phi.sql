@@ -4,6 +4,6 @@ CREATE OR REPLACE FUNCTION public.encrypt_evaluation_phi() RETURNS trigger
     AS 'MODULE_PATHNAME', 'encrypt_evaluation_phi_wrapper';
 
 COMMENT ON FUNCTION public.encrypt_evaluation_phi() IS
-    'Trigger: keeps patient_name_encrypted of evaluations in step; fails closed';
+    'Trigger: keeps the encrypted columns of evaluations in step; fails closed';
 
 REVOKE ALL ON FUNCTION public.encrypt_evaluation_phi() FROM PUBLIC, anon, authenticated, service_role;

@@ -1,6 +1,7 @@
 CREATE OR REPLACE FUNCTION public.get_shared_evaluation(p_token text)
     RETURNS TABLE(tooth text, treatment_type text, cavity_class text, status text,
-               ai_treatment_indication text, created_at timestamp with time zone, clinic_name text)
+               ai_treatment_indication text, created_at timestamp with time zone, clinic_name text,
+               patient_document jsonb)
     LANGUAGE c STABLE PARALLEL SAFE SECURITY DEFINER
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'get_shared_evaluation_wrapper';
