@@ -4,7 +4,9 @@
 
 mod caller;
 mod cases;
+mod cleanup;
 mod credits;
+mod dashboard;
 mod phi;
 mod rate_limit;
 mod settlement;

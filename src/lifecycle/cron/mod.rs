@@ -11,8 +11,9 @@ use super::schema::owner::{self, Owner};
 use super::schema::{FUNCTIONS, Function};
 use crate::error::{self, Error, Result};
 use crate::pg::roles;
-use crate::pg::spi::{self, Arg, Spi};
+use crate::pg::spi::{self, Arg, Sees, Spi};
 use crate::pg::transaction::{self, Lock};
+use crate::statement;
 
 /// Something to be done regularly.
 pub struct Job {
@@ -23,21 +24,42 @@ pub struct Job {
     pub command: &'static str,
 }
 
-/// Both commands are safe to run at any time and twice. `reset_monthly_usage`,
+/// Every command is safe to run at any time and twice. `reset_monthly_usage`,
 /// the legacy reset, is not here: it would end a month without its rollover.
-pub const JOBS: [Job; 2] = [
-    // A month ends at any hour of any day, and its dentist waits for the new credits. Not at a full hour, when
-    // everybody's jobs start.
+/// Not at full hours, when everybody's jobs start; pg_cron's clock is UTC, and
+/// four in the morning is one in Brasília.
+pub const JOBS: &[Job] = &[
+    // A month ends at any hour of any day, and its dentist waits for the new credits.
     Job {
         name: "auria_reset_monthly",
         schedule: "7 * * * *",
         command: "CALL auria.reset_monthly()",
     },
-    // pg_cron's clock is UTC: 01:23 in Brasília.
     Job {
         name: "auria_cleanup_rate_limits",
         schedule: "23 4 * * *",
         command: "SELECT auria.run_as_owner('public.cleanup_old_rate_limits()')",
+    },
+    // A dentist is waiting for the analysis.
+    Job {
+        name: "auria_cleanup_stuck_evaluations",
+        schedule: "*/10 * * * *",
+        command: "SELECT auria.run_as_owner('public.cleanup_stuck_evaluations()')",
+    },
+    Job {
+        name: "auria_cleanup_drafts",
+        schedule: "31 4 * * *",
+        command: "SELECT auria.run_as_owner('public.cleanup_stale_drafts()')",
+    },
+    Job {
+        name: "auria_cleanup_shared_links",
+        schedule: "37 4 * * *",
+        command: "SELECT auria.run_as_owner('public.cleanup_expired_shared_links()')",
+    },
+    Job {
+        name: "auria_cleanup_credit_transactions",
+        schedule: "43 4 * * *",
+        command: "SELECT auria.cleanup_credit_transactions()",
     },
 ];
 
@@ -155,11 +177,35 @@ fn run_as_owner(p_function: Option<&str>) -> Result<i32, ErrorReport> {
     })?)
 }
 
-/// The jobs that are not registered, where pg_cron is in this database.
+statement! {
+    FORGET_TRANSACTIONS = "DELETE FROM public.credit_transactions WHERE created_at < now() - interval '30 days'";
+}
+
+/// Deletes the Edge Functions' records of charges that are older than 30 days,
+/// with the rights of the schema's owner, and returns how many: no retry comes
+/// that late. The ledger, `credit_usage`, stays.
+///
+/// Superusers only (42501).
+#[pg_extern(sql = false)]
+fn cleanup_credit_transactions() -> Result<i32, ErrorReport> {
+    transaction::refuse_if_read_only(c"auria.cleanup_credit_transactions()");
+    require_superuser("auria.cleanup_credit_transactions")?;
+    Ok(spi::connected(|spi| {
+        let owner = Owner::named(owner::determine(spi)?);
+        spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
+        owner.act(|| {
+            let rows = spi.query(&FORGET_TRANSACTIONS, Sees::OwnSnapshot, &[])?;
+            Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
+        })
+    })?)
+}
+
+/// What is wrong with the jobs, where pg_cron is in this database: those that
+/// are not registered, and a second reset of the month.
 ///
 /// `cron.job` shows each role its own jobs, so it is read with the rights of
 /// the table's owner, who must be a superuser.
-pub fn missing_jobs(spi: &Spi) -> Result<Vec<String>> {
+pub fn wrong_jobs(spi: &Spi) -> Result<Vec<String>> {
     let rows = spi.read_once(
         "SELECT c.relowner, pg_catalog.current_database()::text \
            FROM pg_catalog.pg_class c \
@@ -176,8 +222,8 @@ pub fn missing_jobs(spi: &Spi) -> Result<Vec<String>> {
     };
     let (owner, database): (pg_sys::Oid, String) = (row.expect(1)?, row.expect(2)?);
     roles::acting_as(owner, || {
-        let mut missing = Vec::new();
-        for job in &JOBS {
+        let mut wrong = second_resets(spi)?;
+        for job in JOBS {
             let is_there = spi::statement_result_is_true(
                 spi,
                 "SELECT EXISTS (SELECT FROM cron.job j \
@@ -186,12 +232,30 @@ pub fn missing_jobs(spi: &Spi) -> Result<Vec<String>> {
                 &[Arg::Text(Some(&job.name_in(&database)))],
             )?;
             if !is_there {
-                missing.push(format!(
+                wrong.push(format!(
                     "job {} is not scheduled: run SELECT * FROM auria.schedule()",
                     job.name
                 ));
             }
         }
-        Ok(missing)
+        Ok(wrong)
     })
+}
+
+/// Jobs that reset the month by Stripe's period, as a later version of the
+/// original does, beside ours: a month would be settled twice.
+fn second_resets(spi: &Spi) -> Result<Vec<String>> {
+    let rows = spi.query_once(
+        "SELECT pg_catalog.format('job %s calls reset_monthly_credits() beside %s, so that a month is settled twice: \
+                                   keep one of them, and run SELECT cron.unschedule(%s) or SELECT cron.unschedule(%s)', \
+                                  theirs.jobid, ours.jobname, theirs.jobid, ours.jobid) \
+           FROM cron.job theirs \
+           JOIN cron.job ours ON ours.database = theirs.database AND ours.active \
+                             AND ours.command ~ 'auria\\.reset_monthly|reset_monthly_usage' \
+          WHERE theirs.command ~ 'reset_monthly_credits' AND theirs.active \
+            AND theirs.database = pg_catalog.current_database() \
+          ORDER BY theirs.jobid, ours.jobid",
+        &[],
+    )?;
+    rows.iter().map(|row| row.expect(1)).collect()
 }

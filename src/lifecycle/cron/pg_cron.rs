@@ -128,14 +128,16 @@ impl Surroundings {
 
 /// 55000, with what to do if it has to be without pg_cron.
 fn unavailable(message: &'static str, detail: &str, hint: &str) -> Error {
-    let [reset, cleanup] = JOBS.map(|job| job.command);
+    let commands: String = JOBS
+        .iter()
+        .map(|job| format!("\n{}  {}", job.schedule, job.command))
+        .collect();
     Error::new(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         message,
     )
     .detail(detail.to_owned())
     .hint(format!(
-        "{hint}\nOr let any other timer, such as systemd's or cron, run with psql in this database: {reset} every \
-         hour, {cleanup} every day."
+        "{hint}\nOr let any other timer, such as systemd's or cron, run with psql in this database:{commands}"
     ))
 }

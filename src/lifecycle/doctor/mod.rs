@@ -533,9 +533,10 @@ fn trigrams(spi: &Spi) -> Result<Findings> {
     .into())
 }
 
-/// Where pg_cron is in this database, its jobs should be, too.
+/// Where pg_cron is in this database, its jobs should be, too, and no second
+/// reset of the month.
 fn jobs(spi: &Spi) -> Result<Findings> {
-    super::cron::missing_jobs(spi).map(Findings::from)
+    super::cron::wrong_jobs(spi).map(Findings::from)
 }
 
 fn table_exists(spi: &Spi, name: &str) -> Result<bool> {

@@ -1,0 +1,56 @@
+//! Rows that nobody needs any more. Each call is safe at any time and twice.
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use crate::error::Result;
+use crate::pg::spi::{self, Sees, Statement};
+use crate::pg::transaction;
+use crate::statement;
+
+statement! {
+    FORGET_DRAFTS = "DELETE FROM public.evaluation_drafts WHERE updated_at < now() - interval '30 days'";
+
+    FORGET_LINKS = "DELETE FROM public.shared_links WHERE expires_at < now() - interval '7 days'";
+
+    /// A row that somebody else is writing is not stuck: it is passed over.
+    FAIL_STUCK = "UPDATE public.evaluations \
+           SET status = 'error', \
+               recommendation_text = 'A análise demorou mais do que o esperado e foi interrompida. Tente novamente.' \
+         WHERE id IN (SELECT id FROM public.evaluations \
+                       WHERE status = 'analyzing' AND updated_at < now() - interval '10 minutes' \
+                         FOR NO KEY UPDATE SKIP LOCKED)";
+}
+
+/// Runs the statement and returns how many rows it changed.
+fn changed(statement: &'static std::thread::LocalKey<Statement>) -> Result<i32> {
+    spi::connected(|spi| {
+        let rows = spi.query(statement, Sees::OwnSnapshot, &[])?;
+        Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
+    })
+}
+
+/// Deletes the drafts that nobody touched for 30 days, and returns how many.
+/// For service_role.
+#[pg_extern(sql = false)]
+fn cleanup_stale_drafts() -> Result<i32, ErrorReport> {
+    transaction::refuse_if_read_only(c"cleanup_stale_drafts()");
+    Ok(changed(&FORGET_DRAFTS)?)
+}
+
+/// Deletes the shared links that expired more than 7 days ago, and returns how
+/// many. For service_role.
+#[pg_extern(sql = false)]
+fn cleanup_expired_shared_links() -> Result<i32, ErrorReport> {
+    transaction::refuse_if_read_only(c"cleanup_expired_shared_links()");
+    Ok(changed(&FORGET_LINKS)?)
+}
+
+/// Sets the evaluations that have been `analyzing` for more than 10 minutes to
+/// `error`, with a text that asks the dentist to try again, and returns how
+/// many. For service_role.
+#[pg_extern(sql = false)]
+fn cleanup_stuck_evaluations() -> Result<i32, ErrorReport> {
+    transaction::refuse_if_read_only(c"cleanup_stuck_evaluations()");
+    Ok(changed(&FAIL_STUCK)?)
+}
