@@ -107,6 +107,33 @@ export type Database = {
         }
         Relationships: []
       }
+      credit_transactions: {
+        Row: {
+          created_at: string
+          id: string
+          operation: string
+          operation_id: string
+          type: string
+          user_id: string
+        }
+        Insert: {
+          created_at?: string
+          id?: string
+          operation: string
+          operation_id: string
+          type: string
+          user_id: string
+        }
+        Update: {
+          created_at?: string
+          id?: string
+          operation?: string
+          operation_id?: string
+          type?: string
+          user_id?: string
+        }
+        Relationships: []
+      }
       credit_usage: {
         Row: {
           counterpart: number
@@ -167,6 +194,7 @@ export type Database = {
         Row: {
           created_at: string
           draft_data: NonNullable<Json>
+          draft_data_encrypted: string | null
           id: string
           updated_at: string
           user_id: string
@@ -174,6 +202,7 @@ export type Database = {
         Insert: {
           created_at?: string
           draft_data: NonNullable<Json>
+          draft_data_encrypted?: string | null
           id?: string
           updated_at?: string
           user_id: string
@@ -181,6 +210,7 @@ export type Database = {
         Update: {
           created_at?: string
           draft_data?: NonNullable<Json>
+          draft_data_encrypted?: string | null
           id?: string
           updated_at?: string
           user_id?: string
@@ -195,6 +225,8 @@ export type Database = {
           ai_treatment_indication: string | null
           alerts: Json | null
           alternatives: Json | null
+          anamnesis: string | null
+          anamnesis_encrypted: string | null
           bruxism: boolean
           budget: string
           cavity_class: string
@@ -204,6 +236,7 @@ export type Database = {
           depth: string | null
           desired_tooth_shape: string | null
           dsd_analysis: Json | null
+          dsd_image_hash: string | null
           dsd_simulation_layers: Json | null
           dsd_simulation_url: string | null
           enamel_condition: string | null
@@ -217,6 +250,8 @@ export type Database = {
           patient_aesthetic_goals: string | null
           patient_age: number
           patient_desired_changes: string[] | null
+          patient_document: Json | null
+          patient_document_encrypted: string | null
           patient_id: string | null
           patient_name: string | null
           patient_name_encrypted: string | null
@@ -225,6 +260,8 @@ export type Database = {
           photo_frontal: string | null
           priority: string | null
           protocol_layers: Json | null
+          radiograph_type: string | null
+          radiograph_url: string | null
           recommendation_text: string | null
           recommended_resin_id: string | null
           region: string
@@ -240,6 +277,7 @@ export type Database = {
           tooth_bounds: Json | null
           tooth_color: string
           treatment_type: string | null
+          updated_at: string
           user_id: string
           warnings: Json | null
         }
@@ -250,6 +288,8 @@ export type Database = {
           ai_treatment_indication?: string | null
           alerts?: Json | null
           alternatives?: Json | null
+          anamnesis?: string | null
+          anamnesis_encrypted?: string | null
           bruxism?: boolean
           budget: string
           cavity_class: string
@@ -259,6 +299,7 @@ export type Database = {
           depth?: string | null
           desired_tooth_shape?: string | null
           dsd_analysis?: Json | null
+          dsd_image_hash?: string | null
           dsd_simulation_layers?: Json | null
           dsd_simulation_url?: string | null
           enamel_condition?: string | null
@@ -272,6 +313,8 @@ export type Database = {
           patient_aesthetic_goals?: string | null
           patient_age: number
           patient_desired_changes?: string[] | null
+          patient_document?: Json | null
+          patient_document_encrypted?: string | null
           patient_id?: string | null
           patient_name?: string | null
           patient_name_encrypted?: string | null
@@ -280,6 +323,8 @@ export type Database = {
           photo_frontal?: string | null
           priority?: string | null
           protocol_layers?: Json | null
+          radiograph_type?: string | null
+          radiograph_url?: string | null
           recommendation_text?: string | null
           recommended_resin_id?: string | null
           region: string
@@ -295,6 +340,7 @@ export type Database = {
           tooth_bounds?: Json | null
           tooth_color: string
           treatment_type?: string | null
+          updated_at?: string
           user_id: string
           warnings?: Json | null
         }
@@ -305,6 +351,8 @@ export type Database = {
           ai_treatment_indication?: string | null
           alerts?: Json | null
           alternatives?: Json | null
+          anamnesis?: string | null
+          anamnesis_encrypted?: string | null
           bruxism?: boolean
           budget?: string
           cavity_class?: string
@@ -314,6 +362,7 @@ export type Database = {
           depth?: string | null
           desired_tooth_shape?: string | null
           dsd_analysis?: Json | null
+          dsd_image_hash?: string | null
           dsd_simulation_layers?: Json | null
           dsd_simulation_url?: string | null
           enamel_condition?: string | null
@@ -327,6 +376,8 @@ export type Database = {
           patient_aesthetic_goals?: string | null
           patient_age?: number
           patient_desired_changes?: string[] | null
+          patient_document?: Json | null
+          patient_document_encrypted?: string | null
           patient_id?: string | null
           patient_name?: string | null
           patient_name_encrypted?: string | null
@@ -335,6 +386,8 @@ export type Database = {
           photo_frontal?: string | null
           priority?: string | null
           protocol_layers?: Json | null
+          radiograph_type?: string | null
+          radiograph_url?: string | null
           recommendation_text?: string | null
           recommended_resin_id?: string | null
           region?: string
@@ -350,6 +403,7 @@ export type Database = {
           tooth_bounds?: Json | null
           tooth_color?: string
           treatment_type?: string | null
+          updated_at?: string
           user_id?: string
           warnings?: Json | null
         }
@@ -438,6 +492,7 @@ export type Database = {
           invoice_pdf: string | null
           invoice_url: string | null
           status: string
+          stripe_event_id: string | null
           stripe_invoice_id: string | null
           stripe_payment_intent_id: string | null
           subscription_id: string | null
@@ -452,6 +507,7 @@ export type Database = {
           invoice_pdf?: string | null
           invoice_url?: string | null
           status: string
+          stripe_event_id?: string | null
           stripe_invoice_id?: string | null
           stripe_payment_intent_id?: string | null
           subscription_id?: string | null
@@ -466,6 +522,7 @@ export type Database = {
           invoice_pdf?: string | null
           invoice_url?: string | null
           status?: string
+          stripe_event_id?: string | null
           stripe_invoice_id?: string | null
           stripe_payment_intent_id?: string | null
           subscription_id?: string | null
@@ -603,6 +660,71 @@ export type Database = {
           user_id?: string
         }
         Relationships: []
+      }
+      referral_codes: {
+        Row: {
+          code: string
+          created_at: string | null
+          id: string
+          is_active: boolean | null
+          user_id: string
+        }
+        Insert: {
+          code: string
+          created_at?: string | null
+          id?: string
+          is_active?: boolean | null
+          user_id: string
+        }
+        Update: {
+          code?: string
+          created_at?: string | null
+          id?: string
+          is_active?: boolean | null
+          user_id?: string
+        }
+        Relationships: []
+      }
+      referral_conversions: {
+        Row: {
+          converted_at: string | null
+          id: string
+          referral_code_id: string
+          referred_id: string
+          referrer_id: string
+          reward_amount: number | null
+          reward_granted: boolean | null
+          reward_type: string | null
+        }
+        Insert: {
+          converted_at?: string | null
+          id?: string
+          referral_code_id: string
+          referred_id: string
+          referrer_id: string
+          reward_amount?: number | null
+          reward_granted?: boolean | null
+          reward_type?: string | null
+        }
+        Update: {
+          converted_at?: string | null
+          id?: string
+          referral_code_id?: string
+          referred_id?: string
+          referrer_id?: string
+          reward_amount?: number | null
+          reward_granted?: boolean | null
+          reward_type?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: "referral_conversions_referral_code_id_fkey"
+            columns: ["referral_code_id"]
+            isOneToOne: false
+            referencedRelation: "referral_codes"
+            referencedColumns: ["id"]
+          },
+        ]
       }
       resin_catalog: {
         Row: {
@@ -783,6 +905,7 @@ export type Database = {
           rollover_max: number | null
           sort_order: number
           stripe_price_id: string | null
+          stripe_price_id_yearly: string | null
           updated_at: string
         }
         Insert: {
@@ -804,6 +927,7 @@ export type Database = {
           rollover_max?: number | null
           sort_order?: number
           stripe_price_id?: string | null
+          stripe_price_id_yearly?: string | null
           updated_at?: string
         }
         Update: {
@@ -825,6 +949,7 @@ export type Database = {
           rollover_max?: number | null
           sort_order?: number
           stripe_price_id?: string | null
+          stripe_price_id_yearly?: string | null
           updated_at?: string
         }
         Relationships: []
@@ -944,6 +1069,33 @@ export type Database = {
           },
         ]
       }
+      webhook_events: {
+        Row: {
+          event_type: string
+          id: string
+          payload: Json | null
+          processed_at: string | null
+          status: string | null
+          stripe_event_id: string
+        }
+        Insert: {
+          event_type: string
+          id?: string
+          payload?: Json | null
+          processed_at?: string | null
+          status?: string | null
+          stripe_event_id: string
+        }
+        Update: {
+          event_type?: string
+          id?: string
+          payload?: Json | null
+          processed_at?: string | null
+          status?: string | null
+          stripe_event_id?: string
+        }
+        Relationships: []
+      }
     }
     Views: {
       [_ in never]: never
@@ -973,11 +1125,24 @@ export type Database = {
         }[]
       }
       check_shared_link_status: { Args: { p_token: string }; Returns: string }
+      cleanup_expired_shared_links: {
+        Args: Record<PropertyKey, never>
+        Returns: number
+      }
       cleanup_old_rate_limits: {
         Args: Record<PropertyKey, never>
         Returns: number
       }
+      cleanup_stale_drafts: {
+        Args: Record<PropertyKey, never>
+        Returns: number
+      }
+      cleanup_stuck_evaluations: {
+        Args: Record<PropertyKey, never>
+        Returns: number
+      }
       get_credit_cost: { Args: { p_operation: string }; Returns: number }
+      get_dashboard_metrics: { Args: { p_user_id: string }; Returns: Json }
       get_shared_dsd: {
         Args: { p_token: string }
         Returns: {
@@ -994,6 +1159,7 @@ export type Database = {
           cavity_class: string
           clinic_name: string
           created_at: string
+          patient_document: Json
           status: string
           tooth: string
           treatment_type: string
@@ -1029,6 +1195,16 @@ export type Database = {
             }
             Returns: boolean
           }
+      verify_phi_encryption: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          encrypted_rows: number
+          sample_match: boolean
+          table_name: string
+          total_rows: number
+          unencrypted_rows: number
+        }[]
+      }
     }
     Enums: {
       [_ in never]: never

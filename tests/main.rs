@@ -10,5 +10,6 @@ mod lifecycle;
 #[cfg(feature = "matrix")]
 mod matrix;
 mod phi;
+mod practice;
 mod server;
 mod support;

@@ -109,6 +109,17 @@ static MATRIX: LazyLock<Vec<Rights>> = LazyLock::new(|| {
     backend_only("public.prompt_executions", "id",
         "INSERT INTO public.prompt_executions (prompt_id, prompt_version, model, latency_ms, success)
          VALUES ('p', '1', 'm', 1, true)"),
+    backend_only("public.credit_transactions", "id",
+        "INSERT INTO public.credit_transactions (user_id, operation_id, operation, type)
+         VALUES ('$user', 'op-1', 'case_analysis', 'consume')"),
+    backend_only("public.webhook_events", "id",
+        "INSERT INTO public.webhook_events (stripe_event_id, event_type) VALUES ('evt_1', 'invoice.paid')"),
+    owned("public.referral_codes", "SI", "INSERT INTO public.referral_codes (user_id, code) VALUES ('$user', 'CONVITE')"),
+    // Whoever was referred is neither of the two who ask.
+    owned("public.referral_conversions", "S",
+        "WITH code AS (INSERT INTO public.referral_codes (user_id, code) VALUES ('$user', 'CONVITE') RETURNING id)
+         INSERT INTO public.referral_conversions (referrer_id, referred_id, referral_code_id)
+         SELECT '$user', (SELECT user_id FROM public.profiles ORDER BY created_at DESC LIMIT 1), id FROM code"),
     backend_only("auria.migrations", "number",
         "INSERT INTO auria.migrations (number, name, sha256) VALUES (999, 'x', 'x')"),
     read_by_backend("auria.installed_functions", "signature",
@@ -210,6 +221,7 @@ fn every_role_may_do_on_every_table_what_the_matrix_says_and_nothing_else() {
         db.sign_up("ana@clinica.example"),
         db.sign_up("bia@clinica.example"),
     );
+    db.sign_up("caio@clinica.example");
     let mut session = db.superuser();
     let mut wrong = Vec::new();
     for rights in MATRIX.iter() {
@@ -342,6 +354,48 @@ fn an_evaluation_points_only_at_a_patient_of_its_owner() {
 }
 
 #[test]
+fn both_sides_of_a_referral_see_it_and_nobody_else_does() {
+    let db = database();
+    let [ana, bia, caio] =
+        ["ana", "bia", "caio"].map(|name| db.sign_up(&format!("{name}@clinica.example")));
+    db.service()
+        .execute(
+            "WITH code AS (INSERT INTO public.referral_codes (user_id, code) VALUES ($1, 'ANA10') RETURNING id)
+             INSERT INTO public.referral_conversions (referrer_id, referred_id, referral_code_id) SELECT $1, $2, id FROM code",
+            &[&ana, &bia],
+        )
+        .unwrap();
+    let seen = "SELECT count(*) FROM public.referral_conversions";
+    for (dentist, expected) in [(ana, 1), (bia, 1), (caio, 0)] {
+        assert_eq!(db.authenticated(dentist).value::<i64>(seen), expected);
+    }
+}
+
+#[test]
+fn nobody_refers_themselves_and_nobody_is_referred_twice() {
+    let db = database();
+    let [ana, bia, caio] =
+        ["ana", "bia", "caio"].map(|name| db.sign_up(&format!("{name}@clinica.example")));
+    let mut service = db.service();
+    let code: Uuid = service
+        .query_one(
+            "INSERT INTO public.referral_codes (user_id, code) VALUES ($1, 'ANA10') RETURNING id",
+            &[&ana],
+        )
+        .unwrap()
+        .get(0);
+    let mut convert = |referrer: Uuid, referred: Uuid| {
+        service.execute(
+            "INSERT INTO public.referral_conversions (referrer_id, referred_id, referral_code_id) VALUES ($1, $2, $3)",
+            &[&referrer, &referred, &code],
+        )
+    };
+    auria_tests::refused_with(convert(ana, ana), "23514");
+    convert(ana, bia).unwrap();
+    auria_tests::refused_with(convert(caio, bia), "23505");
+}
+
+#[test]
 fn a_plan_that_is_not_on_offer_is_seen_by_the_backend_alone() {
     let db = database();
     let dentist = db.sign_up("ana@clinica.example");
@@ -367,6 +421,11 @@ const FUNCTIONS: &str = "
     public.increment_case_usage(uuid)                       - - s
     public.reset_monthly_usage()                            - - s
     public.cleanup_old_rate_limits()                        - - s
+    public.cleanup_stale_drafts()                           - - s
+    public.cleanup_expired_shared_links()                   - - s
+    public.cleanup_stuck_evaluations()                      - - s
+    public.get_dashboard_metrics(uuid)                      - u s
+    public.verify_phi_encryption()                          - - s
     public.phi_encrypt(text)                                - - s
     public.phi_decrypt(bytea)                               - - s
     public.handle_new_user()                                - - -
@@ -377,6 +436,7 @@ const FUNCTIONS: &str = "
     public.check_subscription_status()                      - - -
     public.encrypt_patient_phi()                            - - -
     public.encrypt_evaluation_phi()                         - - -
+    public.encrypt_evaluation_draft_phi()                   - - -
     public.get_shared_evaluation(text)                      a u s
     public.get_shared_dsd(text)                             a u s
     public.check_shared_link_status(text)                   a u s
@@ -393,6 +453,7 @@ const FUNCTIONS: &str = "
     auria.restore_function(text)                            - - -
     auria.run_as_owner(text)                                - - -
     auria.refuse_row()                                      - - -
+    auria.cleanup_credit_transactions()                     - - -
     auria.ensure_check(text,text,text,text)                 - - -
     auria.ensure_foreign_key(text,text,text,text,text,text) - - -
     auria.ensure_index(text,text,text)                      - - -

@@ -3,6 +3,7 @@
 mod adoption;
 mod adoption_refusals;
 mod adoption_states;
+mod adoption_today;
 pub mod doctor;
 pub mod dump_restore;
 mod expected;

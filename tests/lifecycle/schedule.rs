@@ -26,7 +26,7 @@ fn jobs(session: &mut Session, query: &str) -> Vec<Job> {
         .collect()
 }
 
-/// The two jobs of a database as they are registered first.
+/// The jobs of a database as they are registered first.
 fn managed_jobs(database: &str) -> Vec<Job> {
     [
         (
@@ -38,6 +38,26 @@ fn managed_jobs(database: &str) -> Vec<Job> {
             "auria_cleanup_rate_limits",
             "23 4 * * *",
             "SELECT auria.run_as_owner('public.cleanup_old_rate_limits()')",
+        ),
+        (
+            "auria_cleanup_stuck_evaluations",
+            "*/10 * * * *",
+            "SELECT auria.run_as_owner('public.cleanup_stuck_evaluations()')",
+        ),
+        (
+            "auria_cleanup_drafts",
+            "31 4 * * *",
+            "SELECT auria.run_as_owner('public.cleanup_stale_drafts()')",
+        ),
+        (
+            "auria_cleanup_shared_links",
+            "37 4 * * *",
+            "SELECT auria.run_as_owner('public.cleanup_expired_shared_links()')",
+        ),
+        (
+            "auria_cleanup_credit_transactions",
+            "43 4 * * *",
+            "SELECT auria.cleanup_credit_transactions()",
         ),
     ]
     .map(|(name, schedule, command)| {
@@ -101,7 +121,7 @@ fn make_due(dba: &mut Session) {
     }
 }
 
-/// Waits for the jobs of both commands to have ended, and returns what became of each run.
+/// Waits for the jobs of all commands to have ended, and returns what became of each run.
 #[track_caller]
 fn runs(dba: &mut Session) -> Vec<(String, String)> {
     let deadline = Instant::now() + Duration::from_secs(100);
@@ -116,8 +136,8 @@ fn runs(dba: &mut Session) -> Vec<(String, String)> {
             .iter()
             .map(|row| (row.get(0), row.get(1)))
             .collect();
-        let has_run = |command: &str| runs.iter().any(|(of, _)| of.contains(command));
-        if has_run("reset_monthly") && has_run("cleanup") {
+        let has_run = |job: &Job| runs.iter().any(|(command, _)| *command == job.2);
+        if managed_jobs("").iter().all(has_run) {
             return runs;
         }
         assert!(Instant::now() < deadline, "not run in time: {runs:?}");
@@ -169,7 +189,7 @@ fn the_calls_in_the_hint_register_the_jobs_when_pg_cron_is_in_another_database()
         .lines()
         .filter(|line| line.starts_with("SELECT cron."))
         .collect();
-    assert_eq!(calls.len(), 2, "{refusal:?}");
+    assert_eq!(calls.len(), managed_jobs("").len(), "{refusal:?}");
     let mut there = cluster.superuser("postgres");
     there.run("CREATE EXTENSION pg_cron");
     there.run(&calls.concat());
@@ -196,7 +216,9 @@ fn asked_again_it_keeps_what_a_dba_changed_and_makes_no_second_job() {
          SELECT cron.alter_job(jobid, active => false) FROM cron.job WHERE jobname LIKE '%cleanup%'",
     );
     expected[0].1 = "30 2 * * *".into();
-    expected[1].3 = false;
+    for job in &mut expected[1..] {
+        job.3 = false;
+    }
     assert_eq!(jobs(&mut dba, SCHEDULE), expected);
     dba.run("CREATE ROLE other_dba LOGIN SUPERUSER; SET ROLE other_dba");
     assert_eq!(jobs(&mut dba, SCHEDULE), expected);
@@ -208,7 +230,7 @@ fn asked_again_it_keeps_what_a_dba_changed_and_makes_no_second_job() {
     assert_eq!(jobs(&mut dba, SCHEDULE), managed_jobs(db.name()));
     assert_eq!(
         dba.value::<i64>("SELECT count(*) FROM cron.job WHERE username = 'postgres'"),
-        2
+        6
     );
 }
 
@@ -229,7 +251,7 @@ fn a_job_whose_name_is_cut_short_is_found_again() {
         scheduled.iter().all(|job| job.1 == "30 2 * * *"),
         "{scheduled:?}"
     );
-    assert_eq!(dba.value::<i64>("SELECT count(*) FROM cron.job"), 2);
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM cron.job"), 6);
 }
 
 #[test]
@@ -240,7 +262,7 @@ fn the_jobs_are_removed_by_one_statement_with_the_extension_or_without_it() {
     dba.run("SELECT cron.schedule('somebody else''s', '0 0 * * *', 'SELECT 1')");
     for leave in ["", "DROP EXTENSION auria CASCADE"] {
         dba.run(SCHEDULE);
-        assert_eq!(jobs(&mut dba, REGISTERED).len(), 3);
+        assert_eq!(jobs(&mut dba, REGISTERED).len(), 7);
         dba.run(leave);
         dba.run(UNSCHEDULE);
         let left = jobs(&mut dba, REGISTERED);
@@ -251,6 +273,33 @@ fn the_jobs_are_removed_by_one_statement_with_the_extension_or_without_it() {
         readme.replace('\n', " ").contains(UNSCHEDULE),
         "{UNSCHEDULE}"
     );
+}
+
+#[test]
+fn the_doctor_fails_when_a_second_reset_of_the_month_is_scheduled() {
+    let cluster = server("off");
+    let db = database_with_pg_cron(&cluster);
+    let mut dba = db.superuser();
+    let jobs = r#"SELECT COALESCE(string_agg(detail, ''), '') FROM auria.doctor() WHERE "check" = 'jobs' AND NOT ok"#;
+    dba.run("SELECT cron.schedule('mensal', '0 3 * * *', 'SELECT public.reset_monthly_credits()')");
+    assert!(!dba.value::<String>(jobs).contains("reset_monthly_credits"));
+    dba.run(SCHEDULE);
+    let detail: String = dba.value(jobs);
+    assert!(detail.contains("calls reset_monthly_credits()"), "{detail}");
+    // Either statement that it gives ends it.
+    let statements: Vec<&str> = detail
+        .split("SELECT cron.unschedule(")
+        .skip(1)
+        .map(|rest| rest.split(')').next().unwrap())
+        .collect();
+    assert_eq!(statements.len(), 2, "{detail}");
+    for job in statements {
+        dba.run(&format!("BEGIN; SELECT cron.unschedule({job})"));
+        assert!(!dba.value::<String>(jobs).contains("reset_monthly_credits"));
+        dba.run("ROLLBACK");
+    }
+    dba.run("SELECT cron.alter_job(jobid, active => false) FROM cron.job WHERE jobname = 'mensal'");
+    assert_eq!(dba.value::<String>(jobs), "");
 }
 
 /// A schema of pg_cron's name in which everything is a trap.

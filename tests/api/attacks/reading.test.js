@@ -18,6 +18,7 @@ const PRIVATE = [
   'credit_usage',
   'payment_history',
   'credit_pack_purchases',
+  'referral_codes',
 ];
 
 const readsEverything = (table) => `CREATE POLICY hole ON public.${table} FOR SELECT TO authenticated USING (true)`;
@@ -33,6 +34,7 @@ async function busyPractice(api) {
     [dentist.db, 'evaluation_drafts', { draft_data: { rascunho: 'Segredo' } }],
     [dentist.db, 'user_inventory', { resin_id: shade.id }],
     [dentist.db, 'session_detected_teeth', { session_id: evaluation.session_id, tooth: '11' }],
+    [dentist.db, 'referral_codes', { code: `CONVITE-${user_id}` }],
     [api.service(), 'rate_limits', { function_name: 'f' }],
     [api.service(), 'credit_usage', { operation: 'case_analysis', credits_used: 1 }],
     [api.service(), 'payment_history', { amount: 1, status: 'succeeded', subscription_id: subscription.id }],
@@ -173,3 +175,58 @@ attack('the plan of a query is not served', { settings: { PGRST_DB_PLAN_ENABLED:
   refused(await dentist.db.from('patients').select('*').explain({ analyze: true, format: 'json' }), 415, 'PGRST107');
   answered(await dentist.db.from('patients').select('*'), 200, []);
 });
+
+attack(
+  'nobody sees the dashboard of somebody else',
+  `CREATE OR REPLACE FUNCTION public.get_dashboard_metrics(p_user_id uuid) RETURNS json LANGUAGE sql STABLE SECURITY DEFINER
+   AS $$ SELECT json_build_object('total_evaluations', (SELECT count(*) FROM public.evaluations WHERE user_id = p_user_id)) $$`,
+  async (api) => {
+    const { dentist } = await practiceOf(api);
+    const nosy = await api.signUp();
+    for (const p_user_id of [dentist.id, randomUUID()]) {
+      forbidden(await nosy.db.rpc('get_dashboard_metrics', { p_user_id }));
+      forbiddenToVisitors(await api.anon().rpc('get_dashboard_metrics', { p_user_id }));
+    }
+  },
+);
+
+attack(
+  'nobody sees or makes a referral between others',
+  `${readsEverything('referral_conversions')};
+   GRANT INSERT ON public.referral_conversions TO authenticated;
+   CREATE POLICY hole_insert ON public.referral_conversions FOR INSERT TO authenticated WITH CHECK (true)`,
+  async (api) => {
+    const [ana, bia, nosy] = [await api.signUp(), await api.signUp(), await api.signUp()];
+    const code = answer(
+      await ana.db.from('referral_codes').insert({ user_id: ana.id, code: `C-${randomUUID()}` }).select('id').single(),
+      201,
+    );
+    const conversion = { referrer_id: ana.id, referred_id: bia.id, referral_code_id: code.id };
+    answered(await api.service().from('referral_conversions').insert(conversion), 201, null);
+    const seen = await nosy.db.from('referral_conversions').select('*', { count: 'exact' });
+    answered(seen, 200, []);
+    assert.equal(seen.count, 0);
+    forbidden(await nosy.db.from('referral_conversions').insert({ ...conversion, referred_id: nosy.id }));
+    forbidden(await ana.db.from('referral_conversions').update({ reward_granted: true }).eq('referred_id', bia.id));
+  },
+);
+
+attack(
+  'nobody but the backend reads or writes the records of charges and events',
+  `GRANT SELECT, INSERT ON public.credit_transactions, public.webhook_events TO authenticated;
+   CREATE POLICY hole ON public.credit_transactions TO authenticated USING (true);
+   CREATE POLICY hole ON public.webhook_events TO authenticated USING (true)`,
+  async (api) => {
+    const dentist = await api.signUp();
+    const rows = {
+      credit_transactions: { user_id: dentist.id, operation_id: randomUUID(), operation: 'case_analysis', type: 'refund' },
+      webhook_events: { stripe_event_id: randomUUID(), event_type: 'invoice.paid' },
+    };
+    for (const [table, row] of Object.entries(rows)) {
+      forbidden(await dentist.db.from(table).select('id'));
+      forbidden(await dentist.db.from(table).insert(row));
+      forbidden(await dentist.db.from(table).delete().not('id', 'is', null));
+      forbiddenToVisitors(await api.anon().from(table).select('id'));
+    }
+  },
+);

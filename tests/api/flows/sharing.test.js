@@ -40,6 +40,7 @@ flow('a visitor opens a link by the functions, and so does somebody signed in', 
         ai_treatment_indication: null,
         created_at: evaluation.created_at,
         clinic_name: 'Clínica Prado',
+        patient_document: null,
       },
     ]);
     answered(await visitor.rpc('get_shared_dsd', { p_token }).maybeSingle(), 200, {

@@ -7,11 +7,11 @@ const OURS = "n.nspname IN ('public', 'auria', 'storage')";
 
 /** SECURITY DEFINER functions that callers without a backend may execute: those that are meant for them. */
 const FOR_EVERYBODY = ['get_shared_evaluation', 'get_shared_dsd', 'check_shared_link_status'];
-const FOR_THE_SIGNED_IN = [...FOR_EVERYBODY, 'can_use_credits', 'can_create_case'];
+const FOR_THE_SIGNED_IN = [...FOR_EVERYBODY, 'can_use_credits', 'can_create_case', 'get_dashboard_metrics'];
 
 /** What names a patient or dentist, leads to a payment, or is a secret. */
 const SENSITIVE =
-  '^(name|patient_name|patient_id|phone|email|birth_date|notes|budget|full_name|cro|stripe_.*|token|.*_encrypted)$';
+  '^(name|patient_name|patient_id|phone|email|birth_date|notes|anamnesis|patient_document|draft_data|budget|full_name|cro|stripe_.*|token|.*_encrypted)$';
 
 const quoted = (names) => names.map((name) => `'${name}'`).join(', ');
 
@@ -199,7 +199,7 @@ export const RULES = [
       WHERE t.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname IN ('public', 'auria') AND a.attnum > 0 AND NOT a.attisdropped
         AND a.attname ~ '${SENSITIVE}' AND has_column_privilege('anon', t.oid, a.attnum, 'SELECT')
         -- Products and plans have names, too, and the ids of prices stand on every checkout page.
-        AND NOT (t.relname IN ('resins', 'subscription_plans', 'credit_packs') AND a.attname IN ('name', 'stripe_price_id'))
+        AND NOT (t.relname IN ('resins', 'subscription_plans', 'credit_packs') AND a.attname IN ('name', 'stripe_price_id', 'stripe_price_id_yearly'))
         AND (t.relname, a.attname) <> ('shared_links', 'token')`,
     hole: 'GRANT SELECT (patient_name) ON public.evaluations TO anon',
   },
