@@ -9,7 +9,9 @@ use serde_json::json;
 fn main() -> io::Result<()> {
     let cluster = ClusterOptions::default().start();
     let adopted = cluster.legacy_database(LAST_LEGACY_STATE);
-    adopted.superuser().run("CREATE EXTENSION auria CASCADE");
+    adopted
+        .superuser()
+        .run("SET auria.adopt_functions = 'all'; CREATE EXTENSION auria CASCADE");
     println!(
         "{}",
         json!({
