@@ -3,15 +3,13 @@
 
 use std::io::{self, Read};
 
-use auria_tests::{ClusterOptions, LAST_LEGACY_STATE};
+use auria_tests::{ClusterOptions, LAST_LEGACY_STATE, Session};
 use serde_json::json;
 
 fn main() -> io::Result<()> {
     let cluster = ClusterOptions::default().start();
     let adopted = cluster.legacy_database(LAST_LEGACY_STATE);
-    adopted
-        .superuser()
-        .run("SET auria.adopt_functions = 'all'; CREATE EXTENSION auria CASCADE");
+    take_over(&mut adopted.superuser());
     println!(
         "{}",
         json!({
@@ -24,4 +22,18 @@ fn main() -> io::Result<()> {
     );
     io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
+}
+
+/// Adopts a database as a DBA does who wants all of AURIA: every function is replaced, and the policies that the
+/// installation keeps but warns about are dropped with the statements it gives.
+fn take_over(admin: &mut Session) {
+    admin.run("LOAD 'auria_pg'; SET auria.adopt_functions = 'all'; CREATE EXTENSION auria CASCADE");
+    let drops: Vec<String> = admin
+        .notices()
+        .iter()
+        .filter_map(|notice| Some(notice.message().split_once(", run DROP POLICY ")?.1.to_owned()))
+        .map(|policy| format!("DROP POLICY {policy}"))
+        .collect();
+    assert!(!drops.is_empty(), "no warning about a policy was read");
+    admin.run(&drops.join(";"));
 }

@@ -1,7 +1,7 @@
 // Rows that change hands, and references to what belongs to somebody else.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { answer, answered, forbidden, forbiddenToVisitors } from '../stage/assertions.js';
+import { answer, answered, forbidden, forbiddenToVisitors, refused } from '../stage/assertions.js';
 import { attack } from '../stage/attack.js';
 import { findings, newEvaluation, newPatient, practiceOf } from '../stage/practice.js';
 

@@ -121,7 +121,8 @@ flow('the dashboard shows the newest twenty cases and how many there are', async
   const cases = Array.from({ length: 25 }, (_, day) =>
     findings(dentist, { tooth: String(11 + day), created_at: `2026-01-${String(day + 1).padStart(2, '0')}T12:00:00+00:00` }),
   );
-  answered(await dentist.db.from('evaluations').insert(cases), 201, null);
+  // What has become of a practice over the years, imported by the backend: a client cannot choose created_at.
+  answered(await api.service().from('evaluations').insert(cases), 201, null);
   const page = await dentist.db
     .from('evaluations')
     .select('tooth, created_at', { count: 'exact' })
