@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { answer, answered, forbidden, forbiddenToVisitors, refused } from '../stage/assertions.js';
 import { attack } from '../stage/attack.js';
-import { findings, newEvaluation, newPatient, practiceOf } from '../stage/practice.js';
+import { WHOLE_PATIENT, findings, newEvaluation, newPatient, practiceOf } from '../stage/practice.js';
 
 /** A row of each table that has an owner, as its owner makes it. */
 async function belongings(api, dentist) {
@@ -140,7 +140,7 @@ attack(
       403, '42501',
     );
     // A client that sends back the whole row it read, with another name.
-    const [row] = answer(await dentist.db.from('patients').select().eq('id', patient.id), 200);
+    const [row] = answer(await dentist.db.from('patients').select(WHOLE_PATIENT).eq('id', patient.id), 200);
     for (const name of ['Outro Nome', 'Nome Verdadeiro']) {
       const { data, error } = await dentist.db.from('patients').upsert({ ...row, name }).select().single();
       assert.equal(error, null, JSON.stringify(error));

@@ -76,6 +76,38 @@ flow('a webhook about a subscription writes it, and writes over it the next time
   });
 });
 
+flow('a webhook that changes the plan settles what was used, and coming twice settles it once', async (api) => {
+  const dentist = await api.signUp();
+  const { id } = await subscribe(api, dentist, 'price_pro_monthly_v2');
+  // One credit more than the smaller plan will grant, and ten that were bought.
+  answered(await api.service().rpc('add_bonus_credits', { p_user_id: dentist.id, p_credits: 10 }), 204, null);
+  const spend = async (p_operation) =>
+    answer(await api.service().rpc('use_credits', { p_user_id: dentist.id, p_operation }), 200);
+  for (let use = 0; use < 10; use++) assert.equal(await spend('dsd_simulation'), true);
+  assert.equal(await spend('case_analysis'), true);
+
+  const deliver = async (plan_id) => {
+    const change = await api
+      .service()
+      .from('subscriptions')
+      .upsert({ user_id: dentist.id, plan_id, status: 'active' }, { onConflict: 'user_id' })
+      .select('id, plan_id, credits_used_this_month, credits_used_hidden, credits_bonus')
+      .single();
+    return answer(change, api.version === '11.2.2' ? 201 : 200);
+  };
+  const small = { id, plan_id: 'price_essencial_monthly', credits_used_this_month: 20, credits_used_hidden: 1, credits_bonus: 10 };
+  assert.deepEqual([await deliver(small.plan_id), await deliver(small.plan_id)], [small, small]);
+  const changes = () =>
+    dentist.db.from('credit_usage').select('credits_used, subscription_id').eq('operation', 'plan_change').order('entry');
+  answered(await changes(), 200, [{ credits_used: -1, subscription_id: id }]);
+
+  // Only what was bought is left to spend; back under the larger plan nothing was gained.
+  assert.equal(await spend('dsd_simulation'), true);
+  const large = { id, plan_id: 'price_pro_monthly_v2', credits_used_this_month: 21, credits_used_hidden: 0, credits_bonus: 8 };
+  assert.deepEqual(await deliver(large.plan_id), large);
+  answered(await changes(), 200, [{ credits_used: -1, subscription_id: id }, { credits_used: -1, subscription_id: id }]);
+});
+
 flow('a webhook about an invoice that comes twice records one payment', async (api) => {
   const dentist = await api.signUp();
   const subscription = await subscribe(api, dentist);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { answer, answered } from '../stage/assertions.js';
 import { flow } from '../stage/flow.js';
-import { findings, newEvaluation, newPatient } from '../stage/practice.js';
+import { WHOLE_PATIENT, findings, newEvaluation, newPatient } from '../stage/practice.js';
 
 flow('a dentist who has signed up reads the profile and updates it', async (api) => {
   const dentist = await api.signUp({ full_name: 'Dr. Caio Brandão', cro: 'SP-12345' });
@@ -77,6 +77,42 @@ flow('a patient entered twice under the same name stays one patient', async (api
   const again = await dentist.db.from('patients').insert({ user_id: dentist.id, name: 'Rita Moreira' });
   assert.equal(again.status, 409);
   assert.equal(again.error.code, '23505');
+});
+
+flow('a client reads a patient, changes it and sends the whole row back, encrypted columns included', async (api) => {
+  const dentist = await api.signUp();
+  const { id } = await newPatient(dentist, 'Luís Otávio Pacheco', {
+    phone: '+55 31 97777-0000',
+    email: 'luis@example.com',
+    birth_date: '1979-11-05',
+    notes: 'hipertenso',
+  });
+  const whole = () => dentist.db.from('patients').select(WHOLE_PATIENT).eq('id', id).single();
+  const read = answer(await whole(), 200);
+  const written = answer(
+    await dentist.db
+      .from('patients')
+      .upsert({ ...read, phone: '+55 31 96666-0000', email: null, notes: 'hipertenso, em tratamento' })
+      .select(WHOLE_PATIENT)
+      .single(),
+    api.version === '11.2.2' ? 201 : 200,
+  );
+  assert.deepEqual(answer(await whole(), 200), written);
+  // What did not change stays as it was, byte for byte; the rest is encrypted anew, or gone with its plain value.
+  assert.deepEqual(written, {
+    ...read,
+    phone: '+55 31 96666-0000',
+    phone_encrypted: written.phone_encrypted,
+    email: null,
+    email_encrypted: null,
+    notes: 'hipertenso, em tratamento',
+    notes_encrypted: written.notes_encrypted,
+    updated_at: written.updated_at,
+  });
+  for (const column of ['name', 'phone', 'birth_date', 'notes']) {
+    const ciphertext = written[`${column}_encrypted`];
+    answered(await api.service().rpc('phi_decrypt', { ciphertext }), 200, written[column]);
+  }
 });
 
 flow('an evaluation keeps every one of its JSON columns as it was sent', async (api) => {

@@ -20,6 +20,12 @@ export function findings(dentist, more = {}) {
   };
 }
 
+/** What a client reads of a patient to send it back as a whole: columns that a clinic added may be generated ones. */
+export const WHOLE_PATIENT = [
+  'id, user_id, name, phone, email, birth_date, notes, created_at, updated_at',
+  'name_encrypted, phone_encrypted, email_encrypted, birth_date_encrypted, notes_encrypted',
+].join(', ');
+
 export async function newPatient(dentist, name, more = {}) {
   const response = await dentist.db.from('patients').insert({ user_id: dentist.id, name, ...more }).select().single();
   return answer(response, 201);
