@@ -43,8 +43,6 @@ const OTHERWISE = [
   'the price page shows plans, packs and costs to a visitor',
   'a dentist sees the own subscription with the plan embedded',
   'the monthly job settles a month that is over and carries credits into the next',
-  // A link with an empty token, long expired.
-  'only the token itself opens a link: no other letter case, spaces, part, pattern or SQL does',
   // An auth.uid() that refuses a claim that is no uuid.
   'a claim that names no user, or is no uuid, shows nothing',
 ];
