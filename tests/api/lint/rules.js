@@ -1,5 +1,5 @@
 // What Supabase's database linter reports, as queries: each returns one row, `finding`, for each thing it would report.
-// The linter skips what belongs to an extension. Here the tables do not, and the functions do: both are looked at.
+// The linter skips what belongs to an extension, which the functions of schema auria do: here they are looked at, too.
 //
 // `hole` makes a finding, to see that the rule can find one.
 
@@ -123,7 +123,12 @@ export const RULES = [
         -- A procedure that commits can have no settings. These have the rights of their caller, the backend.
         AND NOT (f.oid IN ('auria.phi_backfill(integer)'::regprocedure, 'auria.reset_monthly(integer)'::regprocedure)
                  AND NOT f.prosecdef
-                 AND NOT has_function_privilege('authenticated', f.oid, 'EXECUTE'))`,
+                 AND NOT has_function_privilege('authenticated', f.oid, 'EXECUTE'))
+        -- They run at every charge, and the path would cost more than they do. They read the row by its columns, and
+        -- fix the path themselves where they query: the attacks on the search path change a plan.
+        AND NOT (f.oid IN ('public.check_subscription_status()'::regprocedure, 'public.settle_plan_change()'::regprocedure,
+                           'public.record_plan_change()'::regprocedure)
+                 AND f.prolang = (SELECT oid FROM pg_language WHERE lanname = 'c') AND NOT f.prosecdef)`,
     hole: 'ALTER FUNCTION public.get_credit_cost(text) RESET search_path',
   },
   {
@@ -143,6 +148,20 @@ export const RULES = [
       WHERE n.nspname IN ('public', 'auria', 'auth', 'storage') AND f.prosecdef AND has_function_privilege(role, f.oid, 'EXECUTE')
         AND f.proname <> ALL (CASE role WHEN 'anon' THEN ARRAY[${quoted(FOR_EVERYBODY)}] ELSE ARRAY[${quoted(FOR_THE_SIGNED_IN)}] END)`,
     hole: 'GRANT EXECUTE ON FUNCTION public.reset_monthly_usage() TO PUBLIC',
+  },
+  {
+    name: 'no SECURITY DEFINER function, table or view of the extension belongs to a superuser',
+    query: `
+      SELECT f.oid::regprocedure::text AS finding
+      FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace JOIN pg_roles o ON o.oid = f.proowner
+      WHERE n.nspname IN ('public', 'auria') AND f.prosecdef AND o.rolsuper
+        -- Members belong to whoever installs. This one takes the rights of the schema's owner before it reads a row.
+        AND f.oid <> 'auria.phi_status()'::regprocedure
+      UNION ALL
+      SELECT t.oid::regclass::text
+      FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace JOIN pg_roles o ON o.oid = t.relowner
+      WHERE n.nspname = 'public' AND t.relkind IN ('r', 'p', 'v', 'm') AND o.rolsuper`,
+    hole: 'ALTER FUNCTION public.can_use_credits(uuid, text) OWNER TO postgres',
   },
   {
     name: 'nobody has a right on a function or table through PUBLIC',

@@ -144,6 +144,13 @@ attackWithSql("the backend's functions spring no trap in the search path", RESET
     const reference = randomUUID();
     assert.equal(await session.value('SELECT public.use_credits($1, $2, $3)', [id, 'dsd_simulation', reference]), true);
     assert.equal(await session.value('SELECT public.refund_credits($1, $2, $3)', [id, 'dsd_simulation', reference]), true);
+    // The counter is above what the smaller plan grants: settled, and written to the ledger.
+    await session.run("UPDATE public.subscriptions SET credits_used_this_month = 21 WHERE user_id OPERATOR(pg_catalog.=) $1", [id]);
+    await session.run(
+      "UPDATE public.subscriptions SET plan_id = 'price_essencial_monthly', status = 'past_due' WHERE user_id OPERATOR(pg_catalog.=) $1",
+      [id],
+    );
+    await session.run("UPDATE public.subscriptions SET status = 'active' WHERE user_id OPERATOR(pg_catalog.=) $1", [id]);
     await session.run('SELECT public.add_bonus_credits($1, 5)', [id]);
     await session.run('SELECT public.increment_case_usage($1)', [id]);
     await session.run('SELECT public.reset_monthly_usage()');
@@ -158,6 +165,8 @@ attackWithSql("the backend's functions spring no trap in the search path", RESET
     await session.run('CALL auria.phi_backfill(10)');
     await session.run('CALL auria.reset_monthly(10)');
   });
+  const changes = await api.truth("SELECT credits_used FROM public.credit_usage WHERE user_id = $1 AND operation = 'plan_change'", [dentist.id]);
+  assert.deepEqual(changes, [{ credits_used: -1 }]);
   const [{ credits_bonus }] = await api.truth('SELECT credits_bonus FROM public.subscriptions WHERE user_id = $1', [dentist.id]);
   assert.equal(credits_bonus, 5);
   assert.deepEqual(await api.truth('SELECT id FROM public.patients WHERE user_id = $1 AND name_encrypted IS NULL', [dentist.id]), []);
