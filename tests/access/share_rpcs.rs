@@ -78,7 +78,8 @@ fn a_token_opens_its_sessions_evaluations_by_tooth_and_the_latest_smile_design()
                 "status",
                 "ai_treatment_indication",
                 "created_at",
-                "clinic_name"
+                "clinic_name",
+                "patient_document"
             ]
         );
         assert_eq!(row.get::<_, &str>("clinic_name"), "Clínica São João");
@@ -202,7 +203,7 @@ fn the_functions_of_sharing_and_the_rate_limiter_are_compiled() {
     let mut session = db.superuser();
     let compiled: Vec<String> = session.value(
         "SELECT array_agg(proname::text ORDER BY proname) FROM pg_proc p JOIN pg_language l ON l.oid = prolang
-          WHERE pronamespace = 'public'::regnamespace AND lanname = 'c' AND proname ~ 'share|rate_limit$'",
+          WHERE pronamespace = 'public'::regnamespace AND lanname = 'c' AND proname ~ '^(get|check)_.*(share|rate_limit$)'",
     );
     assert_eq!(
         compiled,

@@ -56,7 +56,8 @@ fn status_backfill_and_doctor_hold_at_most_64_mib_of_values() {
         let mut session = db.superuser();
         session.run("SELECT public.phi_encrypt('warm')");
         let grown = grown(&mut session, |session| session.run(call));
-        assert!(grown < 80 * MIB, "{call}: {} MiB", grown / MIB);
+        // Up to 64 MiB of values, and the copies that PostgreSQL makes of one to store it.
+        assert!(grown < 100 * MIB, "{call}: {} MiB", grown / MIB);
     }
     let mut session = db.superuser();
     assert!(session.value::<bool>(
