@@ -177,9 +177,11 @@ attack(
   'a token that is no text is refused and reveals nothing',
   `CREATE OR REPLACE FUNCTION public.get_shared_evaluation(p_token text)
    RETURNS TABLE (tooth text, treatment_type text, cavity_class text, status text,
-                  ai_treatment_indication text, created_at timestamptz, clinic_name text)
+                  ai_treatment_indication text, created_at timestamptz, clinic_name text,
+                  patient_document jsonb)
    LANGUAGE sql STABLE SECURITY DEFINER SET search_path TO pg_catalog, pg_temp
-   AS 'SELECT e.tooth, e.treatment_type, e.cavity_class, e.status, e.ai_treatment_indication, e.created_at, NULL
+   AS 'SELECT e.tooth, e.treatment_type, e.cavity_class, e.status, e.ai_treatment_indication, e.created_at, NULL,
+                e.patient_document
          FROM public.evaluations e'`,
   async (api) => {
     const practice = await practiceOf(api);
