@@ -132,7 +132,7 @@ GRANT EXECUTE ON PROCEDURE auria.phi_backfill(integer) TO service_role;
 CREATE FUNCTION auria.phi_status() RETURNS TABLE(table_name text, column_name text, rows bigint, encrypted bigint,
                                                 not_encrypted bigint, differing bigint, unreadable bigint,
                                                 outdated bigint, previous_key_needed boolean)
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'phi_status_wrapper';
 

@@ -155,8 +155,6 @@ export const RULES = [
       SELECT f.oid::regprocedure::text AS finding
       FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace JOIN pg_roles o ON o.oid = f.proowner
       WHERE n.nspname IN ('public', 'auria') AND f.prosecdef AND o.rolsuper
-        -- Members belong to whoever installs. This one takes the rights of the schema's owner before it reads a row.
-        AND f.oid <> 'auria.phi_status()'::regprocedure
       UNION ALL
       SELECT t.oid::regclass::text
       FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace JOIN pg_roles o ON o.oid = t.relowner
