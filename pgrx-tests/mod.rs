@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[pg_test]
-    fn a_sqlstate_is_told_as_clients_see_it() {
+    fn a_sqlstate_is_written_as_clients_see_it() {
         assert_eq!(
             error::sqlstate(PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION),
             "23503"

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// No two reports come closer together than this.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// How far a command is: so many of so many rows.
+/// How far a command is: rows done, and rows in all.
 pub struct Progress {
     what: String,
     total: u64,

@@ -43,7 +43,7 @@ statement! {
             ON CONFLICT DO NOTHING";
 }
 
-/// So many advisory locks serialise the free tier, and a transaction takes no
+/// The number of advisory locks that serialise the free tier, and a transaction takes no
 /// more, whatever the number of its users: each has an entry in the server's
 /// lock table, which is small.
 const FREE_TIER_LOCKS: u32 = 2048;

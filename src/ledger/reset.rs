@@ -42,7 +42,7 @@ statement! {
 }
 
 /// Resets every month that ended, as `reset_monthly_usage_with_rollover()`
-/// does, in batches of so many subscriptions, each committed; reports progress
+/// does, in batches of `batch_size` subscriptions, each committed; reports progress
 /// by NOTICE.
 ///
 /// Errors: 2D000 where it cannot commit; 22004, 22023 the batch size; 25006 on

@@ -5,7 +5,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::error::Error;
 
-/// So many random bytes, fit for secrets. Raises XX000 when the system has
+/// `N` random bytes, fit for secrets. Raises XX000 when the system has
 /// none to give.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut buffer = [0; N];

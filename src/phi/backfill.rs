@@ -33,7 +33,7 @@ use crate::triggers::updated_at;
 
 const LARGEST_BATCH: i32 = 100_000;
 
-/// Encrypts and rewrites in batches of so many rows, each committed, and tells
+/// Encrypts and rewrites in batches of `batch_size` rows, each committed, and reports
 /// the progress by NOTICE. Values that no secret reads are left as they are
 /// and counted, unless the plain value is there to encrypt anew.
 ///
@@ -116,7 +116,7 @@ impl Walk {
         Ok(())
     }
 
-    /// So many rows, a page at a time; gives where to go on.
+    /// Up to `batch_size` rows, a page at a time; returns where to continue.
     fn batch(
         &mut self,
         spi: &Spi,

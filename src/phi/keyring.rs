@@ -178,7 +178,7 @@ fn look_up(which: Which) -> Result<Option<Secret>> {
     })
 }
 
-/// Sixteen bits by which transactions under different keys are told apart.
+/// Sixteen bits that distinguish transactions under different keys.
 /// Everybody can see them in `pg_locks`: they are too few to recognise a
 /// guessed secret by. Two keys with the same mark, one time in 65,536, are
 /// taken for one, and their writers are waited for together.

@@ -10,7 +10,7 @@ use super::page::{PAGE, SOURCES, Source};
 use crate::error::Result;
 use crate::pg::spi::{self, Sees, Spi};
 
-/// So many rows of a table are compared with what they decrypt to.
+/// The number of rows of a table that are compared with what they decrypt to.
 const SAMPLE: i32 = PAGE;
 
 /// Per table with patient data: how many rows there are; in how many every

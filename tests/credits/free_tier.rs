@@ -7,7 +7,7 @@ use crate::credits::functions::{
     can_use_credits, counters, ledger_disagreements, once, refund_credits, set, use_credits,
 };
 
-/// So many evaluations, each a session, made so long ago.
+/// This many evaluations, each a session, made this long ago.
 pub fn evaluate(db: &Database, user: Uuid, sessions: i32, ago: &str) {
     let created_at = format!("clock_timestamp() - INTERVAL '{ago}'");
     let insert = insert_evaluation("$1", &[("created_at", &created_at)]);

@@ -98,7 +98,7 @@ fn a_clock_that_steps_back_changes_neither_what_is_refunded_nor_what_a_reset_div
     assert!(!refund_credits(&mut service, user, "dsd_simulation"));
 }
 
-/// So many users with one analysis each, with a subscription or on the free tier.
+/// This many users with one analysis each, with a subscription or on the free tier.
 fn uses(db: &Database, users: i32, subscribed: bool) {
     db.superuser().run(&format!(
         "SET session_replication_role = replica; \

@@ -14,7 +14,7 @@ fn end_of_month(db: &Database, user: Uuid) {
         .run("SELECT public.reset_monthly_usage_with_rollover()");
 }
 
-/// A subscription to this plan with so many bonus credits, of which and of the plan's so many were used.
+/// A subscription to this plan with these bonus credits, and this number of credits used.
 fn subscriber(db: &Database, plan: &str, bonus: i32, uses: i32) -> Uuid {
     let user = db.sign_up_on_plan("ana@clinica.test", plan);
     let mut service = db.service();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use auria_tests::{As, Database, Session, database, refused_with};
 use uuid::Uuid;
 
-/// So many users with a subscription whose month has ended. Their ids count up from 1.
+/// This many users with a subscription whose month has ended. Their ids count up from 1.
 fn months_that_ended(db: &Database, users: i32) {
     db.superuser().run(&format!(
         "SET session_replication_role = replica;

@@ -175,7 +175,7 @@ fn adopts(state: usize, adopt: Adopt) {
     );
     for again in [false, true] {
         if again {
-            // The clinic's view over a phi_decrypt of ours goes with the function; no row goes.
+            // The clinic's view over the compiled phi_decrypt goes with the function; no row goes.
             admin.run("DROP EXTENSION auria CASCADE; CREATE EXTENSION auria");
             assert_eq!(
                 functions(&mut admin),

@@ -107,7 +107,7 @@ fn all_of_it() -> Vec<&'static str> {
         .collect()
 }
 
-/// Adopts the database and returns what the DBA was told about.
+/// Adopts the database and returns what was reported to the DBA.
 fn adopt(db: &Database) -> Vec<String> {
     let mut admin = db.superuser();
     let rows = Rows::of(&mut admin);

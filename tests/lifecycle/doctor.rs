@@ -430,7 +430,7 @@ fn a_check_that_fails_with_an_error_is_reported_and_the_others_answer() {
     assert!(complaints[0].1.contains("42703"), "{complaints:?}");
 }
 
-/// The statements that a detail tells the DBA to run.
+/// The statements that a detail advises to run.
 fn advice(detail: &str) -> Vec<String> {
     detail
         .split("; ")

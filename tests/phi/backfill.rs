@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use auria_tests::{ClusterOptions, Database, Session, database, refused_with};
 
-/// So many patients as they were before there was encryption, with name and phone.
+/// This many patients as they were before there was encryption, with name and phone.
 fn plain_patients(db: &Database<'_>, rows: i32) -> Session {
     let dentist = db.sign_up("ana@clinica.test");
     let mut session = db.superuser();

@@ -142,7 +142,7 @@ fn a_hundred_thousand_failures_leave_the_memory_where_it_was() {
     assert!(after < before + 2 * MIB, "{before} before, {after} after");
 }
 
-/// A message of no use that names so many passphrases, each with a derivation of 62,914,560 octets.
+/// A message of no use that names this many passphrases, each with a derivation of 62,914,560 octets.
 fn costly(passphrases: u8, salt: u8) -> Vec<u8> {
     let mut message = Vec::new();
     for number in 0..passphrases {

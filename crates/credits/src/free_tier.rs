@@ -1,4 +1,4 @@
-//! What a user without a counting subscription may do: so many operations in
+//! What a user without a counting subscription may do: a number of operations in
 //! any rolling window of [`WINDOW_DAYS`].
 
 /// How far back a use counts, in days.

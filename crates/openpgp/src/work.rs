@@ -2,7 +2,7 @@
 
 use crate::{OpenError, limits::MAX_HASHED};
 
-/// After so many octets the caller is asked whether to go on.
+/// After this many octets the caller is asked whether to go on.
 pub(crate) const STRIDE: usize = 1 << 20;
 
 /// Asked after every mebibyte that is hashed or deciphered; `false` stops with
@@ -23,7 +23,7 @@ impl<'a, 'b> Work<'a, 'b> {
         }
     }
 
-    /// Accounts for a derivation over so many octets, derived before or not: whether a message is
+    /// Accounts for a derivation over `octets`, derived before or not: whether a message is
     /// opened must not depend on what was opened before it.
     pub(crate) fn charge(&mut self, octets: usize) -> Result<(), OpenError> {
         self.hashing_left = self

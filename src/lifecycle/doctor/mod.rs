@@ -17,7 +17,7 @@ use crate::pg::transaction::{self, Caught};
 use crate::phi;
 use crate::phi::columns::Table;
 
-/// So many objects are named in a detail; the others are counted.
+/// The number of objects that a detail names; the others are counted.
 const NAMED: usize = 5;
 
 /// What a check found.
