@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use super::install::functions::{overloads, restore_statement};
 use super::install::trust;
 use super::migrate;
-use super::schema::{FUNCTIONS, MIGRATIONS, POLICIES, TRIGGERS, access, owner, tables};
+use super::schema::{FUNCTIONS, Function, MIGRATIONS, POLICIES, TRIGGERS, access, owner, tables};
 use crate::error::{Result, sqlstate};
 use crate::pg::roles;
 use crate::pg::spi::{self, Arg, Spi};
@@ -310,18 +310,37 @@ fn grants(spi: &Spi) -> Result<Findings> {
 fn compiled_functions(spi: &Spi) -> Result<Vec<&'static str>> {
     let mut compiled = Vec::new();
     for function in FUNCTIONS {
-        let rows = spi.read_once(
-            include_str!("function.sql"),
-            &[
-                Arg::Text(Some(function.signature)),
-                Arg::Text(Some(function.symbol)),
-            ],
-        )?;
-        if rows.first().map_or(Ok(false), |row| row.expect(1))? {
+        if function_state(spi, function)?.is_some_and(|state| state.is_compiled) {
             compiled.push(function.signature);
         }
     }
     Ok(compiled)
+}
+
+/// What stands under the signature of a managed function.
+struct FunctionState {
+    /// Whether it is the library's, under its symbol.
+    is_compiled: bool,
+    public_may_execute: bool,
+}
+
+/// `None` where nothing does.
+fn function_state(spi: &Spi, function: &Function) -> Result<Option<FunctionState>> {
+    let rows = spi.read_once(
+        include_str!("function.sql"),
+        &[
+            Arg::Text(Some(function.signature)),
+            Arg::Text(Some(function.symbol)),
+        ],
+    )?;
+    rows.first()
+        .map(|row| {
+            Ok(FunctionState {
+                is_compiled: row.expect(1)?,
+                public_may_execute: row.expect(2)?,
+            })
+        })
+        .transpose()
 }
 
 /// What one list of lines has and the other has not.
@@ -374,39 +393,28 @@ fn owners(spi: &Spi) -> Result<Findings> {
 fn functions(spi: &Spi) -> Result<Findings> {
     let mut findings = Findings::default();
     for function in FUNCTIONS {
-        let rows = spi.read_once(
-            include_str!("function.sql"),
-            &[
-                Arg::Text(Some(function.signature)),
-                Arg::Text(Some(function.symbol)),
-            ],
-        )?;
-        match rows.first() {
-            None => findings.failures.push(format!(
-                "{} is missing: run {}",
-                function.signature,
-                restore_statement(function)
-            )),
-            Some(row) if !row.expect::<bool>(1)? => findings.notes.push(format!(
-                "{} is not the compiled function; to restore that, run {}",
-                function.signature,
-                restore_statement(function)
-            )),
-            Some(row) if row.expect::<bool>(2)? => findings.failures.push(format!(
-                "{} was made anew and PUBLIC may execute it: run {}",
-                function.signature,
-                restore_statement(function)
-            )),
-            Some(_) => {}
-        }
-        if let Some(row) = rows.first()
-            && !row.expect::<bool>(1)?
-            && row.expect::<bool>(2)?
-        {
-            findings.failures.push(format!(
-                "PUBLIC may execute {}: grant that to the roles that need it, and run REVOKE EXECUTE ON FUNCTION {} FROM PUBLIC",
-                function.signature, function.signature
+        let signature = function.signature;
+        let restore = restore_statement(function);
+        let Some(state) = function_state(spi, function)? else {
+            findings
+                .failures
+                .push(format!("{signature} is missing: run {restore}"));
+            continue;
+        };
+        if !state.is_compiled {
+            findings.notes.push(format!(
+                "{signature} is not the compiled function; to restore that, run {restore}"
             ));
+        }
+        if state.public_may_execute {
+            findings.failures.push(if state.is_compiled {
+                format!("{signature} was made anew and PUBLIC may execute it: run {restore}")
+            } else {
+                format!(
+                    "PUBLIC may execute {signature}: grant that to the roles that need it, and run \
+                     REVOKE EXECUTE ON FUNCTION {signature} FROM PUBLIC"
+                )
+            });
         }
     }
     findings.notes.extend(overloads(spi)?);
