@@ -11,9 +11,10 @@ mod tests {
     use pgrx::prelude::*;
     use uuid::Uuid;
 
+    use crate::args;
     use crate::error::{self, Error, Result};
     use crate::lifecycle::schema::POLICIES;
-    use crate::pg::spi::{self, Arg, Sees};
+    use crate::pg::spi::{self, Snapshot};
     use crate::pg::{extension, random, transaction};
     use crate::statement;
 
@@ -33,17 +34,11 @@ mod tests {
         in_spi(|spi| {
             let rows = spi.query(
                 &ECHO,
-                Sees::CallersSnapshot,
-                &[
-                    Arg::Uuid(Some(id)),
-                    Arg::Text(Some("çã")),
-                    Arg::Int(-7),
-                    Arg::Text(None),
-                    Arg::Time(transaction::start_time()),
-                ],
+                Snapshot::Caller,
+                args![id, "çã", -7, None::<&str>, transaction::start_time()],
             )?;
             let row = rows.first().expect("one row");
-            assert_eq!(row.expect_uuid(1)?, id);
+            assert_eq!(row.expect::<Uuid>(1)?, id);
             assert_eq!(row.expect::<String>(2)?, "çã");
             assert_eq!(row.expect::<i32>(3)?, -7);
             assert_eq!(row.get::<String>(4)?, None);
@@ -70,7 +65,7 @@ mod tests {
     fn a_statement_that_only_reads_cannot_write() {
         Spi::run("CREATE TEMPORARY TABLE marks (x integer)").expect("a temporary table");
         let refused = PgTryBuilder::new(|| {
-            in_spi(|spi| spi.query(&ADD_MARK, Sees::CallersSnapshot, &[]).map(|_| ()));
+            in_spi(|spi| spi.query(&ADD_MARK, Snapshot::Caller, &[]).map(|_| ()));
             false
         })
         .catch_others(|_| true)
@@ -83,13 +78,13 @@ mod tests {
         Spi::run("CREATE TEMPORARY TABLE marks (x integer)").expect("a temporary table");
         let marks = || -> i64 {
             in_spi(|spi| {
-                spi.query(&COUNT_MARKS, Sees::OwnSnapshot, &[])?
+                spi.query(&COUNT_MARKS, Snapshot::New, &[])?
                     .first()
                     .expect("one row")
                     .expect(1)
             })
         };
-        let add = || spi::connected(|spi| spi.query(&ADD_MARK, Sees::OwnSnapshot, &[]).map(|_| ()));
+        let add = || spi::connected(|spi| spi.query(&ADD_MARK, Snapshot::New, &[]).map(|_| ()));
         assert_eq!(transaction::attempt(add), Ok(()));
         let caught = |code, message: &str, detail: Option<&str>| {
             Err::<(), _>(transaction::Caught {

@@ -15,10 +15,23 @@ use crate::pg::encoding::sendable;
 /// An error on its way to the client.
 #[derive(Clone, Debug)]
 pub struct Error {
+    kind: Kind,
     code: PgSqlErrorCode,
     message: Cow<'static, str>,
     detail: Option<Cow<'static, str>>,
     hint: Option<Cow<'static, str>>,
+}
+
+/// What a caller may have to decide by. A SQLSTATE is for clients: several
+/// situations share one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// A stored value that the secret at hand does not open.
+    WrongKeyOrCorrupt,
+    /// A stored value that no secret makes readable.
+    StoredValue,
+    /// Anything else.
+    Other,
 }
 
 /// What functions inside the extension return.
@@ -29,11 +42,17 @@ impl Error {
     /// [`Error::detail`] and [`Error::hint`].
     pub fn new(code: PgSqlErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
+            kind: Kind::Other,
             code,
             message: message.into(),
             detail: None,
             hint: None,
         }
+    }
+
+    fn of_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
     }
 
     /// Adds what was found.
@@ -78,15 +97,13 @@ impl Error {
 
     /// Whether it is [`phi_wrong_key_or_corrupt`].
     pub fn is_wrong_key_or_corrupt(&self) -> bool {
-        self.code == PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION
+        self.kind == Kind::WrongKeyOrCorrupt
     }
 
     /// Whether it is about a stored value that cannot be read, rather than
     /// about the key or the database.
     pub fn is_about_a_stored_value(&self) -> bool {
-        self.is_wrong_key_or_corrupt()
-            || self.code == PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED
-            || self.code == PgSqlErrorCode::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE
+        matches!(self.kind, Kind::WrongKeyOrCorrupt | Kind::StoredValue)
     }
 
     /// Raises the error now, for callers that have no `Result` to return it in.
@@ -296,6 +313,7 @@ pub fn phi_wrong_key_or_corrupt() -> Error {
         PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION,
         "wrong key or corrupt data",
     )
+    .of_kind(Kind::WrongKeyOrCorrupt)
     .hint(
         "If the key was changed, keep the previous one as phi_encryption_key_previous in Vault or \
          in auria.phi_previous_key_file until CALL auria.phi_backfill() is through.",
@@ -308,6 +326,7 @@ pub fn phi_too_large() -> Error {
         PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         "encrypted value exceeds the size limit",
     )
+    .of_kind(Kind::StoredValue)
     .detail("A plaintext has at most 16 MiB, after decompression.")
     .hint("Store what is larger outside of the patient's record.")
 }
@@ -318,6 +337,7 @@ pub fn phi_too_deep() -> Error {
         PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         "encrypted value exceeds the nesting limit",
     )
+    .of_kind(Kind::StoredValue)
     .hint("No writer nests packets this deep: find out where the value came from.")
 }
 
@@ -327,6 +347,7 @@ pub fn phi_too_costly() -> Error {
         PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
         "encrypted value exceeds the work limit",
     )
+    .of_kind(Kind::StoredValue)
     .detail(
         "Deriving the keys of one value may hash 65,011,712 octets, all its passphrases together.",
     )
@@ -356,6 +377,7 @@ pub fn phi_not_text() -> Error {
         PgSqlErrorCode::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
         "encrypted value is not text",
     )
+    .of_kind(Kind::StoredValue)
     .detail("It was decrypted, and is not valid UTF-8 or holds a zero byte.")
     .hint("Read it with pgcrypto's pgp_sym_decrypt_bytea().")
 }

@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::entry::Use;
 use crate::error::{self, Result};
-use crate::pg::spi::{Arg, Row, Rows, Sees, Spi};
+use crate::pg::spi::{Row, Rows, Snapshot, Spi};
 use crate::pg::transaction::{self, Lock};
-use crate::statement;
+use crate::{args, statement};
 
 /// What [`Account::from_row`] takes apart.
 macro_rules! subscription_and {
@@ -78,11 +78,7 @@ pub struct Prices {
 impl Account {
     /// Locks the user's row until the transaction ends, and reads it.
     pub fn lock(spi: &Spi, user: Uuid) -> Result<Option<Self>> {
-        let rows = spi.query(
-            &LOCK_SUBSCRIPTION,
-            Sees::OwnSnapshot,
-            &[Arg::Uuid(Some(user))],
-        )?;
+        let rows = spi.query(&LOCK_SUBSCRIPTION, Snapshot::New, args![user])?;
         Self::chosen(&rows)
     }
 
@@ -101,20 +97,13 @@ impl Account {
         if let Some(account) = Self::lock(spi, user)? {
             return Ok(account);
         }
-        super::naming_unknown_user(|| {
-            spi.query(&SUBSCRIBE, Sees::OwnSnapshot, &[Arg::Uuid(Some(user))])
-                .map(drop)
-        })?;
+        super::naming_unknown_user(|| spi.query(&SUBSCRIBE, Snapshot::New, args![user]).map(drop))?;
         Self::lock(spi, user)?.ok_or_else(error::kept_by_a_trigger)
     }
 
     /// Reads the user's row as the caller's statement sees it.
     pub fn read(spi: &Spi, user: Uuid) -> Result<Option<Self>> {
-        let rows = spi.query(
-            &READ_SUBSCRIPTION,
-            Sees::CallersSnapshot,
-            &[Arg::Uuid(Some(user))],
-        )?;
+        let rows = spi.query(&READ_SUBSCRIPTION, Snapshot::Caller, args![user])?;
         Self::chosen(&rows)
     }
 
@@ -134,7 +123,7 @@ impl Account {
 
     fn from_row(row: &Row<'_>) -> Result<Self> {
         Ok(Self {
-            id: row.expect_uuid(1)?,
+            id: row.expect::<Uuid>(1)?,
             counts: status_counts(&row.expect::<String>(2)?),
             plan: row.get(3)?,
             rollover: row.expect(4)?,
@@ -188,12 +177,13 @@ impl Account {
 
 /// What `operation` costs, and what `plan` grants each month. A cost below
 /// zero, from before the rule against it, is zero.
-pub fn prices(spi: &Spi, sees: Sees, plan: Option<&str>, operation: &str) -> Result<Prices> {
-    let rows = spi.query(
-        &READ_PRICES,
-        sees,
-        &[Arg::Text(plan), Arg::Text(Some(operation))],
-    )?;
+pub fn prices(
+    spi: &Spi,
+    snapshot: Snapshot,
+    plan: Option<&str>,
+    operation: &str,
+) -> Result<Prices> {
+    let rows = spi.query(&READ_PRICES, snapshot, args![plan, operation])?;
     let (monthly, cost) = match rows.first() {
         Some(row) => (row.get(1)?, row.get::<i32>(2)?),
         None => (None, None),

@@ -50,7 +50,7 @@ fn number_ledger() -> Result<(), ErrorReport> {
         if is_identity(spi)? {
             return Ok(());
         }
-        spi.query_once(NUMBER, &[])?;
+        spi.execute(NUMBER, &[])?;
         spi.execute_script(
             "ALTER TABLE public.credit_usage ALTER COLUMN entry SET NOT NULL; \
              ALTER TABLE public.credit_usage ALTER COLUMN entry \
@@ -83,11 +83,10 @@ fn report_unknown_statuses() -> Result<(), ErrorReport> {
 }
 
 fn is_identity(spi: &Spi) -> Result<bool> {
-    spi::statement_result_is_true(
-        spi,
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute \
+    spi.exists(
+        "SELECT FROM pg_catalog.pg_attribute \
           WHERE attrelid = 'public.credit_usage'::pg_catalog.regclass AND attname = 'entry' \
-            AND attidentity <> '')",
+            AND attidentity <> ''",
         &[],
     )
 }

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::account::Account;
 use crate::error::Result;
-use crate::pg::spi::{Arg, Sees, Spi};
-use crate::statement;
+use crate::pg::spi::{Snapshot, Spi};
+use crate::{args, statement};
 
 statement! {
     CASES_PER_MONTH = "SELECT cases_per_month FROM public.subscription_plans WHERE id = $1";
@@ -21,25 +21,21 @@ statement! {
 
 /// Whether the month's case limit leaves room for one more.
 pub fn can_create_case(spi: &Spi, user: Uuid) -> Result<bool> {
-    let sees = Sees::CallersSnapshot;
+    let snapshot = Snapshot::Caller;
     match Account::read(spi, user)?.filter(|account| account.counts) {
         Some(account) => {
-            let rows = spi.query(
-                &CASES_PER_MONTH,
-                sees,
-                &[Arg::Text(account.plan.as_deref())],
-            )?;
-            let limit = rows.first().map_or(Ok(0), |row| row.expect::<i32>(1))?;
+            let rows = spi.query(&CASES_PER_MONTH, snapshot, args![account.plan.as_deref()])?;
+            let limit = rows.one::<i32>()?.unwrap_or(0);
             let used = account.operations(auria_credits::CountedOperation::CaseAnalysis);
             Ok(limit == -1 || used < limit)
         }
         None => {
             let rows = spi.query(
                 &RECENT_EVALUATIONS,
-                sees,
-                &[Arg::Uuid(Some(user)), Arg::Int(free_tier::WINDOW_DAYS)],
+                snapshot,
+                args![user, free_tier::WINDOW_DAYS],
             )?;
-            let evaluations = rows.first().map_or(Ok(0), |row| row.expect::<i64>(1))?;
+            let evaluations = rows.one::<i64>()?.unwrap_or(0);
             Ok(evaluations < free_tier::LEGACY_CASES)
         }
     }
@@ -48,11 +44,7 @@ pub fn can_create_case(spi: &Spi, user: Uuid) -> Result<bool> {
 /// Counts one case; nothing happens without a subscription.
 pub fn increment_case_usage(spi: &Spi, user: Uuid) -> Result<()> {
     if let Some(account) = Account::lock(spi, user)? {
-        spi.query(
-            &COUNT_CASE,
-            Sees::OwnSnapshot,
-            &[Arg::Uuid(Some(account.id))],
-        )?;
+        spi.query(&COUNT_CASE, Snapshot::New, args![account.id])?;
     }
     Ok(())
 }

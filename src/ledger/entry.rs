@@ -15,8 +15,8 @@ use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::pg::spi::{Arg, Row, Sees, Spi};
-use crate::statement;
+use crate::pg::spi::{Row, Snapshot, Spi};
+use crate::{args, statement};
 
 macro_rules! use_where {
     ($condition:literal) => {
@@ -95,9 +95,9 @@ pub struct Use {
 impl Use {
     fn from_row(row: &Row<'_>) -> Result<Self> {
         Ok(Self {
-            id: row.expect_uuid(1)?,
+            id: row.expect::<Uuid>(1)?,
             entry: row.expect(2)?,
-            subscription: row.uuid(3)?,
+            subscription: row.get::<Uuid>(3)?,
             charged: Sources::of_use(row.expect(4)?, row.expect(5)?, row.expect(6)?),
             is_free: row.expect(7)?,
             created_at: row.expect(8)?,
@@ -115,11 +115,11 @@ pub fn refund_of(operation: &str) -> String {
 /// What a refund's row says in `from_rollover`, `from_bonus` and `from_hidden`:
 /// as in a use, but negative, because it goes back. The rest of its amount is
 /// off the counter.
-pub fn refunded_to(reversal: &Reversal) -> [Arg<'static>; 3] {
+pub fn refunded_to(reversal: &Reversal) -> [i32; 3] {
     [
-        Arg::Int(-reversal.to_rollover),
-        Arg::Int(-reversal.to_bonus),
-        Arg::Int(-reversal.off_hidden),
+        -reversal.to_rollover,
+        -reversal.to_bonus,
+        -reversal.off_hidden,
     ]
 }
 
@@ -135,14 +135,8 @@ pub fn record_free(
 ) -> Result<bool> {
     let rows = spi.query(
         &RECORD_FREE,
-        Sees::OwnSnapshot,
-        &[
-            Arg::Uuid(Some(user)),
-            Arg::Uuid(subscription),
-            Arg::Text(Some(operation)),
-            Arg::Int(credits),
-            Arg::Uuid(reference),
-        ],
+        Snapshot::New,
+        args![user, subscription, operation, credits, reference],
     )?;
     Ok(!rows.is_empty())
 }
@@ -151,11 +145,8 @@ pub fn record_free(
 pub fn refund_free(spi: &Spi, given: &Use, operation: &str) -> Result<bool> {
     let rows = spi.query(
         &REFUND_FREE,
-        Sees::OwnSnapshot,
-        &[
-            Arg::Uuid(Some(given.id)),
-            Arg::Text(Some(&refund_of(operation))),
-        ],
+        Snapshot::New,
+        args![given.id, &refund_of(operation)],
     )?;
     Ok(!rows.is_empty())
 }
@@ -164,26 +155,23 @@ pub fn refund_free(spi: &Spi, given: &Use, operation: &str) -> Result<bool> {
 pub fn is_charged(spi: &Spi, user: Uuid, operation: &str, reference: Uuid) -> Result<bool> {
     let rows = spi.query(
         &IS_CHARGED,
-        Sees::LatestCommitted,
-        &[
-            Arg::Uuid(Some(user)),
-            Arg::Text(Some(operation)),
-            Arg::Uuid(Some(reference)),
-        ],
+        Snapshot::Latest,
+        args![user, operation, reference],
     )?;
-    rows.first().map_or(Ok(false), |row| row.expect(1))
+    Ok(rows.one()?.unwrap_or(false))
 }
 
 /// What the user did of this operation within the free tier's window.
-pub fn free_activity(spi: &Spi, sees: Sees, user: Uuid, operation: &str) -> Result<Activity> {
-    let args = [
-        Arg::Uuid(Some(user)),
-        Arg::Text(Some(operation)),
-        Arg::Int(free_tier::WINDOW_DAYS),
-    ];
+pub fn free_activity(
+    spi: &Spi,
+    snapshot: Snapshot,
+    user: Uuid,
+    operation: &str,
+) -> Result<Activity> {
+    let args = args![user, operation, free_tier::WINDOW_DAYS,];
     let count = |statement| -> Result<i64> {
-        let rows = spi.query(statement, sees, &args)?;
-        rows.first().map_or(Ok(0), |row| row.expect(1))
+        let rows = spi.query(statement, snapshot, args)?;
+        Ok(rows.one()?.unwrap_or(0))
     };
     Ok(Activity {
         uses: count(&FREE_USES)?,
@@ -205,13 +193,8 @@ pub fn use_by_reference(
 ) -> Result<Option<Use>> {
     let rows = spi.query(
         &USE_BY_REFERENCE,
-        Sees::LatestCommitted,
-        &[
-            Arg::Uuid(Some(user)),
-            Arg::Text(Some(operation)),
-            Arg::Int(free_tier::WINDOW_DAYS),
-            Arg::Uuid(Some(reference)),
-        ],
+        Snapshot::Latest,
+        args![user, operation, free_tier::WINDOW_DAYS, reference],
     )?;
     rows.first().map(|row| Use::from_row(&row)).transpose()
 }
@@ -220,12 +203,8 @@ pub fn use_by_reference(
 pub fn latest_open_use(spi: &Spi, user: Uuid, operation: &str) -> Result<Option<Use>> {
     let rows = spi.query(
         &LATEST_OPEN_USE,
-        Sees::LatestCommitted,
-        &[
-            Arg::Uuid(Some(user)),
-            Arg::Text(Some(operation)),
-            Arg::Int(free_tier::WINDOW_DAYS),
-        ],
+        Snapshot::Latest,
+        args![user, operation, free_tier::WINDOW_DAYS],
     )?;
     let latest = rows.first().map(|row| Use::from_row(&row)).transpose()?;
     Ok(latest.filter(|latest| latest.is_recent))

@@ -11,9 +11,9 @@ use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
 use crate::error::{self, Error, Result};
-use crate::pg::spi::{self, Arg, Sees};
+use crate::pg::spi::{self, Arg, Snapshot};
 use crate::pg::trigger::{Column, RowTrigger};
-use crate::statement;
+use crate::{args, statement};
 
 statement! {
     /// The ledger's last number: the row is locked, so what is charged to it
@@ -92,8 +92,8 @@ pub fn settle_plan_change(row: &mut RowTrigger<'_>) -> Result<()> {
         spi::connected(|spi| {
             let rows = spi.query(
                 &PLANS_AND_LAST_ENTRY,
-                Sees::OwnSnapshot,
-                &[Arg::Text(before.as_deref()), Arg::Text(after.as_deref())],
+                Snapshot::New,
+                args![before.as_deref(), after.as_deref()],
             )?;
             let row = rows
                 .first()
@@ -176,17 +176,11 @@ fn record(row: &RowTrigger<'_>, before: Option<i32>, after: Option<i32>) -> Resu
         return Ok(());
     }
     let id = |name| -> Result<Arg<'static>> {
-        let value = match row.column(name) {
-            Some(column) => row.new_value::<pgrx::datum::Uuid>(column)?,
+        Ok(Arg::from(match row.column(name) {
+            Some(column) => row.new_value::<Uuid>(column)?,
             None => None,
-        };
-        Ok(Arg::Uuid(value.map(|id| Uuid::from_bytes(*id.as_bytes()))))
+        }))
     };
-    let args = [
-        id(c"user_id")?,
-        id(c"id")?,
-        Arg::Text(Some(PLAN_CHANGE)),
-        Arg::Int(difference),
-    ];
-    row.as_owner(|| spi::connected(|spi| spi.query(&RECORD, Sees::OwnSnapshot, &args).map(drop)))
+    let args = args![id(c"user_id")?, id(c"id")?, PLAN_CHANGE, difference];
+    row.as_owner(|| spi::connected(|spi| spi.query(&RECORD, Snapshot::New, args).map(drop)))
 }

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::account::Account;
 use crate::error::{self, Result};
-use crate::pg::spi::{Arg, Sees, Spi};
-use crate::statement;
+use crate::pg::spi::{Snapshot, Spi};
+use crate::{args, statement};
 
 statement! {
     ADD_BONUS = "UPDATE public.subscriptions \
@@ -25,11 +25,7 @@ pub fn add_bonus(spi: &Spi, user: Uuid, credits: i32) -> Result<()> {
         .pool(Allowance::Unlimited)
         .purchase(credits)
         .map_err(|_| error::credits_out_of_range())?;
-    let rows = spi.query(
-        &ADD_BONUS,
-        Sees::OwnSnapshot,
-        &[Arg::Uuid(Some(account.id)), Arg::Int(credits)],
-    )?;
+    let rows = spi.query(&ADD_BONUS, Snapshot::New, args![account.id, credits])?;
     if rows.is_empty() {
         return Err(error::kept_by_a_trigger());
     }

@@ -7,9 +7,9 @@ use super::account::Account;
 use super::entry::{self, Use};
 use super::spend::check_operation;
 use crate::error::{self, Result};
-use crate::pg::spi::{Arg, Sees, Spi};
+use crate::pg::spi::{Snapshot, Spi};
 use crate::pg::transaction;
-use crate::statement;
+use crate::{args, statement};
 
 statement! {
     /// The use, the counters and the ledger in one statement: all or none.
@@ -80,21 +80,21 @@ fn give_back_to_pool(spi: &Spi, account: &Account, operation: &str, given: &Use)
         .map_err(|_| error::credits_out_of_range())?;
     let counted =
         CountedOperation::from_name(operation).filter(|_| given.subscription == Some(account.id));
-    let one_if = |kind| Arg::Int(i32::from(counted == Some(kind)));
+    let one_if = |kind| i32::from(counted == Some(kind));
     let [to_rollover, to_bonus, off_hidden] = entry::refunded_to(&reversal);
     let rows = spi.query(
         &GIVE_BACK,
-        Sees::OwnSnapshot,
-        &[
-            Arg::Uuid(Some(account.id)),
-            Arg::Uuid(Some(given.id)),
-            Arg::Int(reversal.off_used),
+        Snapshot::New,
+        args![
+            account.id,
+            given.id,
+            reversal.off_used,
             to_rollover,
             to_bonus,
             off_hidden,
             one_if(CountedOperation::CaseAnalysis),
             one_if(CountedOperation::DsdSimulation),
-            Arg::Text(Some(&entry::refund_of(operation))),
+            &entry::refund_of(operation),
         ],
     )?;
     // The subscription is locked, so nobody else refunded the use meanwhile.

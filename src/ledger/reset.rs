@@ -16,10 +16,10 @@ use super::settle::{self, due};
 use crate::error::{Error, Result, required};
 use crate::lifecycle::schema::owner;
 use crate::pg::procedure::Call;
-use crate::pg::spi::{Arg, Rows, Sees, Spi};
+use crate::pg::spi::{Rows, Snapshot, Spi};
 use crate::pg::transaction;
 use crate::progress::Progress;
-use crate::statement;
+use crate::{args, statement};
 
 const LARGEST_BATCH: i32 = 100_000;
 
@@ -66,8 +66,8 @@ fn reset_monthly(
     let call = Call::of(fcinfo, "auria.reset_monthly")?;
     transaction::refuse_if_read_only(c"auria.reset_monthly()");
     let due = call.transaction(owner::of_schema, |spi| {
-        let rows = spi.query(&COUNT_DUE, Sees::OwnSnapshot, &[])?;
-        rows.first().map_or(Ok(0), |row| row.expect::<i64>(1))
+        let rows = spi.query(&COUNT_DUE, Snapshot::New, &[])?;
+        Ok(rows.one::<i64>()?.unwrap_or(0))
     })?;
     let mut progress = Progress::new("subscriptions reset", due.unsigned_abs());
     let mut last = Some(Uuid::nil());
@@ -99,20 +99,20 @@ fn reset_monthly(
 
 /// Locks a batch and resets it: which were locked, and how many were changed.
 fn reset_after(spi: &Spi, after: Uuid, batch_size: i32) -> Result<(Vec<Uuid>, usize)> {
-    let args = [Arg::Uuid(Some(after)), Arg::Int(batch_size)];
-    reset_locked(spi, &spi.query(&LOCK_SOME, Sees::OwnSnapshot, &args)?)
+    let args = args![after, batch_size];
+    reset_locked(spi, &spi.query(&LOCK_SOME, Snapshot::New, args)?)
 }
 
 /// The same for the next one, waited for.
 fn reset_next(spi: &Spi, after: Uuid) -> Result<(Vec<Uuid>, usize)> {
-    let args = [Arg::Uuid(Some(after))];
-    reset_locked(spi, &spi.query(&LOCK_NEXT, Sees::OwnSnapshot, &args)?)
+    let args = args![after];
+    reset_locked(spi, &spi.query(&LOCK_NEXT, Snapshot::New, args)?)
 }
 
 fn reset_locked(spi: &Spi, rows: &Rows<'_>) -> Result<(Vec<Uuid>, usize)> {
     let ids: Vec<Uuid> = rows
         .iter()
-        .map(|row| row.expect_uuid(1))
+        .map(|row| row.expect::<Uuid>(1))
         .collect::<Result<_>>()?;
     let reset = settle::settle_locked(spi, &ids)?;
     Ok((ids, reset))

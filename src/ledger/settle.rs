@@ -4,9 +4,9 @@
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::pg::spi::{Arg, Sees, Spi};
+use crate::pg::spi::{Snapshot, Spi};
 use crate::pg::transaction::{self, Lock};
-use crate::statement;
+use crate::{args, statement};
 
 /// Whose month ended.
 macro_rules! due {
@@ -63,7 +63,7 @@ statement! {
 pub fn reset_with_rollover(spi: &Spi) -> Result<i32> {
     // Two resets at once would wait for each other's rows in any order.
     transaction::lock(Lock::Settlement, 0);
-    let rows = spi.query(&SETTLE, Sees::OwnSnapshot, &[])?;
+    let rows = spi.query(&SETTLE, Snapshot::New, &[])?;
     Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
 }
 
@@ -73,10 +73,6 @@ pub fn settle_locked(spi: &Spi, ids: &[Uuid]) -> Result<usize> {
         return Ok(0);
     }
     let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
-    let rows = spi.query(
-        &SETTLE_LOCKED,
-        Sees::OwnSnapshot,
-        &[Arg::Text(Some(&ids.join(",")))],
-    )?;
+    let rows = spi.query(&SETTLE_LOCKED, Snapshot::New, args![&ids.join(",")])?;
     Ok(rows.len())
 }

@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::account::{self, Account, prices};
 use super::entry;
 use crate::error::{self, Result};
-use crate::pg::spi::{Arg, Sees, Spi};
-use crate::statement;
+use crate::pg::spi::{Snapshot, Spi};
+use crate::{args, statement};
 
 macro_rules! count_and {
     ($condition:literal) => {
@@ -82,23 +82,23 @@ pub fn spend(spi: &Spi, user: Uuid, operation: &str, reference: Option<Uuid>) ->
 /// such a user is for the foreign key to say, when something is written.
 pub fn can_spend(spi: &Spi, user: Uuid, operation: &str) -> Result<bool> {
     check_operation(operation)?;
-    let sees = Sees::CallersSnapshot;
+    let snapshot = Snapshot::Caller;
     match Account::read(spi, user)?.filter(|account| account.counts) {
         Some(account) => {
-            let prices = prices(spi, sees, account.plan.as_deref(), operation)?;
+            let prices = prices(spi, snapshot, account.plan.as_deref(), operation)?;
             Ok(account.pool(prices.monthly).affords(prices.cost))
         }
         None => Ok(free_tier::allows(
             operation,
-            entry::free_activity(spi, sees, user, operation)?,
+            entry::free_activity(spi, snapshot, user, operation)?,
         )),
     }
 }
 
 /// The configured cost of an operation, in credits.
 pub fn cost_of(spi: &Spi, operation: &str) -> Result<i32> {
-    let rows = spi.query(&COST, Sees::CallersSnapshot, &[Arg::Text(Some(operation))])?;
-    rows.first().map_or(Ok(DEFAULT_COST), |row| row.expect(1))
+    let rows = spi.query(&COST, Snapshot::Caller, args![operation])?;
+    Ok(rows.one()?.unwrap_or(DEFAULT_COST))
 }
 
 /// Refuses names that the ledger could not keep apart or not store.
@@ -119,7 +119,7 @@ fn spend_from_pool(
     operation: &str,
     reference: Option<Uuid>,
 ) -> Result<bool> {
-    let prices = prices(spi, Sees::OwnSnapshot, account.plan.as_deref(), operation)?;
+    let prices = prices(spi, Snapshot::New, account.plan.as_deref(), operation)?;
     let Some(charged) = account
         .pool(prices.monthly)
         .charge(prices.cost)
@@ -131,27 +131,27 @@ fn spend_from_pool(
     if counted.is_some_and(|counted| account.operations(counted) == i32::MAX) {
         return Err(error::credits_out_of_range());
     }
-    let one_if = |kind| Arg::Int(i32::from(counted == Some(kind)));
-    let args = [
-        Arg::Uuid(Some(account.id)),
-        Arg::Int(prices.cost),
+    let one_if = |kind| i32::from(counted == Some(kind));
+    let args = args![
+        account.id,
+        prices.cost,
         one_if(CountedOperation::CaseAnalysis),
         one_if(CountedOperation::DsdSimulation),
-        Arg::Text(Some(operation)),
-        Arg::Int(charged.rollover),
-        Arg::Int(charged.bonus),
-        Arg::Uuid(Some(user)),
-        Arg::Uuid(reference),
+        operation,
+        charged.rollover,
+        charged.bonus,
+        user,
+        reference,
     ];
     if reference.is_none() {
-        let rows = spi.query(&CHARGE, Sees::OwnSnapshot, &args[..7])?;
+        let rows = spi.query(&CHARGE, Snapshot::New, &args[..7])?;
         return if rows.is_empty() {
             Err(error::kept_by_a_trigger())
         } else {
             Ok(true)
         };
     }
-    let rows = spi.query(&CHARGE_ONCE, Sees::OwnSnapshot, &args)?;
+    let rows = spi.query(&CHARGE_ONCE, Snapshot::New, args)?;
     let (recorded, charged): (i64, i64) = match rows.first() {
         Some(row) => (row.expect(1)?, row.expect(2)?),
         None => (0, 0),
@@ -171,11 +171,11 @@ fn spend_free(
     operation: &str,
     reference: Option<Uuid>,
 ) -> Result<bool> {
-    let activity = entry::free_activity(spi, Sees::LatestCommitted, user, operation)?;
+    let activity = entry::free_activity(spi, Snapshot::Latest, user, operation)?;
     if !free_tier::allows(operation, activity) {
         return Ok(false);
     }
-    let cost = prices(spi, Sees::OwnSnapshot, None, operation)?.cost;
+    let cost = prices(spi, Snapshot::New, None, operation)?.cost;
     super::naming_unknown_user(|| {
         entry::record_free(spi, user, inactive_subscription, operation, cost, reference).map(drop)
     })?;

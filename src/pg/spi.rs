@@ -1,10 +1,16 @@
 //! SQL from inside the backend (Server Programming Interface).
 //!
-//! A thin layer of our own, because three things are needed together that the
-//! binding's client does not give: statements that stay read-only (so that
-//! they run on a hot standby and in a STABLE function's snapshot), plans kept
-//! per backend, and reading with a snapshot taken this instant (so that a
-//! REPEATABLE READ caller cannot be shown an old ledger).
+//! pgrx has a client for SPI (`pgrx::Spi`). This layer stands beside it, because
+//! the extension needs what that client does not offer:
+//!
+//! | need | who needs it | what pgrx's client does |
+//! |---|---|---|
+//! | reading without a transaction id, as a hot standby requires | `can_use_credits`, sealed reads, doctor | `get_one`, `run` and `update` assign one |
+//! | the caller's snapshot in a STABLE function | every function that only answers | the same |
+//! | a snapshot of this instant under REPEATABLE READ | the ledger under the user's lock | none: an old ledger would be shown |
+//! | non-atomic mode, so that a procedure may commit | `phi_backfill`, `reset_monthly`, `phi_seal` | always connects atomically |
+//! | wiping a result that holds a secret | the key from Vault | hands out copies that nobody wipes |
+//! | text in the database's encoding | databases other than UTF8 | panics where the bytes are not UTF-8 |
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
@@ -21,67 +27,93 @@ use super::encoding;
 use super::value::Value;
 use crate::error::{self, Error, Result};
 
-/// Which snapshot a statement sees.
+/// The snapshot that a statement runs with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Sees {
-    /// The caller's snapshot, no writes: for STABLE functions and standbys.
-    CallersSnapshot,
-    /// A new snapshot as a statement of its own would get, writes allowed.
-    OwnSnapshot,
-    /// Everything committed by now, whatever the isolation level. Read only.
-    LatestCommitted,
+pub enum Snapshot {
+    /// The caller's, no writes: for STABLE functions and standbys.
+    Caller,
+    /// A new one, as a statement of a client gets; writes allowed.
+    New,
+    /// Everything committed by now, whatever the isolation level. No writes.
+    Latest,
 }
 
-/// A value passed to a statement.
+/// A value passed to a statement: its type, and its datum or NULL. Made by `From`
+/// from what it is made of; [`args!`](crate::args) makes a list of them.
 #[derive(Clone, Copy, Debug)]
-pub enum Arg<'a> {
-    /// A `uuid`; `None` is NULL.
-    Uuid(Option<Uuid>),
-    /// A `text`; `None` is NULL.
-    Text(Option<&'a str>),
-    /// An `integer`.
-    Int(i32),
-    /// A `bigint`.
-    BigInt(i64),
-    /// A `timestamptz`.
-    Time(TimestampWithTimeZone),
-    /// A `bytea`; `None` is NULL.
-    Bytes(Option<&'a [u8]>),
-    /// An `oid`.
-    Oid(pg_sys::Oid),
-    /// A value of this type that PostgreSQL handed over; `None` is NULL.
-    Datum(pg_sys::Oid, Option<pg_sys::Datum>),
+pub struct Arg<'a> {
+    oid: pg_sys::Oid,
+    value: Native<'a>,
+}
+
+/// What a datum is made of when the statement runs, in the memory of that moment.
+#[derive(Clone, Copy, Debug)]
+enum Native<'a> {
+    Null,
+    Datum(pg_sys::Datum),
+    Uuid(Uuid),
+    Text(&'a str),
+    Bytes(&'a [u8]),
 }
 
 impl Arg<'_> {
-    fn oid(&self) -> pg_sys::Oid {
-        match self {
-            Arg::Uuid(_) => pg_sys::UUIDOID,
-            Arg::Text(_) => pg_sys::TEXTOID,
-            Arg::Int(_) => pg_sys::INT4OID,
-            Arg::BigInt(_) => pg_sys::INT8OID,
-            Arg::Time(_) => pg_sys::TIMESTAMPTZOID,
-            Arg::Bytes(_) => pg_sys::BYTEAOID,
-            Arg::Oid(_) => pg_sys::OIDOID,
-            Arg::Datum(type_oid, _) => *type_oid,
+    /// A value that PostgreSQL handed over, of this type; `None` is NULL.
+    pub fn of_type(oid: pg_sys::Oid, datum: Option<pg_sys::Datum>) -> Self {
+        Self {
+            oid,
+            value: datum.map_or(Native::Null, Native::Datum),
         }
     }
 
     fn datum(&self) -> Option<pg_sys::Datum> {
-        match *self {
-            Arg::Uuid(value) => {
-                value.and_then(|id| pgrx::datum::Uuid::from_bytes(*id.as_bytes()).into_datum())
-            }
+        match self.value {
+            Native::Null => None,
+            Native::Datum(datum) => Some(datum),
+            Native::Uuid(id) => pgrx::datum::Uuid::from_bytes(*id.as_bytes()).into_datum(),
             // A text has the layout of a bytea.
-            Arg::Text(value) => value.and_then(|text| encoding::to_server(text).into_datum()),
-            Arg::Int(value) => value.into_datum(),
-            Arg::BigInt(value) => value.into_datum(),
-            Arg::Time(value) => value.into_datum(),
-            Arg::Bytes(value) => value.and_then(IntoDatum::into_datum),
-            Arg::Oid(value) => value.into_datum(),
-            Arg::Datum(_, value) => value,
+            Native::Text(text) => encoding::to_server(text).into_datum(),
+            Native::Bytes(bytes) => bytes.into_datum(),
         }
     }
+}
+
+macro_rules! arg_from {
+    ($($rust:ty => $oid:ident, $native:expr;)+) => {$(
+        impl<'a> From<$rust> for Arg<'a> {
+            fn from(value: $rust) -> Self {
+                let native: fn($rust) -> Native<'a> = $native;
+                Self { oid: pg_sys::$oid, value: native(value) }
+            }
+        }
+
+        /// `None` is NULL.
+        impl<'a> From<Option<$rust>> for Arg<'a> {
+            fn from(value: Option<$rust>) -> Self {
+                value.map_or(Self { oid: pg_sys::$oid, value: Native::Null }, Self::from)
+            }
+        }
+    )+};
+}
+
+arg_from! {
+    Uuid => UUIDOID, Native::Uuid;
+    &'a str => TEXTOID, Native::Text;
+    &'a String => TEXTOID, |text| Native::Text(text);
+    &'a [u8] => BYTEAOID, Native::Bytes;
+    i32 => INT4OID, |value| Native::Datum(value.into());
+    i64 => INT8OID, |value| Native::Datum(value.into());
+    pg_sys::Oid => OIDOID, |value| Native::Datum(value.into());
+    TimestampWithTimeZone => TIMESTAMPTZOID, |value| {
+        Native::Datum(pg_sys::TimestampTz::from(value).into())
+    };
+}
+
+/// The arguments of a statement: `args![user, operation, 30]`.
+#[macro_export]
+macro_rules! args {
+    ($($value:expr),* $(,)?) => {
+        &[$($crate::pg::spi::Arg::from($value)),*]
+    };
 }
 
 /// A statement whose plan is made at its first use and kept by the backend.
@@ -105,7 +137,7 @@ impl Statement {
         if let Some(plan) = self.plan.get() {
             return Ok(plan);
         }
-        let mut types: Vec<pg_sys::Oid> = args.iter().map(Arg::oid).collect();
+        let mut types: Vec<pg_sys::Oid> = args.iter().map(|arg| arg.oid).collect();
         // SAFETY: `sql` is a C string, `types` holds as many oids as is said,
         // and the caller holds an `Spi`, so SPI is connected. An error in the
         // SQL raises; a null pointer means misuse and is checked.
@@ -182,18 +214,18 @@ impl Spi {
     pub fn query(
         &self,
         statement: &'static std::thread::LocalKey<Statement>,
-        sees: Sees,
+        snapshot: Snapshot,
         args: &[Arg<'_>],
     ) -> Result<Rows<'_>> {
         let plan = statement.with(|statement| statement.plan(args))?;
         let (mut values, nulls) = values_and_nulls(args);
-        let read_only = sees != Sees::OwnSnapshot;
+        let read_only = snapshot != Snapshot::New;
         // SAFETY: the plan was kept, so it lives as long as the backend;
         // `values` and `nulls` have one entry per parameter of the plan, whose
         // types are those of the same `args` that prepared it. The pushed
         // snapshot is popped on the way out, and by the abort on an error.
         let code = unsafe {
-            if sees == Sees::LatestCommitted {
+            if snapshot == Snapshot::Latest {
                 pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
             }
             let code = pg_sys::SPI_execute_plan(
@@ -203,7 +235,7 @@ impl Spi {
                 read_only,
                 0,
             );
-            if sees == Sees::LatestCommitted {
+            if snapshot == Snapshot::Latest {
                 pg_sys::PopActiveSnapshot();
             }
             code
@@ -221,6 +253,17 @@ impl Spi {
         self.run(sql, args, true)
     }
 
+    /// Whether a query that is needed once gives a row.
+    pub fn exists(&self, sql: &str, args: &[Arg<'_>]) -> Result<bool> {
+        Ok(!self.query_once(sql, args)?.is_empty())
+    }
+
+    /// Runs a statement that is needed once for its effect; how many rows it
+    /// changed.
+    pub fn execute(&self, sql: &str, args: &[Arg<'_>]) -> Result<usize> {
+        Ok(self.query_once(sql, args)?.len())
+    }
+
     /// Runs a script of several statements, as an install step needs.
     pub fn execute_script(&self, sql: &str) -> Result<()> {
         let sql = c_string(sql)?;
@@ -235,7 +278,7 @@ impl Spi {
 
     fn run(&self, sql: &str, args: &[Arg<'_>], read_only: bool) -> Result<Rows<'_>> {
         let sql = c_string(sql)?;
-        let mut types: Vec<pg_sys::Oid> = args.iter().map(Arg::oid).collect();
+        let mut types: Vec<pg_sys::Oid> = args.iter().map(|arg| arg.oid).collect();
         let (mut values, nulls) = values_and_nulls(args);
         // SAFETY: SPI is connected; the three arrays have the length passed.
         let code = unsafe {
@@ -289,6 +332,12 @@ impl<'spi> Rows<'spi> {
     /// The first row.
     pub fn first(&self) -> Option<Row<'_>> {
         self.row(0)
+    }
+
+    /// The first column of the first row; `None` where that is NULL or there is
+    /// no row.
+    pub fn one<T: Value>(&self) -> Result<Option<T>> {
+        self.first().map_or(Ok(None), |row| row.get(1))
     }
 
     /// All rows, in order.
@@ -354,12 +403,6 @@ impl Row<'_> {
     /// The value of a column that cannot be NULL.
     pub fn expect<T: Value>(&self, position: i32) -> Result<T> {
         self.get(position)?
-            .ok_or_else(|| error::unexpected_null("a query's result"))
-    }
-
-    /// A `uuid` column that cannot be NULL.
-    pub fn expect_uuid(&self, position: i32) -> Result<Uuid> {
-        self.uuid(position)?
             .ok_or_else(|| error::unexpected_null("a query's result"))
     }
 
@@ -437,20 +480,6 @@ impl Row<'_> {
             Ok((!is_null).then(|| pg_sys::SPI_datumTransfer(datum, false, -1)))
         }
     }
-
-    /// A `uuid` column.
-    pub fn uuid(&self, position: i32) -> Result<Option<Uuid>> {
-        Ok(self
-            .get::<pgrx::datum::Uuid>(position)?
-            .map(|id| Uuid::from_bytes(*id.as_bytes())))
-    }
-}
-
-/// Whether the one value a query gives is true.
-pub fn statement_result_is_true(spi: &Spi, sql: &str, args: &[Arg<'_>]) -> Result<bool> {
-    spi.query_once(sql, args)?
-        .first()
-        .map_or(Ok(false), |row| row.expect(1))
 }
 
 /// The arguments as SPI takes them: their datums, and beside each a letter for

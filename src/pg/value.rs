@@ -41,6 +41,18 @@ macro_rules! read_by_pgrx {
 read_by_pgrx!(bool, i8, i16, i32, i64, f32, f64, pg_sys::Oid);
 read_by_pgrx!(Date, TimestampWithTimeZone, Uuid, JsonB, Vec<u8>);
 
+impl Value for uuid::Uuid {
+    fn reads(type_oid: pg_sys::Oid) -> bool {
+        Uuid::is_compatible_with(type_oid)
+    }
+
+    unsafe fn read(datum: pg_sys::Datum, is_null: bool, type_oid: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: the caller's promise.
+        let id: Option<Uuid> = unsafe { Uuid::from_polymorphic_datum(datum, is_null, type_oid) };
+        id.map(|id| Self::from_bytes(*id.as_bytes()))
+    }
+}
+
 /// As long as the row is there. pgrx would panic over text that is not UTF-8.
 impl Value for Cow<'_, str> {
     fn reads(type_oid: pg_sys::Oid) -> bool {

@@ -26,7 +26,7 @@ use super::page::{Plain, Record, SOURCES, Source, Value};
 use crate::error::{self, Error, Result, required};
 use crate::lifecycle::schema::owner;
 use crate::pg::procedure::Call;
-use crate::pg::spi::{Sees, Spi};
+use crate::pg::spi::{Snapshot, Spi};
 use crate::pg::{memory, transaction};
 use crate::progress::Progress;
 use crate::triggers::updated_at;
@@ -127,7 +127,7 @@ impl Walk {
         transaction::ensure_snapshot();
         let mut left = batch_size;
         while let Some(first) = next.filter(|_| left > 0) {
-            let (rows, after) = source.page(spi, Sees::OwnSnapshot, first, left, |record| {
+            let (rows, after) = source.page(spi, Snapshot::New, first, left, |record| {
                 self.bring_up_to_date(spi, source, record)
             })?;
             self.rows += rows;

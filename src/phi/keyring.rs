@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 use super::secret::{self, Secret, Which};
 use crate::error::{self, Error, Result};
 use crate::pg::advisory::{self, KEYS_IN_USE, Says};
-use crate::pg::spi::{Arg, Sees, Spi};
+use crate::pg::spi::{Arg, Snapshot, Spi};
 use crate::pg::{encoding, transaction};
 use crate::statement;
 
@@ -221,11 +221,8 @@ impl KeysInUse {
         }
         // Who has read the key and not yet said so says so in a moment.
         advisory::wait_for(Says::LookingUpTheKey);
-        let class = Arg::Oid(pgrx::pg_sys::Oid::from(KEYS_IN_USE));
-        for row in spi
-            .query(&MARKS_IN_USE, Sees::CallersSnapshot, &[class])?
-            .iter()
-        {
+        let class = Arg::from(pgrx::pg_sys::Oid::from(KEYS_IN_USE));
+        for row in spi.query(&MARKS_IN_USE, Snapshot::Caller, &[class])?.iter() {
             let mark = row.expect::<pgrx::pg_sys::Oid>(1)?.to_u32();
             if Some(mark) != current {
                 keys.others.push(mark);

@@ -5,11 +5,11 @@ use pgrx::datum::Date;
 use uuid::Uuid;
 
 use super::columns::{self, Column, EVALUATION_DRAFTS, EVALUATIONS, Kind, PATIENTS, Table};
-use crate::error::{Result, unexpected_null};
+use crate::error::Result;
 use crate::pg::bytes::Stored;
-use crate::pg::spi::{Arg, Row, Sees, Spi, Statement};
+use crate::pg::spi::{Arg, Row, Snapshot, Spi, Statement};
 use crate::pg::transaction;
-use crate::statement;
+use crate::{args, statement};
 
 /// Rows read at a time. A row has at most a block of 8 kB (32 kB where the
 /// server was built so): what is larger lies out of line until it is read.
@@ -158,15 +158,15 @@ impl Source {
     pub fn page(
         &self,
         spi: &Spi,
-        sees: Sees,
+        snapshot: Snapshot,
         first: Uuid,
         limit: i32,
         mut each: impl FnMut(&Record<'_>) -> Result<()>,
     ) -> Result<(usize, Option<Uuid>)> {
         transaction::check_for_interrupts();
         let rows = limit.min(PAGE);
-        let args = [Arg::Uuid(Some(first)), Arg::BigInt(i64::from(rows))];
-        let rows = spi.query(self.page, sees, &args)?;
+        let args = args![first, i64::from(rows)];
+        let rows = spi.query(self.page, snapshot, args)?;
         let mut next = None;
         for row in rows.iter() {
             transaction::check_for_interrupts();
@@ -188,7 +188,7 @@ impl Source {
         work: impl FnOnce(&Record<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
         let statement = if wait { self.lock } else { self.lock_if_free };
-        let rows = spi.query(statement, Sees::OwnSnapshot, &[Arg::Uuid(Some(id))])?;
+        let rows = spi.query(statement, Snapshot::New, args![id])?;
         match rows.first() {
             Some(row) => work(&self.record(row)?).map(Some),
             None => Ok(None),
@@ -198,24 +198,22 @@ impl Source {
     /// Stores the encrypted values that are given; where there is none, the
     /// row keeps its own.
     pub fn store(&self, spi: &Spi, id: Uuid, encrypted: &[Option<Vec<u8>>]) -> Result<()> {
-        let mut args = vec![Arg::Uuid(Some(id))];
-        args.extend(encrypted.iter().map(|value| Arg::Bytes(value.as_deref())));
-        spi.query(self.store, Sees::OwnSnapshot, &args)?;
+        let mut args = vec![Arg::from(id)];
+        args.extend(encrypted.iter().map(|value| Arg::from(value.as_deref())));
+        spi.query(self.store, Snapshot::New, &args)?;
         Ok(())
     }
 
     /// How many rows there are.
     pub fn count(&self, spi: &Spi) -> Result<u64> {
-        let rows = spi.query(self.count, Sees::OwnSnapshot, &[])?;
-        let count: i64 = rows.first().map_or(Ok(0), |row| row.expect(1))?;
+        let rows = spi.query(self.count, Snapshot::New, &[])?;
+        let count: i64 = rows.one()?.unwrap_or(0);
         Ok(count.unsigned_abs())
     }
 
     fn record<'rows>(&self, row: Row<'rows>) -> Result<Record<'rows>> {
         Ok(Record {
-            id: row
-                .uuid(1)?
-                .ok_or_else(|| unexpected_null("a primary key"))?,
+            id: row.expect(1)?,
             row,
             columns: self.table.columns,
         })

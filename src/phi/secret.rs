@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{self, Result};
 use crate::lifecycle::schema::owner;
-use crate::pg::spi::{self, Arg, Sees};
+use crate::pg::spi::{self, Arg, Snapshot};
 use crate::pg::{file, relation, roles, transaction};
 use crate::{guc, statement};
 
@@ -110,14 +110,14 @@ fn read_vault(which: Which) -> Result<Option<Secret>> {
     // As it is now, whatever the transaction's snapshot shows: after a
     // rotation nobody may begin to write with the previous secret. Where
     // workers run in parallel nothing is written.
-    let sees = if transaction::is_parallel() {
-        Sees::CallersSnapshot
+    let snapshot = if transaction::is_parallel() {
+        Snapshot::Caller
     } else {
-        Sees::LatestCommitted
+        Snapshot::Latest
     };
     spi::connected(|spi| {
-        let name = Arg::Text(Some(which.name_in_vault()));
-        let found = spi.query(&FROM_VAULT, sees, &[name])?;
+        let name = Arg::from(which.name_in_vault());
+        let found = spi.query(&FROM_VAULT, snapshot, &[name])?;
         if found.len() > 1 {
             return Err(error::phi_key_refused(
                 which.in_vault(),

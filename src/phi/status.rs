@@ -10,7 +10,7 @@ use super::page::{PAGE, Record, SOURCES, Source};
 use crate::error::Result;
 use crate::lifecycle::schema::owner;
 use crate::pg::roles;
-use crate::pg::spi::{self, Sees, Spi};
+use crate::pg::spi::{self, Snapshot, Spi};
 
 /// What was found in a column. One value may count as several of the last.
 #[derive(Default, Clone, Copy)]
@@ -102,7 +102,7 @@ pub fn count(spi: &Spi, source: &Source) -> Result<Vec<Count>> {
             }
             Ok(())
         };
-        (_, next) = source.page(spi, Sees::LatestCommitted, first, PAGE, see)?;
+        (_, next) = source.page(spi, Snapshot::Latest, first, PAGE, see)?;
     }
     Ok(counts)
 }

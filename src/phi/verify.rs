@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::inspect::{Found, inspect};
 use super::page::{PAGE, SOURCES, Source};
 use crate::error::Result;
-use crate::pg::spi::{self, Sees, Spi};
+use crate::pg::spi::{self, Snapshot, Spi};
 
 /// The number of rows of a table that are compared with what they decrypt to.
 const SAMPLE: i32 = PAGE;
@@ -87,7 +87,7 @@ fn count(spi: &Spi, source: &Source) -> Result<[i64; 3]> {
 /// it; `None` where there is no such pair.
 fn sample_matches(spi: &Spi, source: &Source) -> Result<Option<bool>> {
     let mut matches = None;
-    source.page(spi, Sees::CallersSnapshot, Uuid::nil(), SAMPLE, |record| {
+    source.page(spi, Snapshot::Caller, Uuid::nil(), SAMPLE, |record| {
         for place in 0..record.len() {
             let fits = match inspect(&record.value(place)?)? {
                 Found::Readable {

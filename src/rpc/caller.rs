@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::error::{self, Result};
 use crate::pg::roles;
-use crate::pg::spi::{Sees, Spi};
+use crate::pg::spi::{Snapshot, Spi};
 use crate::statement;
 
 statement! {
@@ -24,8 +24,8 @@ pub fn may_ask_about(spi: &Spi, function: &str, user: Uuid) -> Result<()> {
     }
     // The function is not ours: it gets no more rights than the caller has.
     let signed_in = roles::acting_as(caller, || {
-        let rows = spi.query(&SIGNED_IN_USER, Sees::CallersSnapshot, &[])?;
-        rows.first().map_or(Ok(None), |row| row.uuid(1))
+        let rows = spi.query(&SIGNED_IN_USER, Snapshot::Caller, &[])?;
+        rows.one::<Uuid>()
     })?;
     if signed_in == Some(user) {
         Ok(())

@@ -4,7 +4,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::error::Result;
-use crate::pg::spi::{self, Sees, Statement};
+use crate::pg::spi::{self, Snapshot, Statement};
 use crate::pg::transaction;
 use crate::statement;
 
@@ -25,7 +25,7 @@ statement! {
 /// Runs the statement and returns how many rows it changed.
 fn changed(statement: &'static std::thread::LocalKey<Statement>) -> Result<i32> {
     spi::connected(|spi| {
-        let rows = spi.query(statement, Sees::OwnSnapshot, &[])?;
+        let rows = spi.query(statement, Snapshot::New, &[])?;
         Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
     })
 }

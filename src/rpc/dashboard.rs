@@ -8,8 +8,8 @@ use serde_json::json;
 use super::caller;
 use super::credits::required_id;
 use crate::error;
-use crate::pg::spi::{self, Arg, Sees};
-use crate::statement;
+use crate::pg::spi::{self, Snapshot};
+use crate::{args, statement};
 
 statement! {
     /// One pass over the user's evaluations. Rows without a session count as
@@ -48,7 +48,7 @@ fn get_dashboard_metrics(p_user_id: Option<SqlUuid>) -> Result<Json, ErrorReport
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let metrics = spi::connected(|spi| {
         caller::may_ask_about(spi, THIS, user)?;
-        let rows = spi.query(&METRICS, Sees::CallersSnapshot, &[Arg::Uuid(Some(user))])?;
+        let rows = spi.query(&METRICS, Snapshot::Caller, args![user])?;
         let row = rows
             .first()
             .ok_or_else(|| error::unexpected_null("the dashboard"))?;

@@ -7,9 +7,9 @@ use pgrx::prelude::*;
 use super::credits::required_id;
 use crate::error::{self, Result, required};
 use crate::pg::encoding::Utf8Arg;
-use crate::pg::spi::{self, Arg, Sees};
+use crate::pg::spi::{self, Snapshot};
 use crate::pg::transaction;
-use crate::statement;
+use crate::{args, statement};
 
 statement! {
     /// A window older than the stored one counts into the stored one.
@@ -74,14 +74,8 @@ fn check_and_increment_rate_limit(
     let counts = spi::connected(|spi| {
         let rows = spi.query(
             &COUNT_REQUEST,
-            Sees::OwnSnapshot,
-            &[
-                Arg::Uuid(Some(user)),
-                Arg::Text(Some(&function)),
-                Arg::Time(minute),
-                Arg::Time(hour),
-                Arg::Time(day),
-            ],
+            Snapshot::New,
+            args![user, &*function, minute, hour, day],
         )?;
         let row = rows
             .first()
@@ -97,7 +91,7 @@ fn check_and_increment_rate_limit(
 fn cleanup_old_rate_limits() -> Result<i32, ErrorReport> {
     transaction::refuse_if_read_only(c"cleanup_old_rate_limits()");
     Ok(spi::connected(|spi| {
-        let rows = spi.query(&FORGET_OLD, Sees::OwnSnapshot, &[])?;
+        let rows = spi.query(&FORGET_OLD, Snapshot::New, &[])?;
         Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
     })?)
 }

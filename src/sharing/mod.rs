@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use crate::error::Result;
 use crate::pg::bytes::{Jsonb, Text, TextArg};
 use crate::pg::random;
-use crate::pg::spi::{self, Arg, Sees};
+use crate::pg::spi::{self, Arg, Snapshot};
 use crate::statement;
 
 statement! {
@@ -57,7 +57,7 @@ impl<'call> Token<'call> {
     }
 
     fn as_arg(&self) -> Arg<'call> {
-        Arg::Text(Some(self.0))
+        Arg::from(self.0)
     }
 }
 
@@ -87,7 +87,7 @@ fn get_shared_evaluation(
         return Ok(TableIterator::empty());
     };
     let evaluations: Vec<_> = spi::connected(|spi| {
-        spi.query(&EVALUATIONS, Sees::CallersSnapshot, &[token.as_arg()])?
+        spi.query(&EVALUATIONS, Snapshot::Caller, &[token.as_arg()])?
             .iter()
             .map(|row| {
                 Ok((
@@ -128,7 +128,7 @@ fn get_shared_dsd(
         return Ok(TableIterator::empty());
     };
     let latest = spi::connected(|spi| {
-        spi.query(&LATEST_DSD, Sees::CallersSnapshot, &[token.as_arg()])?
+        spi.query(&LATEST_DSD, Snapshot::Caller, &[token.as_arg()])?
             .first()
             .map(|row| Ok((row.jsonb(1)?, row.text(2)?, row.jsonb(3)?, row.text(4)?)))
             .transpose()
@@ -145,9 +145,8 @@ fn check_shared_link_status(p_token: Option<TextArg<'_>>) -> Result<&'static str
         return Ok(NOT_FOUND);
     };
     let is_valid: Option<bool> = spi::connected(|spi| {
-        spi.query(&IS_VALID, Sees::CallersSnapshot, &[token.as_arg()])?
-            .first()
-            .map_or(Ok(None), |row| row.get(1))
+        spi.query(&IS_VALID, Snapshot::Caller, &[token.as_arg()])?
+            .one()
     })?;
     Ok(match is_valid {
         Some(true) => "valid",

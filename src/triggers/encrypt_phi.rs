@@ -5,11 +5,13 @@
 use auria_openpgp::limits::MAX_MESSAGE;
 use pgrx::datum::Date;
 use pgrx::{PgSqlErrorCode, pg_extern, pg_sys};
+use uuid::Uuid;
 
+use crate::args;
 use crate::error::{self, Error, Result};
 use crate::pg::bytes::Stored;
 use crate::pg::roles;
-use crate::pg::spi::{self, Arg};
+use crate::pg::spi;
 use crate::pg::trigger::{self, Column, RowTrigger, TriggeredRow};
 use crate::phi::{self, Written, columns, columns::Kind};
 
@@ -200,7 +202,7 @@ fn is_stored_already(
     let Some(id) = row.column(c"id") else {
         return Ok(false);
     };
-    let Some(id) = row.new_value::<pgrx::datum::Uuid>(id)? else {
+    let Some(id) = row.new_value::<Uuid>(id)? else {
         return Ok(false);
     };
     let Some(ciphertext) = row.new_stored(encrypted)? else {
@@ -211,11 +213,7 @@ fn is_stored_already(
         row.qualified_table(),
         names.encrypted.to_string_lossy()
     );
-    let id = Arg::Uuid(Some(uuid::Uuid::from_bytes(*id.as_bytes())));
-    spi::connected(|spi| {
-        let found = spi.query_once(&query, &[id, Arg::Bytes(Some(ciphertext.read()))])?;
-        Ok(!found.is_empty())
-    })
+    spi::connected(|spi| spi.exists(&query, args![id, ciphertext.read()]))
 }
 
 fn encrypt(row: &RowTrigger<'_>, plain: Column, kind: Kind) -> Result<Vec<u8>> {

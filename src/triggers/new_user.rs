@@ -4,10 +4,10 @@ use pgrx::{pg_extern, pg_sys, warning};
 use uuid::Uuid;
 
 use crate::error::sqlstate;
-use crate::pg::spi::{self, Arg, Sees};
+use crate::pg::spi::{self, Arg, Snapshot};
 use crate::pg::transaction;
 use crate::pg::trigger::{self, TriggeredRow};
-use crate::statement;
+use crate::{args, statement};
 
 statement! {
     /// The metadata are read by SQL, which bounds nesting and types by itself.
@@ -31,10 +31,10 @@ statement! {
 fn handle_new_user(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
     trigger::fire(fcinfo, "handle_new_user", |row| {
         let id = match row.column(c"id") {
-            Some(column) => row.new_value::<pgrx::datum::Uuid>(column)?,
+            Some(column) => row.new_value::<Uuid>(column)?,
             None => None,
         };
-        let Some(id) = id.map(|id| Uuid::from_bytes(*id.as_bytes())) else {
+        let Some(id) = id else {
             return Ok(());
         };
         let metadata = row
@@ -44,8 +44,8 @@ fn handle_new_user(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
             spi::connected(|spi| {
                 spi.query(
                     &CREATE_PROFILE,
-                    Sees::OwnSnapshot,
-                    &[Arg::Uuid(Some(id)), Arg::Datum(pg_sys::JSONBOID, metadata)],
+                    Snapshot::New,
+                    args![id, Arg::of_type(pg_sys::JSONBOID, metadata)],
                 )?;
                 Ok(())
             })

@@ -11,9 +11,9 @@ use super::schema::owner::{self, Owner};
 use super::schema::{FUNCTIONS, Function};
 use crate::error::{self, Error, Result};
 use crate::pg::roles;
-use crate::pg::spi::{self, Arg, Sees, Spi};
+use crate::pg::spi::{self, Arg, Snapshot, Spi};
 use crate::pg::transaction::{self, Lock};
-use crate::statement;
+use crate::{args, statement};
 
 /// Something to be done regularly.
 pub struct Job {
@@ -114,30 +114,26 @@ fn schedule() -> Result<
 /// tells how it is now. Some versions of pg_cron cut names at 63 bytes.
 fn register(spi: &Spi, job: &Job, database: &str) -> Result<(String, String, String, bool)> {
     let name = job.name_in(database);
-    let command = Arg::Text(Some(job.command));
+    let command = Arg::from(job.command);
     let existing = spi.query_once(
         "SELECT j.jobid, j.schedule, j.active \
            FROM cron.job j JOIN pg_catalog.pg_roles r ON r.rolname = j.username AND r.rolsuper \
           WHERE j.jobname::name = $1::name AND j.database = pg_catalog.current_database() \
           ORDER BY j.jobid LIMIT 1",
-        &[Arg::Text(Some(&name))],
+        args![&name],
     )?;
     let (schedule, active) = match existing.first() {
         Some(row) => {
-            spi.query_once(
+            spi.execute(
                 "SELECT cron.alter_job($1, NULL::text, $2, NULL::text, NULL::text, NULL::boolean)",
-                &[Arg::BigInt(row.expect(1)?), command],
+                args![row.expect::<i64>(1)?, command],
             )?;
             (row.expect(2)?, row.expect(3)?)
         }
         None => {
-            spi.query_once(
+            spi.execute(
                 "SELECT cron.schedule($1, $2, $3)",
-                &[
-                    Arg::Text(Some(&name)),
-                    Arg::Text(Some(job.schedule)),
-                    command,
-                ],
+                &[Arg::from(&name), Arg::from(job.schedule), command],
             )?;
             (job.schedule.to_owned(), true)
         }
@@ -170,9 +166,7 @@ fn run_as_owner(p_function: Option<&str>) -> Result<i32, ErrorReport> {
         spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
         owner.act(|| {
             let rows = spi.query_once(&format!("SELECT {}", function.signature), &[])?;
-            rows.first()
-                .map_or(Ok(None), |row| row.get(1))
-                .map(Option::unwrap_or_default)
+            Ok(rows.one()?.unwrap_or_default())
         })
     })?)
 }
@@ -194,7 +188,7 @@ fn cleanup_credit_transactions() -> Result<i32, ErrorReport> {
         let owner = Owner::named(owner::determine(spi)?);
         spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
         owner.act(|| {
-            let rows = spi.query(&FORGET_TRANSACTIONS, Sees::OwnSnapshot, &[])?;
+            let rows = spi.query(&FORGET_TRANSACTIONS, Snapshot::New, &[])?;
             Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
         })
     })?)
@@ -224,12 +218,11 @@ pub fn wrong_jobs(spi: &Spi) -> Result<Vec<String>> {
     roles::acting_as(owner, || {
         let mut wrong = second_resets(spi)?;
         for job in JOBS {
-            let is_there = spi::statement_result_is_true(
-                spi,
-                "SELECT EXISTS (SELECT FROM cron.job j \
+            let is_there = spi.exists(
+                "SELECT FROM cron.job j \
                                  WHERE j.jobname::pg_catalog.name = $1::pg_catalog.name \
-                                   AND j.database = pg_catalog.current_database())",
-                &[Arg::Text(Some(&job.name_in(&database)))],
+                                   AND j.database = pg_catalog.current_database()",
+                args![&job.name_in(&database)],
             )?;
             if !is_there {
                 wrong.push(format!(

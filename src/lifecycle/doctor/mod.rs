@@ -10,6 +10,7 @@ use super::install::functions::{overloads, restore_statement};
 use super::install::trust;
 use super::migrate;
 use super::schema::{FUNCTIONS, Function, MIGRATIONS, POLICIES, TRIGGERS, access, owner, tables};
+use crate::args;
 use crate::error::{Result, sqlstate};
 use crate::pg::roles;
 use crate::pg::spi::{self, Arg, Spi};
@@ -154,7 +155,7 @@ fn versions(spi: &Spi) -> Result<Findings> {
            JOIN pg_catalog.pg_proc p ON p.oid = d.objid AND p.proname = 'doctor' \
            JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'auria' \
           WHERE e.extversion <> $1",
-        &[Arg::Text(Some(library))],
+        args![library],
     )?;
     let failures: Vec<String> = rows
         .iter()
@@ -192,7 +193,7 @@ fn migrations(spi: &Spi) -> Result<Findings> {
     for migration in MIGRATIONS {
         let rows = spi.read_once(
             "SELECT sha256 FROM auria.migrations WHERE number = $1",
-            &[Arg::Int(migration.number)],
+            args![migration.number],
         )?;
         match rows.first() {
             None => findings.failures.push(format!(
@@ -223,25 +224,20 @@ fn missing_tables(spi: &Spi) -> Result<Findings> {
         "SELECT 'public.' || name || ' is missing: run SELECT * FROM auria.migrate(again => true)' \
            FROM pg_catalog.string_to_table($1, ' ') AS name \
           WHERE pg_catalog.to_regclass('public.' || name) IS NULL",
-        &[Arg::Text(Some(&tables()))],
+        args![&tables()],
     )?
     .into())
 }
 
 fn row_security(spi: &Spi) -> Result<Findings> {
-    Ok(each_row(
-        spi,
-        include_str!("row_security.sql"),
-        &[Arg::Text(Some(&tables()))],
-    )?
-    .into())
+    Ok(each_row(spi, include_str!("row_security.sql"), args![&tables()])?.into())
 }
 
 fn policies(spi: &Spi) -> Result<Findings> {
     let in_force = each_row(
         spi,
         include_str!("../schema/expected/policies.sql"),
-        &[Arg::Text(Some(&POLICIES.join(" ")))],
+        args![&POLICIES.join(" ")],
     )?;
     Ok(differences(
         access::expected_policies(),
@@ -278,10 +274,7 @@ fn grants(spi: &Spi) -> Result<Findings> {
     let in_force = each_row(
         spi,
         include_str!("../schema/expected/grants.sql"),
-        &[
-            Arg::Text(Some(&tables())),
-            Arg::Text(Some(&compiled.join("|"))),
-        ],
+        args![&tables(), &compiled.join("|")],
     )?;
     let unspaced = |text: &str| text.replace(' ', "");
     let is_compared = |line: &&str| {
@@ -301,7 +294,7 @@ fn grants(spi: &Spi) -> Result<Findings> {
     failures.extend(each_row(
         spi,
         include_str!("partition_grants.sql"),
-        &[Arg::Text(Some(&tables()))],
+        args![&tables()],
     )?);
     Ok(failures.into())
 }
@@ -328,10 +321,7 @@ struct FunctionState {
 fn function_state(spi: &Spi, function: &Function) -> Result<Option<FunctionState>> {
     let rows = spi.read_once(
         include_str!("function.sql"),
-        &[
-            Arg::Text(Some(function.signature)),
-            Arg::Text(Some(function.symbol)),
-        ],
+        args![function.signature, function.symbol],
     )?;
     rows.first()
         .map(|row| {
@@ -380,10 +370,8 @@ fn owners(spi: &Spi) -> Result<Findings> {
            JOIN pg_catalog.pg_roles r ON r.oid = c.relowner AND r.rolsuper \
           WHERE c.relnamespace = 'public'::pg_catalog.regnamespace AND c.relkind IN ('r', 'p') \
             AND c.relname = ANY (pg_catalog.string_to_array($1, ' ')) ORDER BY 1",
-        &[
-            Arg::Text(Some(&tables())),
-            Arg::Text(Some(&owner::determine(spi)?)),
-        ],
+        args![&tables(),
+            &owner::determine(spi)?],
     )?);
     Ok(failures.into())
 }
@@ -431,7 +419,7 @@ fn triggers(spi: &Spi) -> Result<Findings> {
     graded_rows(
         spi,
         include_str!("triggers.sql"),
-        &[Arg::Text(Some(&expected.join("|")))],
+        args![&expected.join("|")],
     )
 }
 
@@ -548,19 +536,17 @@ fn jobs(spi: &Spi) -> Result<Findings> {
 }
 
 fn table_exists(spi: &Spi, name: &str) -> Result<bool> {
-    spi::statement_result_is_true(
-        spi,
-        "SELECT pg_catalog.to_regclass($1) IS NOT NULL",
-        &[Arg::Text(Some(name))],
+    spi.exists(
+        "SELECT WHERE pg_catalog.to_regclass($1) IS NOT NULL",
+        args![name],
     )
 }
 
 fn column_exists(spi: &Spi, table: &str, column: &str) -> Result<bool> {
-    spi::statement_result_is_true(
-        spi,
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute a \
+    spi.exists(
+        "SELECT FROM pg_catalog.pg_attribute a \
           WHERE a.attrelid = pg_catalog.to_regclass('public.' || $1) AND a.attname = $2 \
-            AND NOT a.attisdropped)",
-        &[Arg::Text(Some(table)), Arg::Text(Some(column))],
+            AND NOT a.attisdropped",
+        args![table, column],
     )
 }

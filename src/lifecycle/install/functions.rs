@@ -8,12 +8,13 @@
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
 
+use crate::args;
 use crate::error::{Error, Result};
 use crate::guc::{self, AdoptFunctions};
 use crate::lifecycle::migrate::warnings::Report;
 use crate::lifecycle::schema::owner::Owner;
 use crate::lifecycle::schema::{COVERED_BODIES, FUNCTIONS, Function};
-use crate::pg::spi::{Arg, Spi, quoted_literal};
+use crate::pg::spi::{Spi, quoted_literal};
 
 /// When a function that is not the compiled one is replaced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -146,7 +147,7 @@ fn create(spi: &Spi, function: &Function, owner: &Owner) -> Result<()> {
     owner.act(|| {
         spi.query_once(
             "INSERT INTO auria.installed_functions (signature) VALUES ($1) ON CONFLICT DO NOTHING",
-            &[Arg::Text(Some(signature))],
+            args![signature],
         )
     })?;
     Ok(())
@@ -192,11 +193,9 @@ fn existing(spi: &Spi, function: &Function) -> Result<Option<Existing>> {
                 p.prokind = 'f' \
            FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
           WHERE p.oid = pg_catalog.to_regprocedure($1)",
-        &[
-            Arg::Text(Some(function.signature)),
-            Arg::Text(Some(function.returns)),
-            Arg::Text(Some(function.arguments)),
-        ],
+        args![function.signature,
+            function.returns,
+            function.arguments],
     )?;
     rows.first()
         .map(|row| {
@@ -214,12 +213,11 @@ fn existing(spi: &Spi, function: &Function) -> Result<Option<Existing>> {
 
 /// Whether something would have to go with the function.
 fn has_dependants(spi: &Spi, existing: &Existing) -> Result<bool> {
-    crate::pg::spi::statement_result_is_true(
-        spi,
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_depend d \
+    spi.exists(
+        "SELECT FROM pg_catalog.pg_depend d \
                          WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
-                           AND d.refobjid = $1 AND d.deptype IN ('n', 'a', 'i'))",
-        &[Arg::Oid(existing.oid)],
+                           AND d.refobjid = $1 AND d.deptype IN ('n', 'a', 'i')",
+        args![existing.oid],
     )
 }
 
@@ -231,30 +229,25 @@ fn keep(spi: &Spi, existing: &Existing, function: &Function, owner: &Owner) -> R
              SELECT $2, pg_catalog.pg_get_functiondef(p.oid), r.rolname \
                FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_roles r ON r.oid = p.proowner \
               WHERE p.oid = $1",
-            &[Arg::Oid(existing.oid), Arg::Text(Some(function.signature))],
+            args![existing.oid, function.signature],
         )
     })?;
     Ok(())
 }
 
 fn was_installed(spi: &Spi, function: &Function) -> Result<bool> {
-    crate::pg::spi::statement_result_is_true(
-        spi,
-        "SELECT EXISTS (SELECT FROM auria.installed_functions WHERE signature = $1)",
-        &[Arg::Text(Some(function.signature))],
+    spi.exists(
+        "SELECT FROM auria.installed_functions WHERE signature = $1",
+        args![function.signature],
     )
 }
 
 /// To make a trigger, the owner needs EXECUTE on its function, which stays
 /// with another role.
 fn let_owner_execute(spi: &Spi, function: &Function, owner: &Owner) -> Result<()> {
-    let may_execute = crate::pg::spi::statement_result_is_true(
-        spi,
-        "SELECT pg_catalog.has_function_privilege($1, $2::pg_catalog.regprocedure, 'EXECUTE')",
-        &[
-            Arg::Text(Some(&owner.name)),
-            Arg::Text(Some(function.signature)),
-        ],
+    let may_execute = spi.exists("SELECT WHERE pg_catalog.has_function_privilege($1, $2::pg_catalog.regprocedure, 'EXECUTE')",
+        args![&owner.name,
+            function.signature],
     )?;
     if function.returns != "trigger" || may_execute {
         return Ok(());
@@ -288,7 +281,7 @@ pub fn overloads(spi: &Spi) -> Result<Vec<String>> {
             AND NOT EXISTS (SELECT FROM pg_catalog.string_to_table($1, '|') AS signature \
                              WHERE pg_catalog.to_regprocedure(signature) = p.oid) \
           ORDER BY 1",
-        &[Arg::Text(Some(&crate::lifecycle::schema::signatures()))],
+        args![&crate::lifecycle::schema::signatures()],
     )?;
     rows.iter().map(|row| row.expect(1)).collect()
 }

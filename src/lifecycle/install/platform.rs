@@ -6,11 +6,11 @@ use pgrx::PgSqlErrorCode;
 use crate::error::{Error, Result};
 use crate::lifecycle::schema::owner::{self, Owner};
 use crate::pg::roles;
-use crate::pg::spi::{Spi, statement_result_is_true};
+use crate::pg::spi::Spi;
 
 /// An object the schema builds on, and the SQL that makes it.
 struct StandIn {
-    /// A query that says whether the object exists.
+    /// A query that gives a row where the object exists.
     exists: &'static str,
     sql: &'static str,
     /// The object as ALTER … OWNER TO names it, where the schema's owner owns it.
@@ -23,7 +23,7 @@ macro_rules! stand_ins {
     ($($file:literal $(as $object:literal)? unless $exists:literal,)+) => {
         &[$(StandIn {
             object: stand_ins!(@object $($object)?),
-            exists: concat!("SELECT EXISTS (", $exists, ")"),
+            exists: $exists,
             sql: include_str!(concat!("../../../sql/platform/", $file, ".sql")),
         },)+]
     };
@@ -59,7 +59,7 @@ const SCHEMAS: &[StandIn] = stand_ins! {
 pub fn ensure_roles(spi: &Spi) -> Result<()> {
     let any_missing = ROLES
         .iter()
-        .map(|role| statement_result_is_true(spi, role.exists, &[]))
+        .map(|role| spi.exists(role.exists, &[]))
         .collect::<Result<Vec<_>>>()?
         .contains(&false);
     if any_missing {
@@ -98,7 +98,7 @@ pub fn ensure_records(spi: &Spi) -> Result<()> {
 /// the extension can make the role.
 pub fn ensure_schemas(spi: &Spi, owner: &Owner) -> Result<()> {
     for stand_in in SCHEMAS {
-        if !statement_result_is_true(spi, stand_in.exists, &[])? {
+        if !spi.exists(stand_in.exists, &[])? {
             spi.execute_script(stand_in.sql)?;
             if let Some(object) = stand_in.object {
                 spi.execute_script(&format!("ALTER {object} OWNER TO {}", owner.quoted()))?;
@@ -110,7 +110,7 @@ pub fn ensure_schemas(spi: &Spi, owner: &Owner) -> Result<()> {
 
 fn ensure(spi: &Spi, stand_ins: &[StandIn]) -> Result<()> {
     for stand_in in stand_ins {
-        if !statement_result_is_true(spi, stand_in.exists, &[])? {
+        if !spi.exists(stand_in.exists, &[])? {
             spi.execute_script(stand_in.sql)?;
         }
     }

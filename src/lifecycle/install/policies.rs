@@ -1,11 +1,12 @@
 //! Policies that the database had before. The original's are dropped, for the
 //! migrations make their own; everybody else's stay.
 
+use crate::args;
 use crate::error::Result;
 use crate::lifecycle::schema::access;
 use crate::lifecycle::schema::owner::Owner;
 use crate::lifecycle::schema::{POLICIES, tables};
-use crate::pg::spi::{Arg, Spi};
+use crate::pg::spi::Spi;
 
 /// Drops the policies of the original on managed tables and files.
 ///
@@ -17,10 +18,7 @@ use crate::pg::spi::{Arg, Spi};
 pub fn drop_original(spi: &Spi, owner: &Owner) -> Result<()> {
     let rows = spi.query_once(
         include_str!("original_policies.sql"),
-        &[
-            Arg::Text(Some(&POLICIES.join(" "))),
-            Arg::Text(Some(&tables())),
-        ],
+        args![&POLICIES.join(" "), &tables()],
     )?;
     let statements: Vec<(String, bool)> = rows
         .iter()

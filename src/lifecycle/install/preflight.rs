@@ -5,9 +5,10 @@
 
 use pgrx::prelude::*;
 
+use crate::args;
 use crate::error::{Error, Result};
 use crate::lifecycle::schema::{FUNCTIONS, tables};
-use crate::pg::spi::{Arg, Spi};
+use crate::pg::spi::Spi;
 
 /// Refuses what is no table but has the name of one (42809), users whose id is
 /// no uuid (42804), and what is no trigger function but has the signature of
@@ -55,7 +56,7 @@ fn refuse_no_table(spi: &Spi) -> Result<()> {
            JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass('public.' || name) \
           WHERE c.relkind NOT IN ('r', 'p') OR c.relispartition \
           ORDER BY name",
-        &[Arg::Text(Some(&tables()))],
+        args![&tables()],
     )?;
     let Some(row) = rows.first() else {
         return Ok(());
@@ -90,7 +91,7 @@ fn refuse_no_trigger_function(spi: &Spi) -> Result<()> {
            JOIN pg_catalog.pg_proc p ON p.oid = pg_catalog.to_regprocedure(signature) \
           WHERE p.prokind <> 'f' OR p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype \
           ORDER BY 1",
-        &[Arg::Text(Some(&trigger_functions.join("|")))],
+        args![&trigger_functions.join("|")],
     )?;
     let Some(row) = rows.first() else {
         return Ok(());

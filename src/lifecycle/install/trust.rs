@@ -3,11 +3,12 @@
 
 use pgrx::PgSqlErrorCode;
 
+use crate::args;
 use crate::error::{Error, Result};
 use crate::guc;
 use crate::lifecycle::schema::{owner, signatures, tables};
 use crate::pg::extension;
-use crate::pg::spi::{Arg, Spi};
+use crate::pg::spi::Spi;
 
 /// The privilege on a role that SET ROLE asks for: PostgreSQL 16 separates it
 /// from membership.
@@ -48,13 +49,13 @@ pub fn untrusted(spi: &Spi) -> Result<Vec<String>> {
     extension::with_settings(&[(c"jit", c"off")], || {
         let rows = spi.query_once(
             include_str!("untrusted.sql"),
-            &[
-                Arg::Text(Some(&tables())),
-                Arg::Text(Some(&signatures())),
-                Arg::Text(Some(&guc::trusted_owners().join(","))),
-                Arg::Text(Some(&owner)),
-                Arg::Text(Some(owner::OWNER)),
-                Arg::Text(Some(MAY_SET_ROLE)),
+            args![
+                &tables(),
+                &signatures(),
+                &guc::trusted_owners().join(","),
+                &owner,
+                owner::OWNER,
+                MAY_SET_ROLE
             ],
         )?;
         rows.iter().map(|row| row.expect(1)).collect()

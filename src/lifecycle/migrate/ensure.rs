@@ -10,10 +10,11 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::rules;
+use crate::args;
 use crate::error::{self, Error, Result, required};
 use crate::pg::extension;
 use crate::pg::roles;
-use crate::pg::spi::{self, Arg, Spi, quoted_identifier};
+use crate::pg::spi::{self, Spi, quoted_identifier};
 
 thread_local! {
     /// Where warnings go while a migration runs; nowhere else in between.
@@ -124,9 +125,8 @@ fn ensure_foreign_key(
              REFERENCES {references} ({referenced}) ON DELETE {on_delete}"
         );
         let is_hidden = references == USERS
-            && spi::statement_result_is_true(
-                spi,
-                "SELECT pg_catalog.row_security_active('auth.users')",
+            && spi.exists(
+                "SELECT WHERE pg_catalog.row_security_active('auth.users')",
                 &[],
             )?;
         let orphan_count = || {
@@ -175,11 +175,7 @@ fn ensure_unique(
             return Ok(());
         }
         let quoted = quoted_identifier(name);
-        if spi::statement_result_is_true(
-            spi,
-            UNIQUE_INDEX_OF_THAT_NAME,
-            &[Arg::Text(Some(table)), Arg::Text(Some(name))],
-        )? {
+        if spi.exists(UNIQUE_INDEX_OF_THAT_NAME, args![table, name])? {
             return spi.execute_script(&format!(
                 "ALTER TABLE {table} ADD CONSTRAINT {quoted} UNIQUE USING INDEX {quoted}"
             ));
@@ -359,7 +355,7 @@ fn foreign_key_over(
             AND c.confrelid = $4::pg_catalog.regclass AND pg_catalog.cardinality(c.conkey) = 1 \
             AND pg_catalog.quote_ident(a.attname) = $3 AND pg_catalog.quote_ident(r.attname) = $5 \
           ORDER BY c.conname <> $2, c.conname",
-        &[table, name, column, references, referenced].map(|text| Arg::Text(Some(text))),
+        args![table, name, column, references, referenced],
     )?;
     rows.first()
         .map_or_else(|| Ok(name.to_owned()), |row| row.expect(1))
@@ -368,10 +364,7 @@ fn foreign_key_over(
 /// Whether a unique index, of a constraint or not, is over exactly these
 /// columns and all rows.
 fn unique_index_over(spi: &Spi, table: &str, columns: &[String]) -> Result<bool> {
-    spi::statement_result_is_true(
-        spi,
-        "SELECT EXISTS ( \
-             SELECT FROM pg_catalog.pg_index i \
+    spi.exists("SELECT FROM pg_catalog.pg_index i \
               WHERE i.indrelid = $1::pg_catalog.regclass AND i.indisunique AND i.indisvalid \
                 AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL \
                 AND (SELECT pg_catalog.array_agg(a.attname::text ORDER BY a.attname::text COLLATE \"C\") \
@@ -379,8 +372,8 @@ fn unique_index_over(spi: &Spi, table: &str, columns: &[String]) -> Result<bool>
                        JOIN pg_catalog.pg_attribute a \
                          ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place]) \
                   = (SELECT pg_catalog.array_agg(name ORDER BY name COLLATE \"C\") \
-                       FROM pg_catalog.string_to_table($2, ',') AS name))",
-        &[Arg::Text(Some(table)), Arg::Text(Some(&columns.join(",")))],
+                       FROM pg_catalog.string_to_table($2, ',') AS name)",
+        args![table, &columns.join(",")],
     )
 }
 
@@ -393,7 +386,7 @@ fn index_like(spi: &Spi, table: &str, definition: &str) -> Result<bool> {
                     ' WITH \\([^)]*\\)', '', 'g') \
            FROM pg_catalog.pg_index i \
           WHERE i.indrelid = $1::pg_catalog.regclass AND i.indisvalid",
-        &[Arg::Text(Some(table))],
+        args![table],
     )?;
     let method_and_columns = match definition.trim().strip_prefix("USING ") {
         Some(definition) => definition.to_owned(),
@@ -431,7 +424,7 @@ fn constraint(spi: &Spi, table: &str, name: &str) -> Result<Option<Constraint>> 
     let rows = spi.query_once(
         "SELECT convalidated, confdeltype::text FROM pg_catalog.pg_constraint \
           WHERE conrelid = $1::pg_catalog.regclass AND conname = $2",
-        &[Arg::Text(Some(table)), Arg::Text(Some(name))],
+        args![table, name],
     )?;
     rows.first()
         .map(|row| {
@@ -453,8 +446,7 @@ const USERS: &str = "auth.users";
 /// statement that is fixed: the caller's text is never run with these rights.
 fn count_without_user(spi: &Spi, table: &str, column: &str) -> Result<i64> {
     let array = |rows: spi::Rows<'_>| -> Result<String> {
-        rows.first()
-            .map_or(Ok("{}".to_owned()), |row| row.expect(1))
+        Ok(rows.one()?.unwrap_or_else(|| "{}".to_owned()))
     };
     let referenced = array(spi.query_once(
         &format!(
@@ -476,15 +468,14 @@ fn count_without_user(spi: &Spi, table: &str, column: &str) -> Result<i64> {
                FROM pg_catalog.unnest($1::pg_catalog.uuid[]) AS wanted (id) \
               WHERE NOT EXISTS (SELECT FROM auth.users AS parent \
                                  WHERE parent.id OPERATOR(pg_catalog.=) wanted.id)",
-            &[Arg::Text(Some(&referenced))],
+            args![&referenced],
         )?)
     })?;
-    spi.query_once(
+    let rows = spi.query_once(
         &format!("SELECT count(*) FROM {table} WHERE {column} = ANY ($1::pg_catalog.uuid[])"),
-        &[Arg::Text(Some(&missing))],
-    )?
-    .first()
-    .map_or(Ok(0), |row| row.expect(1))
+        args![&missing],
+    )?;
+    Ok(rows.one()?.unwrap_or(0))
 }
 
 /// Validates a constraint unless rows break it; those are reported.
@@ -507,10 +498,9 @@ fn validate(spi: &Spi, table: &str, name: &str, rows: i64, offending: &str) -> R
 }
 
 fn is_partitioned(spi: &Spi, table: &str) -> Result<bool> {
-    spi::statement_result_is_true(
-        spi,
-        "SELECT relkind = 'p' FROM pg_catalog.pg_class WHERE oid = $1::pg_catalog.regclass",
-        &[Arg::Text(Some(table))],
+    spi.exists(
+        "SELECT FROM pg_catalog.pg_class WHERE oid = $1::pg_catalog.regclass AND relkind = 'p'",
+        args![table],
     )
 }
 
@@ -523,21 +513,19 @@ fn missing_partition_key(spi: &Spi, table: &str, columns: &str) -> Result<String
            JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs) \
           WHERE p.partrelid = $1::pg_catalog.regclass \
             AND a.attname <> ALL (pg_catalog.regexp_split_to_array($2, '[,\\s]+'))",
-        &[Arg::Text(Some(table)), Arg::Text(Some(columns))],
+        args![table, columns],
     )?;
-    rows.first().map_or(Ok(String::new()), |row| row.expect(1))
+    Ok(rows.one()?.unwrap_or_default())
 }
 
 pub fn count(spi: &Spi, from: &str) -> Result<i64> {
-    spi.query_once(&format!("SELECT count(*) {from}"), &[])?
-        .first()
-        .map_or(Ok(0), |row| row.expect(1))
+    let rows = spi.query_once(&format!("SELECT count(*) {from}"), &[])?;
+    Ok(rows.one()?.unwrap_or(0))
 }
 
-const UNIQUE_INDEX_OF_THAT_NAME: &str = "SELECT EXISTS ( \
-    SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+const UNIQUE_INDEX_OF_THAT_NAME: &str = "SELECT FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
      WHERE i.indrelid = $1::pg_catalog.regclass AND c.relname = $2 \
-       AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL)";
+       AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL";
 
 /// Whether a valid index of that name is there; an invalid one is dropped.
 fn index_is_usable(spi: &Spi, table: &str, name: &str) -> Result<bool> {
@@ -545,7 +533,7 @@ fn index_is_usable(spi: &Spi, table: &str, name: &str) -> Result<bool> {
         "SELECT i.indisvalid, i.indexrelid::pg_catalog.regclass::text \
            FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
           WHERE i.indrelid = $1::pg_catalog.regclass AND c.relname = $2",
-        &[Arg::Text(Some(table)), Arg::Text(Some(name))],
+        args![table, name],
     )?;
     let Some(row) = rows.first() else {
         return Ok(false);

@@ -23,8 +23,9 @@ use super::install::functions::{self, Replace};
 use super::install::{platform, policies};
 use super::schema::owner::{self, Owner};
 use super::schema::{FUNCTIONS, MIGRATIONS, Migration};
+use crate::args;
 use crate::error::{self, Error, Result};
-use crate::pg::spi::{self, Arg, Spi};
+use crate::pg::spi::{self, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::pg::{extension, roles};
 
@@ -158,10 +159,9 @@ fn managed_function(spi: &Spi, name: &str) -> Result<&'static super::schema::Fun
     for function in FUNCTIONS {
         let same = unspaced(function.signature) == unspaced(name)
             || unspaced(function.signature) == format!("public.{}", unspaced(name))
-            || spi::statement_result_is_true(
-                spi,
-                "SELECT COALESCE(pg_catalog.to_regprocedure($1) = pg_catalog.to_regprocedure($2), false)",
-                &[Arg::Text(Some(function.signature)), Arg::Text(Some(name))],
+            || spi.exists(
+                "SELECT WHERE pg_catalog.to_regprocedure($1) = pg_catalog.to_regprocedure($2)",
+                args![function.signature, name],
             )?;
         if same {
             return Ok(function);
@@ -324,7 +324,7 @@ fn run_sections(spi: &Spi, sql: &str, owner: &Owner) -> Result<()> {
 fn owner_of(spi: &Spi, relation: &str) -> Result<pg_sys::Oid> {
     let rows = spi.query_once(
         "SELECT relowner FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)",
-        &[Arg::Text(Some(relation))],
+        args![relation],
     )?;
     match rows.first() {
         Some(row) => row.expect(1),
@@ -351,16 +351,14 @@ fn recorded(spi: &Spi) -> Result<Vec<i32>> {
 }
 
 fn record(spi: &Spi, migration: &Migration, warnings: &[String]) -> Result<()> {
-    spi.query_once(
+    spi.execute(
         "INSERT INTO auria.migrations (number, name, sha256, warnings) VALUES ($1, $2, $3, NULLIF($4, '')) \
          ON CONFLICT (number) DO UPDATE \
             SET name = excluded.name, sha256 = excluded.sha256, warnings = excluded.warnings",
-        &[
-            Arg::Int(migration.number),
-            Arg::Text(Some(migration.name)),
-            Arg::Text(Some(&checksum(migration))),
-            Arg::Text(Some(&warnings.join("\n"))),
-        ],
+        args![migration.number,
+            migration.name,
+            &checksum(migration),
+            &warnings.join("\n")],
     )?;
     Ok(())
 }

@@ -9,8 +9,9 @@
 use pgrx::{PgSqlErrorCode, pg_extern, pg_sys};
 
 use super::ensure::{count, found};
+use crate::args;
 use crate::error::{Error, Result};
-use crate::pg::spi::{Arg, Spi, quoted_identifier, quoted_literal};
+use crate::pg::spi::{Spi, quoted_identifier, quoted_literal};
 use crate::pg::trigger::{self, TriggeredRow};
 
 /// Adds the CHECK constraint `name`, or the triggers that stand in for it. A
@@ -26,7 +27,7 @@ pub fn ensure(
     let existing = spi.query_once(
         "SELECT convalidated FROM pg_catalog.pg_constraint \
           WHERE conrelid = $1::pg_catalog.regclass AND conname = $2 AND contype = 'c'",
-        &[Arg::Text(Some(table)), Arg::Text(Some(name))],
+        args![table, name],
     )?;
     let is_valid = existing
         .first()
@@ -87,7 +88,7 @@ fn same_under_another_name(spi: &Spi, table: &str, name: &str) -> Result<Option<
                 = pg_catalog.pg_get_expr(mine.conbin, mine.conrelid) \
           WHERE mine.conrelid = $1::pg_catalog.regclass AND mine.conname = $2 \
           ORDER BY other.convalidated DESC",
-        &[Arg::Text(Some(table)), Arg::Text(Some(name))],
+        args![table, name],
     )?;
     rows.first()
         .map(|row| Ok((row.expect(1)?, row.expect(2)?)))
@@ -126,7 +127,7 @@ fn columns_of(spi: &Spi, table: &str, name: &str) -> Result<Vec<String>> {
         "SELECT a.attname::text FROM pg_catalog.pg_constraint c \
            JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) \
           WHERE c.conrelid = $1::pg_catalog.regclass AND c.conname = $2 ORDER BY a.attnum",
-        &[Arg::Text(Some(table)), Arg::Text(Some(name))],
+        args![table, name],
     )?;
     rows.iter().map(|row| row.expect(1)).collect()
 }

@@ -1,7 +1,8 @@
 //! The access rules as they should be, compared with those in force.
 
+use crate::args;
 use crate::error::Result;
-use crate::pg::spi::{Arg, Rows, Spi};
+use crate::pg::spi::{Rows, Spi};
 
 use super::{POLICIES, tables};
 
@@ -42,19 +43,13 @@ pub fn expected_grants() -> impl Iterator<Item = &'static str> {
 /// standby too.
 pub fn over_permissive_policies(spi: &Spi) -> Result<Vec<ForeignPolicy>> {
     let (policies, tables) = (POLICIES.join(" "), tables());
-    foreign_policies(&spi.read_once(
-        OVER_PERMISSIVE,
-        &[Arg::Text(Some(&policies)), Arg::Text(Some(&tables))],
-    )?)
+    foreign_policies(&spi.read_once(OVER_PERMISSIVE, args![&policies, &tables])?)
 }
 
 /// The same after what this command has changed.
 pub fn remaining_over_permissive_policies(spi: &Spi) -> Result<Vec<ForeignPolicy>> {
     let (policies, tables) = (POLICIES.join(" "), tables());
-    foreign_policies(&spi.query_once(
-        OVER_PERMISSIVE,
-        &[Arg::Text(Some(&policies)), Arg::Text(Some(&tables))],
-    )?)
+    foreign_policies(&spi.query_once(OVER_PERMISSIVE, args![&policies, &tables])?)
 }
 
 const OVER_PERMISSIVE: &str = "SELECT pg_catalog.quote_ident(p.polname), p.polrelid::pg_catalog.regclass::text, \

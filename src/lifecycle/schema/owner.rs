@@ -6,8 +6,8 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use super::{signatures, tables};
 use crate::error::{Error, Result};
 use crate::pg::roles;
-use crate::pg::spi::{Arg, Sees, Spi, quoted_identifier};
-use crate::statement;
+use crate::pg::spi::{Snapshot, Spi, quoted_identifier};
+use crate::{args, statement};
 
 /// The role that owns a new schema.
 pub const OWNER: &str = "auria_owner";
@@ -24,7 +24,7 @@ statement! {
 /// # Errors
 /// 55000 where nothing is installed, or a superuser owns it.
 pub fn of_schema(spi: &Spi) -> Result<pg_sys::Oid> {
-    let rows = spi.query(&OWNER_OF_THE_RECORD, Sees::CallersSnapshot, &[])?;
+    let rows = spi.query(&OWNER_OF_THE_RECORD, Snapshot::Caller, &[])?;
     let owner = rows
         .first()
         .map(|row| row.expect::<pg_sys::Oid>(1))
@@ -83,7 +83,7 @@ pub fn determine(spi: &Spi) -> Result<String> {
           GROUP BY r.rolname \
           ORDER BY pg_catalog.bool_or(n.nspname = 'auria') DESC, \
                    pg_catalog.count(*) DESC, r.rolname",
-        &[Arg::Text(Some(&tables()))],
+        args![&tables()],
     )?;
     match rows.first() {
         Some(row) => row.expect(1),
@@ -108,7 +108,7 @@ pub fn take_ownership(spi: &Spi, owner: &Owner) -> Result<()> {
                                      WHERE p.relnamespace = n.oid \
                                        AND p.relname = ANY (pg_catalog.string_to_array($1, ' ')))) \
                  OR n.nspname = 'auria' AND c.relkind = 'r')",
-        &[Arg::Text(Some(&tables())), Arg::Text(Some(&owner.name))],
+        args![&tables(), &owner.name],
     )?;
     let statements: Vec<String> = rows
         .iter()
@@ -153,10 +153,8 @@ pub fn definer_functions_of_superusers(spi: &Spi) -> Result<Vec<String>> {
                              WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
                                AND d.objid = p.oid AND d.deptype = 'e') \
           ORDER BY 1",
-        &[
-            Arg::Text(Some(&determine(spi)?)),
-            Arg::Text(Some(&signatures())),
-        ],
+        args![&determine(spi)?,
+            &signatures()],
     )?;
     rows.iter().map(|row| row.expect(1)).collect()
 }
