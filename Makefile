@@ -9,14 +9,14 @@ DESTDIR ?=
 # A shell that reads no profile does not have rustup on its PATH.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help all build install uninstall setup setup-test setup-deb sql check-sql expected types lint test test-one test-quick test-matrix bench-phi demo deb dist
+.PHONY: help all build install uninstall setup setup-test setup-deb sql check-sql expected types lint test test-one test-quick test-matrix bench demo deb dist
 
 help:
 	@echo 'make demo [KEEP=1]                    run the story of a dental practice on a throw-away server'
 	@echo 'make test                             run every test'
 	@echo 'make test-one T=name                  build, then run the outside tests whose names contain this'
 	@echo 'make test-quick                       the rules, and access, credits, phi, install and schema from outside'
-	@echo 'make bench-phi                        compare encryption with pgcrypto'
+	@echo 'make bench                            measure every function beside PL/pgSQL and pgcrypto; writes docs/benchmarks.md'
 	@echo 'make install PG_CONFIG=… [DESTDIR=…]  build and install for that PostgreSQL'
 	@echo 'make uninstall PG_CONFIG=…            remove what install copied'
 	@echo 'make sql                              write sql/auria--VERSION.sql from the files in sql/'
@@ -85,6 +85,6 @@ demo: setup
 	@scripts/demo "$(PG_CONFIG)"
 
 # Server and client are release builds: the client reads a thousand rows.
-bench-phi:
+bench:
 	@scripts/setup test
-	@cargo bench --locked --quiet --package auria_tests --bench phi
+	@cargo bench --locked --quiet --package auria_tests --bench auria

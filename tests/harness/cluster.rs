@@ -281,6 +281,10 @@ impl Cluster {
             .run(&format!("CREATE DATABASE {TEMPLATE} TEMPLATE template0"));
         let mut session = self.superuser(TEMPLATE);
         session.run("CREATE EXTENSION auria CASCADE");
+        // The same tests against the PL/pgSQL peer of the benchmarks.
+        if std::env::var_os("AURIA_TWIN").is_some() {
+            session.run(crate::sources::TWIN);
+        }
         session.run(
             "CREATE ROLE authenticator LOGIN NOINHERIT;
              GRANT anon, authenticated, service_role TO authenticator",

@@ -34,8 +34,8 @@ pub use memory::private_memory;
 pub use refusal::{refused, refused_with};
 pub use session::{As, Session};
 pub use sources::{
-    Function, Migration, compiled_function_names, insert_evaluation, migration_count, migrations,
-    public_functions, public_tables,
+    Function, Migration, TWIN, compiled_function_names, insert_evaluation, migration_count,
+    migrations, public_functions, public_tables,
 };
 pub use stage::{Stage, repository};
 

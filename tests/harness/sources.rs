@@ -5,6 +5,12 @@ use std::fs;
 
 use crate::stage::repository;
 
+/// Replaces the compiled functions of a database by the PL/pgSQL peer that the benchmarks compare them with.
+pub const TWIN: &str = concat!(
+    include_str!("../../bench/twin/credits.sql"),
+    include_str!("../../bench/twin/triggers.sql")
+);
+
 /// A file of sql/migrations.
 pub struct Migration {
     /// The file's name without its extension, for example `001_initial_schema`.

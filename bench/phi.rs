@@ -1,14 +1,17 @@
-//! `make bench-phi`: this extension beside pgcrypto behind PL/pgSQL, as AURIA ran it before, in one server and one run.
+//! Encryption: this extension beside pgcrypto behind PL/pgSQL, as AURIA ran it before.
 //!
 //! Both read the secret from the same place, Vault's view over a plain table: the twin once per call, as it did, this
-//! extension once per transaction. The twin's trigger encrypts every column at every INSERT and UPDATE.
+//! extension once per transaction. The twin's trigger encrypts every column at every INSERT and UPDATE. Both are in one
+//! database here, the twin in a schema of its own.
 
-use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use auria_tests::{ClusterOptions, Database, Session};
+use auria_tests::Database;
 
-const ROUNDS: usize = 9;
+use crate::report::Report;
+use crate::rounds::{Sides, time};
+
+const ROUNDS: usize = 5;
 
 /// What was measured: the time of one unit of work on either side.
 struct Pair {
@@ -18,51 +21,18 @@ struct Pair {
     theirs: Duration,
 }
 
-fn main() -> ExitCode {
-    let cluster = ClusterOptions::default()
-        .setting("jit", "off")
-        .setting("max_parallel_workers_per_gather", "0")
-        .setting("shared_buffers", "256MB")
-        .setting("max_wal_size", "4GB")
-        .setting("autovacuum", "off")
-        .start();
-    let db = cluster.database();
-    prepare(&db);
-    let version: String = db.superuser().value("SELECT version()");
-    println!("{version}\nfastest of {ROUNDS} rounds, both sides in turn\n");
-    println!(
-        "{:<62} {:>12} {:>12} {:>8} {:>7}",
-        "", "auria", "pgcrypto", "ratio", "target"
-    );
-    let mut missed = false;
-    for pair in [
-        encrypt(&db),
-        decrypt_own(&db),
-        decrypt_foreign(&db),
-        list(&db),
-        insert(&db),
-        update(&db),
-    ] {
-        let ratio = pair.theirs.as_secs_f64() / pair.ours.as_secs_f64();
-        missed |= ratio < pair.target;
-        println!(
-            "{:<62} {:>12} {:>12} {:>7.1}x {:>6}x{}",
-            pair.what,
-            format!("{:.2?}", pair.ours),
-            format!("{:.2?}", pair.theirs),
-            ratio,
-            pair.target,
-            if ratio < pair.target { "  MISSED" } else { "" }
-        );
-    }
-    if missed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
+/// The lines of docs/phi.md.
+pub fn run(sides: &Sides<'_>, report: &mut Report) {
+    let db = sides.native;
+    prepare(db);
+    for measure in [encrypt, decrypt_own, decrypt_foreign, list, insert, update] {
+        let pair = measure(db);
+        report.ratio(pair.what, pair.ours, pair.theirs, pair.target);
     }
 }
 
 fn prepare(db: &Database<'_>) {
+    db.superuser().run("DELETE FROM auth.users");
     db.sign_up("ana@clinica.test");
     db.superuser().run(
         "CREATE EXTENSION pgcrypto SCHEMA public;
@@ -134,12 +104,6 @@ fn in_turn(db: &Database<'_>, ours: (&str, u32), theirs: (&str, u32)) -> (Durati
         their_times.push(time(&mut sessions.1, theirs.0) / theirs.1);
     }
     (fastest(our_times), fastest(their_times))
-}
-
-fn time(session: &mut Session, statement: &str) -> Duration {
-    let start = Instant::now();
-    session.run(statement);
-    start.elapsed()
 }
 
 /// What else the machine does only ever adds to a time.
