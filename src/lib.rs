@@ -7,7 +7,7 @@
 //! |---|---|
 //! | credit rules: pool, charge, refund, monthly settlement, free tier | crate `auria_credits` (`crates/credits`), no PostgreSQL in it |
 //! | OpenPGP messages: reading, writing, limits | crate `auria_openpgp` (`crates/openpgp`), no PostgreSQL in it |
-//! | the RPCs of schema `public`, as a front calls them | [`rpc`] |
+//! | the RPCs of schema `public`, as a client calls them | [`rpc`] |
 //! | credits on top of the tables: locks, ledger, plans kept per backend | [`ledger`] |
 //! | encryption of patient data: finding the key, rotation, catching up | [`phi`] |
 //! | sharing by token | [`sharing`] |

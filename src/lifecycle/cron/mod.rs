@@ -111,7 +111,7 @@ fn schedule() -> Result<
 }
 
 /// Registers a job that is missing, gives one that exists its command, and
-/// tells how it is now. Some versions of pg_cron cut names at 63 bytes.
+/// returns how it is now. Some versions of pg_cron cut names at 63 bytes.
 fn register(spi: &Spi, job: &Job, database: &str) -> Result<(String, String, String, bool)> {
     let name = job.name_in(database);
     let command = Arg::from(job.command);
