@@ -6,9 +6,9 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::install::functions::{overloads, restore_statement};
 use super::install::trust;
 use super::migrate;
+use super::migrate::functions::{overloads, restore_statement};
 use super::schema::{FUNCTIONS, Function, MIGRATIONS, POLICIES, TRIGGERS, access, owner, tables};
 use crate::args;
 use crate::error::{Result, sqlstate};

@@ -9,8 +9,20 @@
 //! -- @as owner of storage.buckets
 //! -- @as schema owner
 //! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `platform` | stand-ins for what Supabase would have brought |
+//! | `ensure` | constraints and indexes on tables that hold rows |
+//! | `rules` | rules that old rows break |
+//! | `functions` | making, adopting and restoring the functions of `public` |
+//! | `policies` | policies that the database had before |
+//! | `warnings` | what the DBA must act on |
 
 pub mod ensure;
+pub mod functions;
+pub mod platform;
+mod policies;
 mod rules;
 pub mod warnings;
 
@@ -18,9 +30,8 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use sha2::{Digest, Sha256};
 
+use self::functions::Replace;
 use self::warnings::Report;
-use super::install::functions::{self, Replace};
-use super::install::{platform, policies};
 use super::schema::owner::{self, Owner};
 use super::schema::{FUNCTIONS, MIGRATIONS, Migration};
 use crate::args;

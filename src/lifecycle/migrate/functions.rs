@@ -8,10 +8,10 @@
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
 
+use super::warnings::Report;
 use crate::args;
 use crate::error::{Error, Result};
 use crate::guc::{self, AdoptFunctions};
-use crate::lifecycle::migrate::warnings::Report;
 use crate::lifecycle::schema::owner::Owner;
 use crate::lifecycle::schema::{COVERED_BODIES, FUNCTIONS, Function};
 use crate::pg::spi::{Spi, quoted_literal};
