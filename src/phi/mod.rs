@@ -26,7 +26,10 @@ mod verify;
 use crate::error::{Error, Result};
 use crate::pg::transaction;
 
-pub use keyring::{Written, decrypt, encrypt};
+pub use keyring::{
+    Origin, Written, decrypt, decrypt_bound, encrypt, encrypt_for, name_digest,
+    previous_name_digest,
+};
 pub use page::SOURCES;
 pub use status::count;
 
