@@ -16,6 +16,17 @@ REVOKE ALL ON FUNCTION auria.prepare_install() FROM PUBLIC;
 
 SELECT auria.prepare_install();
 
+-- Called for each value that is sealed. It runs no SQL.
+CREATE FUNCTION auria.bound_value(ciphertext bytea, owner uuid) RETURNS bytea
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'bound_value_wrapper';
+
+COMMENT ON FUNCTION auria.bound_value(bytea, uuid) IS
+    'For the sealed layout: a value written anew so that it names its owner';
+
+REVOKE ALL ON FUNCTION auria.bound_value(bytea, uuid) FROM PUBLIC, anon, authenticated, service_role;
+
 CREATE FUNCTION auria.cleanup_credit_transactions() RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path TO pg_catalog, pg_temp
@@ -97,6 +108,16 @@ COMMENT ON FUNCTION auria.migrate(boolean) IS
 
 REVOKE ALL ON FUNCTION auria.migrate(boolean) FROM PUBLIC, anon, authenticated, service_role;
 
+CREATE FUNCTION auria.name_digest(owner uuid, ciphertext bytea) RETURNS bytea
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'name_digest_wrapper';
+
+COMMENT ON FUNCTION auria.name_digest(uuid, bytea) IS
+    'For the sealed layout: the keyed digest by which the unique constraint over names compares them';
+
+REVOKE ALL ON FUNCTION auria.name_digest(uuid, bytea) FROM PUBLIC, anon, authenticated, service_role;
+
 CREATE FUNCTION auria.new_share_token() RETURNS text
     LANGUAGE c VOLATILE PARALLEL SAFE
     SET search_path TO pg_catalog, pg_temp
@@ -118,6 +139,18 @@ COMMENT ON FUNCTION auria.number_ledger() IS
 
 REVOKE ALL ON FUNCTION auria.number_ledger() FROM PUBLIC, anon, authenticated, service_role;
 
+-- Called for each value that a view shows: no SET, which would cost more than opening it. It runs no SQL but to find out once
+-- in a statement who reads, with a search_path of its own.
+CREATE FUNCTION auria.open_text(ciphertext bytea) RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 20
+    AS 'MODULE_PATHNAME', 'open_text_wrapper';
+
+COMMENT ON FUNCTION auria.open_text(bytea) IS
+    'For the views of the sealed layout: the text in a value, for its owner and for the backend';
+
+REVOKE ALL ON FUNCTION auria.open_text(bytea) FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION auria.open_text(bytea) TO authenticated, service_role;
+
 -- A procedure that commits cannot declare a search_path: it sets one for each batch.
 CREATE PROCEDURE auria.phi_backfill(batch_size integer DEFAULT 1000)
     LANGUAGE c
@@ -128,6 +161,16 @@ COMMENT ON PROCEDURE auria.phi_backfill(integer) IS
 
 REVOKE ALL ON PROCEDURE auria.phi_backfill(integer) FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON PROCEDURE auria.phi_backfill(integer) TO service_role;
+
+-- A procedure that commits cannot declare a search_path: it sets one for its transaction.
+CREATE PROCEDURE auria.phi_seal()
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'phi_seal_wrapper';
+
+COMMENT ON PROCEDURE auria.phi_seal() IS
+    'Removes plain patient data: stored tables hold it encrypted, views with the tables'' names show it';
+
+REVOKE ALL ON PROCEDURE auria.phi_seal() FROM PUBLIC, anon, authenticated, service_role;
 
 CREATE FUNCTION auria.phi_status() RETURNS TABLE(table_name text, column_name text, rows bigint, encrypted bigint,
                                                 not_encrypted bigint, differing bigint, unreadable bigint,
@@ -141,6 +184,16 @@ COMMENT ON FUNCTION auria.phi_status() IS
 
 REVOKE ALL ON FUNCTION auria.phi_status() FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION auria.phi_status() TO service_role;
+
+CREATE FUNCTION auria.refuse_direct_write() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'refuse_direct_write_wrapper';
+
+COMMENT ON FUNCTION auria.refuse_direct_write() IS
+    'Trigger: refuses API roles what they write to a stored table of the sealed layout past its view';
+
+REVOKE ALL ON FUNCTION auria.refuse_direct_write() FROM PUBLIC, anon, authenticated, service_role;
 
 CREATE FUNCTION auria.refuse_row() RETURNS trigger
     LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -202,6 +255,36 @@ COMMENT ON FUNCTION auria.schedule() IS
     'Registers with pg_cron what has to run every hour and every day; a row for each job. Superusers';
 
 REVOKE ALL ON FUNCTION auria.schedule() FROM PUBLIC, anon, authenticated, service_role;
+
+CREATE FUNCTION auria.sealed_delete() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'sealed_delete_wrapper';
+
+COMMENT ON FUNCTION auria.sealed_delete() IS
+    'Trigger: INSTEAD OF DELETE on a view of the sealed layout, with the rights of whoever writes';
+
+REVOKE ALL ON FUNCTION auria.sealed_delete() FROM PUBLIC, anon, authenticated, service_role;
+
+CREATE FUNCTION auria.sealed_insert() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'sealed_insert_wrapper';
+
+COMMENT ON FUNCTION auria.sealed_insert() IS
+    'Trigger: INSTEAD OF INSERT on a view of the sealed layout, with the rights of whoever writes';
+
+REVOKE ALL ON FUNCTION auria.sealed_insert() FROM PUBLIC, anon, authenticated, service_role;
+
+CREATE FUNCTION auria.sealed_update() RETURNS trigger
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY INVOKER
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'sealed_update_wrapper';
+
+COMMENT ON FUNCTION auria.sealed_update() IS
+    'Trigger: INSTEAD OF UPDATE on a view of the sealed layout, with the rights of whoever writes';
+
+REVOKE ALL ON FUNCTION auria.sealed_update() FROM PUBLIC, anon, authenticated, service_role;
 
 CREATE FUNCTION auria.settled_bonus(p_credits_per_month integer, p_used integer, p_rollover integer, p_bonus integer) RETURNS integer
     LANGUAGE c IMMUTABLE PARALLEL SAFE

@@ -10,6 +10,7 @@
 //! | the RPCs of schema `public`, as a client calls them | [`rpc`] |
 //! | credits on top of the tables: locks, ledger, plans kept per backend | [`ledger`] |
 //! | encryption of patient data: finding the key, rotation, catching up | [`phi`] |
+//! | the sealed layout: no patient data in the clear | [`sealed`] |
 //! | sharing by token | [`sharing`] |
 //! | trigger functions | [`triggers`] |
 //! | migrations, adoption, checks, regular jobs | [`lifecycle`] |
@@ -28,6 +29,7 @@ mod pg;
 mod phi;
 mod progress;
 mod rpc;
+mod sealed;
 mod sharing;
 mod triggers;
 

@@ -17,6 +17,7 @@ pub mod procedure;
 pub mod random;
 pub mod relation;
 pub mod roles;
+pub mod session;
 pub mod spi;
 pub mod transaction;
 pub mod trigger;

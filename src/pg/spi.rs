@@ -468,16 +468,23 @@ impl Row<'_> {
 
     /// The value of a column, copied to where it outlives the statement: the
     /// memory context that was current before SPI was connected.
-    fn kept(&self, position: i32, type_oid: pg_sys::Oid) -> Result<Option<pg_sys::Datum>> {
+    pub(super) fn kept(
+        &self,
+        position: i32,
+        type_oid: pg_sys::Oid,
+    ) -> Result<Option<pg_sys::Datum>> {
         let mut is_null = false;
-        // SAFETY: tuple and descriptor belong to the live tuple table, and the
-        // type, one of variable length, is compared before the copy.
+        // SAFETY: tuple and descriptor belong to the live tuple table; the type
+        // is compared before the copy, and says how its values are stored.
         unsafe {
             if pg_sys::SPI_gettypeid(self.descriptor, position) != type_oid {
                 return Err(unexpected_type(position));
             }
+            let (mut length, mut by_value) = (0, false);
+            pg_sys::get_typlenbyval(type_oid, &mut length, &mut by_value);
             let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, position, &mut is_null);
-            Ok((!is_null).then(|| pg_sys::SPI_datumTransfer(datum, false, -1)))
+            let copy = || pg_sys::SPI_datumTransfer(datum, by_value, length.into());
+            Ok((!is_null).then(copy))
         }
     }
 }

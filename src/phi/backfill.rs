@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use super::inspect::{self, Found, inspect};
 use super::keyring::{self, KeysInUse, Written};
-use super::page::{Plain, Record, SOURCES, Source, Value};
+use super::page::{Plain, Record, Source, Value, sources};
 use crate::error::{self, Error, Result, required};
 use crate::lifecycle::schema::owner;
 use crate::pg::procedure::Call;
@@ -58,7 +58,7 @@ fn phi_backfill(
     let keys_in_use = || call.transaction(owner::of_schema, KeysInUse::look);
     let mut keys = keys_in_use()?;
     loop {
-        for source in &SOURCES {
+        for source in &call.transaction(owner::of_schema, sources)? {
             Walk::default().over(&call, source, batch_size)?;
         }
         if keys.are_several() {
@@ -193,8 +193,13 @@ impl Walk {
 
 /// Stores the new values and forgets them. `updated_at` stays: what a dentist
 /// wrote has not changed.
-fn store(spi: &Spi, source: &Source, id: Uuid, new: &mut [Option<Vec<u8>>]) -> Result<()> {
-    updated_at::kept(source.table.name, || {
+pub(super) fn store(
+    spi: &Spi,
+    source: &Source,
+    id: Uuid,
+    new: &mut [Option<Vec<u8>>],
+) -> Result<()> {
+    updated_at::kept(source.relation, || {
         memory::scratch(|| source.store(spi, id, new))
     })?;
     new.fill(None);
@@ -202,10 +207,10 @@ fn store(spi: &Spi, source: &Source, id: Uuid, new: &mut [Option<Vec<u8>>]) -> R
 }
 
 /// The plain value encrypted; where there is none, what the encrypted one says.
-fn encrypted_anew(value: &Value<'_>) -> Result<Vec<u8>> {
+pub(super) fn encrypted_anew(value: &Value<'_>) -> Result<Vec<u8>> {
     match (&value.plain, value.encrypted) {
-        (Plain::Text(text), _) => keyring::encrypt(text.read()),
-        (Plain::Date(date), _) => keyring::encrypt(super::columns::iso(*date).as_bytes()),
+        (Plain::Text(text), _) => encrypt(text.read(), value.owner),
+        (Plain::Date(date), _) => encrypt(super::columns::iso(*date).as_bytes(), value.owner),
         (Plain::Null, Some(old)) => {
             let (text, _) = keyring::decrypt(old.read(), |text| {
                 let mut copy = Zeroizing::new(Vec::new());
@@ -214,9 +219,16 @@ fn encrypted_anew(value: &Value<'_>) -> Result<Vec<u8>> {
                 copy.extend_from_slice(text.as_bytes());
                 Ok::<_, Error>(copy)
             })?;
-            keyring::encrypt(&text?)
+            encrypt(&text?, value.owner)
         }
         (Plain::Null, None) => Err(error::unexpected_null("a value to encrypt")),
+    }
+}
+
+fn encrypt(text: &[u8], owner: Option<Uuid>) -> Result<Vec<u8>> {
+    match owner {
+        Some(owner) => keyring::encrypt_for(text, owner),
+        None => keyring::encrypt(text),
     }
 }
 

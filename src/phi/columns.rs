@@ -83,6 +83,9 @@ pub const EVALUATION_DRAFTS: Table = Table {
     columns: &[jsonb(c"draft_data", c"draft_data_encrypted")],
 };
 
+/// All tables with patient data.
+pub const TABLES: [&Table; 3] = [&PATIENTS, &EVALUATIONS, &EVALUATION_DRAFTS];
+
 /// A date as ISO 8601 writes it, and as PostgreSQL does under DateStyle ISO
 /// where ISO 8601 has no form: `infinity`, years before Christ.
 pub fn iso(date: Date) -> String {

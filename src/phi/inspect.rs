@@ -46,12 +46,21 @@ pub fn inspect(value: &Value<'_>) -> Result<Found> {
     if encrypted.len() > MAX_MESSAGE {
         return Ok(Found::Unreadable { has_plain });
     }
-    let opened =
-        memory::scratch(|| keyring::decrypt(encrypted.read(), |text| !value.plain.says(text)));
+    let opened = memory::scratch(|| {
+        keyring::decrypt_bound(encrypted.read(), |text, origin| {
+            let is_bound = value.owner.is_none() || origin.owner == value.owner;
+            let written = match origin.written {
+                Written::Currently if !is_bound => Written::Otherwise,
+                written => written,
+            };
+            // In the sealed layout nothing stands beside it.
+            (value.owner.is_none() && !value.plain.says(text), written)
+        })
+    });
     match opened {
         Ok((differs, written)) => Ok(Found::Readable {
             written,
-            has_plain,
+            has_plain: has_plain || value.owner.is_some(),
             differs,
         }),
         Err(error) if error.is_about_a_stored_value() => Ok(Found::Unreadable { has_plain }),

@@ -4,11 +4,15 @@
 use pgrx::datum::Date;
 use uuid::Uuid;
 
+use zeroize::Zeroizing;
+
 use super::columns::{self, Column, EVALUATION_DRAFTS, EVALUATIONS, Kind, PATIENTS, Table};
-use crate::error::Result;
+use super::keyring;
+use crate::error::{self, Result};
 use crate::pg::bytes::Stored;
 use crate::pg::spi::{Arg, Row, Snapshot, Spi, Statement};
 use crate::pg::transaction;
+use crate::sealed::layout;
 use crate::{args, statement};
 
 /// Rows read at a time. A row has at most a block of 8 kB (32 kB where the
@@ -18,6 +22,8 @@ pub const PAGE: i32 = 100;
 /// A row's patient data, not fetched yet.
 pub struct Record<'rows> {
     pub id: Uuid,
+    /// Whom the values have to name: the row's user, in the sealed layout.
+    owner: Option<Uuid>,
     row: Row<'rows>,
     columns: &'static [Column],
 }
@@ -25,6 +31,8 @@ pub struct Record<'rows> {
 /// A plain value and what lies beside it encrypted.
 pub struct Value<'row> {
     pub plain: Plain<'row>,
+    /// Whom the encrypted value has to name; `None` in the open layout.
+    pub owner: Option<Uuid>,
     pub encrypted: Option<Stored<'row>>,
 }
 
@@ -50,13 +58,14 @@ impl Plain<'_> {
 impl Record<'_> {
     /// The values of the column at this place among the table's columns.
     pub fn value(&self, place: usize) -> Result<Value<'_>> {
-        let position = place as i32 + 2;
+        let position = place as i32 + 3;
         let plain = match self.columns[place].kind {
             Kind::Text | Kind::Jsonb => self.row.stored(position)?.map(Plain::Text),
             Kind::Date => self.row.get::<Date>(position)?.map(Plain::Date),
         };
         Ok(Value {
             plain: plain.unwrap_or(Plain::Null),
+            owner: self.owner,
             encrypted: self.row.stored(position + self.columns.len() as i32)?,
         })
     }
@@ -69,9 +78,14 @@ impl Record<'_> {
 
 type Kept = &'static std::thread::LocalKey<Statement>;
 
-/// A table and the statements on it.
+/// A table in one layout, and the statements on it.
 pub struct Source {
     pub table: &'static Table,
+    /// Whether it is a stored table: it has no plain columns, and each value
+    /// names its owner.
+    pub is_sealed: bool,
+    /// Its name, with its schema.
+    pub relation: &'static str,
     page: Kept,
     lock_if_free: Kept,
     lock: Kept,
@@ -79,78 +93,127 @@ pub struct Source {
     count: Kept,
 }
 
-statement! {
-    PATIENTS_PAGE = "SELECT id, name, phone, email, birth_date, notes, name_encrypted, \
-               phone_encrypted, email_encrypted, birth_date_encrypted, notes_encrypted \
-          FROM public.patients WHERE id >= $1 ORDER BY id LIMIT $2";
-    PATIENTS_LOCK_IF_FREE = "SELECT id, name, phone, email, birth_date, notes, name_encrypted, \
-               phone_encrypted, email_encrypted, birth_date_encrypted, notes_encrypted \
-          FROM public.patients WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED";
-    PATIENTS_LOCK = "SELECT id, name, phone, email, birth_date, notes, name_encrypted, \
-               phone_encrypted, email_encrypted, birth_date_encrypted, notes_encrypted \
-          FROM public.patients WHERE id = $1 FOR NO KEY UPDATE";
-    PATIENTS_STORE = "UPDATE public.patients \
-           SET name_encrypted = COALESCE($2, name_encrypted), \
-               phone_encrypted = COALESCE($3, phone_encrypted), \
-               email_encrypted = COALESCE($4, email_encrypted), \
-               birth_date_encrypted = COALESCE($5, birth_date_encrypted), \
-               notes_encrypted = COALESCE($6, notes_encrypted) \
-         WHERE id = $1";
-    PATIENTS_COUNT = "SELECT pg_catalog.count(*) FROM public.patients";
-    EVALUATIONS_PAGE = "SELECT id, patient_name, patient_document, anamnesis, \
-               patient_name_encrypted, patient_document_encrypted, anamnesis_encrypted \
-          FROM public.evaluations WHERE id >= $1 ORDER BY id LIMIT $2";
-    EVALUATIONS_LOCK_IF_FREE = "SELECT id, patient_name, patient_document, anamnesis, \
-               patient_name_encrypted, patient_document_encrypted, anamnesis_encrypted \
-          FROM public.evaluations WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED";
-    EVALUATIONS_LOCK = "SELECT id, patient_name, patient_document, anamnesis, \
-               patient_name_encrypted, patient_document_encrypted, anamnesis_encrypted \
-          FROM public.evaluations WHERE id = $1 FOR NO KEY UPDATE";
-    EVALUATIONS_STORE = "UPDATE public.evaluations \
-           SET patient_name_encrypted = COALESCE($2, patient_name_encrypted), \
-               patient_document_encrypted = COALESCE($3, patient_document_encrypted), \
-               anamnesis_encrypted = COALESCE($4, anamnesis_encrypted) \
-         WHERE id = $1";
-    EVALUATIONS_COUNT = "SELECT pg_catalog.count(*) FROM public.evaluations";
-    EVALUATION_DRAFTS_PAGE = "SELECT id, draft_data, draft_data_encrypted \
-          FROM public.evaluation_drafts WHERE id >= $1 ORDER BY id LIMIT $2";
-    EVALUATION_DRAFTS_LOCK_IF_FREE = "SELECT id, draft_data, draft_data_encrypted \
-          FROM public.evaluation_drafts WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED";
-    EVALUATION_DRAFTS_LOCK = "SELECT id, draft_data, draft_data_encrypted \
-          FROM public.evaluation_drafts WHERE id = $1 FOR NO KEY UPDATE";
-    EVALUATION_DRAFTS_STORE = "UPDATE public.evaluation_drafts \
-           SET draft_data_encrypted = COALESCE($2, draft_data_encrypted) \
-         WHERE id = $1";
-    EVALUATION_DRAFTS_COUNT = "SELECT pg_catalog.count(*) FROM public.evaluation_drafts";
+/// The statements on a table in one layout: what stands for its plain columns,
+/// and its encrypted ones.
+macro_rules! source {
+    ($module:ident, $table:expr, $relation:literal, $sealed:literal, [$($plain:literal),+], [$($encrypted:literal = $place:literal),+]
+     $(, also $digest:literal)?) => {
+        mod $module {
+            use super::*;
+
+            statement! {
+                PAGE = concat!("SELECT id, user_id", $(", ", $plain,)+ $(", ", $encrypted,)+
+                    " FROM ", $relation, " WHERE id >= $1 ORDER BY id LIMIT $2");
+                LOCK_IF_FREE = concat!("SELECT id, user_id", $(", ", $plain,)+ $(", ", $encrypted,)+
+                    " FROM ", $relation, " WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED");
+                LOCK = concat!("SELECT id, user_id", $(", ", $plain,)+ $(", ", $encrypted,)+
+                    " FROM ", $relation, " WHERE id = $1 FOR NO KEY UPDATE");
+                STORE = concat!("UPDATE ", $relation, " SET id = id",
+                    $(", ", $encrypted, " = COALESCE(", $place, ", ", $encrypted, ")",)+
+                    $(", ", $digest,)? " WHERE id = $1");
+                COUNT = concat!("SELECT pg_catalog.count(*) FROM ", $relation);
+            }
+
+            pub(super) const SOURCE: Source = Source {
+                table: $table,
+                is_sealed: $sealed,
+                relation: $relation,
+                page: &PAGE,
+                lock_if_free: &LOCK_IF_FREE,
+                lock: &LOCK,
+                store: &STORE,
+                count: &COUNT,
+            };
+        }
+    };
 }
 
-/// All tables with patient data.
-pub const SOURCES: [Source; 3] = [
-    Source {
-        table: &PATIENTS,
-        page: &PATIENTS_PAGE,
-        lock_if_free: &PATIENTS_LOCK_IF_FREE,
-        lock: &PATIENTS_LOCK,
-        store: &PATIENTS_STORE,
-        count: &PATIENTS_COUNT,
-    },
-    Source {
-        table: &EVALUATIONS,
-        page: &EVALUATIONS_PAGE,
-        lock_if_free: &EVALUATIONS_LOCK_IF_FREE,
-        lock: &EVALUATIONS_LOCK,
-        store: &EVALUATIONS_STORE,
-        count: &EVALUATIONS_COUNT,
-    },
-    Source {
-        table: &EVALUATION_DRAFTS,
-        page: &EVALUATION_DRAFTS_PAGE,
-        lock_if_free: &EVALUATION_DRAFTS_LOCK_IF_FREE,
-        lock: &EVALUATION_DRAFTS_LOCK,
-        store: &EVALUATION_DRAFTS_STORE,
-        count: &EVALUATION_DRAFTS_COUNT,
-    },
+source!(
+    open_patients,
+    &PATIENTS,
+    "public.patients",
+    false,
+    ["name", "phone", "email", "birth_date", "notes"],
+    [
+        "name_encrypted" = "$2",
+        "phone_encrypted" = "$3",
+        "email_encrypted" = "$4",
+        "birth_date_encrypted" = "$5",
+        "notes_encrypted" = "$6"
+    ]
+);
+source!(
+    open_evaluations,
+    &EVALUATIONS,
+    "public.evaluations",
+    false,
+    ["patient_name", "patient_document", "anamnesis"],
+    [
+        "patient_name_encrypted" = "$2",
+        "patient_document_encrypted" = "$3",
+        "anamnesis_encrypted" = "$4"
+    ]
+);
+source!(
+    open_evaluation_drafts,
+    &EVALUATION_DRAFTS,
+    "public.evaluation_drafts",
+    false,
+    ["draft_data"],
+    ["draft_data_encrypted" = "$2"]
+);
+source!(sealed_patients, &PATIENTS, "auria_raw.patients_raw", true, ["NULL::pg_catalog.text", "NULL::pg_catalog.text", "NULL::pg_catalog.text", "NULL::pg_catalog.date", "NULL::pg_catalog.text"],
+    ["name_encrypted" = "$2", "phone_encrypted" = "$3", "email_encrypted" = "$4", "birth_date_encrypted" = "$5", "notes_encrypted" = "$6"], also "name_digest = COALESCE($7, name_digest)");
+source!(
+    sealed_evaluations,
+    &EVALUATIONS,
+    "auria_raw.evaluations_raw",
+    true,
+    [
+        "NULL::pg_catalog.text",
+        "NULL::pg_catalog.jsonb",
+        "NULL::pg_catalog.text"
+    ],
+    [
+        "patient_name_encrypted" = "$2",
+        "patient_document_encrypted" = "$3",
+        "anamnesis_encrypted" = "$4"
+    ]
+);
+source!(
+    sealed_evaluation_drafts,
+    &EVALUATION_DRAFTS,
+    "auria_raw.evaluation_drafts_raw",
+    true,
+    ["NULL::pg_catalog.jsonb"],
+    ["draft_data_encrypted" = "$2"]
+);
+
+/// The tables with patient data as the open layout has them.
+const OPEN: [Source; 3] = [
+    open_patients::SOURCE,
+    open_evaluations::SOURCE,
+    open_evaluation_drafts::SOURCE,
 ];
+
+/// The same in the sealed layout.
+const SEALED: [Source; 3] = [
+    sealed_patients::SOURCE,
+    sealed_evaluations::SOURCE,
+    sealed_evaluation_drafts::SOURCE,
+];
+
+/// All tables with patient data, each in the layout that it has now.
+pub fn sources(spi: &Spi) -> Result<Vec<Source>> {
+    let sealed = layout::sealed(spi)?;
+    let pairs = OPEN.into_iter().zip(SEALED);
+    Ok(pairs
+        .map(|(open, stored)| {
+            let is_sealed = sealed.iter().any(|table| table.name == open.table.name);
+            if is_sealed { stored } else { open }
+        })
+        .collect())
+}
 
 impl Source {
     /// At most a page of rows from `first` on, and no more than `limit`. Calls
@@ -200,8 +263,26 @@ impl Source {
     pub fn store(&self, spi: &Spi, id: Uuid, encrypted: &[Option<Vec<u8>>]) -> Result<()> {
         let mut args = vec![Arg::from(id)];
         args.extend(encrypted.iter().map(|value| Arg::from(value.as_deref())));
+        let digest;
+        if self.is_sealed && self.table.name == PATIENTS.name {
+            digest = self.digest(encrypted)?;
+            args.push(Arg::from(digest.as_ref().map(|digest| &digest[..])));
+        }
         spi.query(self.store, Snapshot::New, &args)?;
         Ok(())
+    }
+
+    /// The digest of a name that is stored anew: it is under the key of that
+    /// name.
+    fn digest(&self, encrypted: &[Option<Vec<u8>>]) -> Result<Option<[u8; 16]>> {
+        let Some(Some(name)) = encrypted.first() else {
+            return Ok(None);
+        };
+        let (owner, text) = keyring::decrypt_bound(name, |text, origin| {
+            (origin.owner, Zeroizing::new(text.as_bytes().to_vec()))
+        })?;
+        let owner = owner.ok_or_else(|| error::unexpected_null("the owner of a name"))?;
+        keyring::name_digest(owner, &text).map(Some)
     }
 
     /// How many rows there are.
@@ -214,6 +295,7 @@ impl Source {
     fn record<'rows>(&self, row: Row<'rows>) -> Result<Record<'rows>> {
         Ok(Record {
             id: row.expect(1)?,
+            owner: if self.is_sealed { row.get(2)? } else { None },
             row,
             columns: self.table.columns,
         })

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::inspect::{Found, inspect};
 use super::keyring::{KeysInUse, Written};
-use super::page::{PAGE, Record, SOURCES, Source};
+use super::page::{PAGE, Record, Source, sources};
 use crate::error::Result;
 use crate::lifecycle::schema::owner;
 use crate::pg::roles;
@@ -69,7 +69,7 @@ fn phi_status() -> Result<
             // Before any row is read: what an old writer commits after this
             // was reported, what it committed before is read.
             let writers_left = KeysInUse::look(spi)?.are_several();
-            for source in &SOURCES {
+            for source in &sources(spi)? {
                 let counts = count(spi, source)?;
                 for (column, count) in source.table.columns.iter().zip(counts) {
                     result.push((

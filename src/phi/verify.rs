@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use uuid::Uuid;
 
 use super::inspect::{Found, inspect};
-use super::page::{PAGE, SOURCES, Source};
+use super::page::{PAGE, Source, sources};
 use crate::error::Result;
 use crate::pg::spi::{self, Snapshot, Spi};
 
@@ -35,7 +35,7 @@ fn verify_phi_encryption() -> Result<
     ErrorReport,
 > {
     let tables: Vec<_> = spi::connected(|spi| {
-        SOURCES
+        sources(spi)?
             .iter()
             .map(|source| {
                 let [total, encrypted, unencrypted] = count(spi, source)?;
@@ -68,13 +68,17 @@ fn count(spi: &Spi, source: &Source) -> Result<[i64; 3]> {
             .join(" OR ")
     };
     let is_encrypted = any(|_, encrypted| format!("{encrypted} IS NOT NULL"));
-    let is_missing = any(|plain, encrypted| format!("{plain} IS NOT NULL AND {encrypted} IS NULL"));
+    let is_missing = if source.is_sealed {
+        "false".to_owned()
+    } else {
+        any(|plain, encrypted| format!("{plain} IS NOT NULL AND {encrypted} IS NULL"))
+    };
     let rows = spi.read_once(
         &format!(
             "SELECT count(*), count(*) FILTER (WHERE ({is_encrypted}) AND NOT ({is_missing})), \
                     count(*) FILTER (WHERE {is_missing}) \
-               FROM public.{}",
-            source.table.name
+               FROM {}",
+            source.relation
         ),
         &[],
     )?;

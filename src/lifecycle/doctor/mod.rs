@@ -439,7 +439,7 @@ fn phi_key(_: &Spi) -> Result<Findings> {
 
 fn phi_encrypted(spi: &Spi) -> Result<Findings> {
     let mut findings = Vec::new();
-    for source in &phi::SOURCES {
+    for source in &phi::sources(spi)? {
         let Table { name, columns } = source.table;
         let before = findings.len();
         for column in *columns {

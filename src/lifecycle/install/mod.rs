@@ -12,7 +12,7 @@ use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::migrate::{self, Scope, platform};
+use super::migrate::{self, Scope, platform, raw_tables};
 use super::schema::{FUNCTIONS, TABLES, owner};
 use crate::error::{Error, Result};
 use crate::pg::spi::Spi;
@@ -30,6 +30,7 @@ fn prepare_install() -> Result<(), ErrorReport> {
         if !extension::is_restore() {
             trust::refuse_untrusted(spi)?;
             preflight::refuse(spi)?;
+            raw_tables::refuse_obstacles(spi)?;
         }
         extension::outside_of_extension(|| {
             platform::ensure_roles(spi)?;

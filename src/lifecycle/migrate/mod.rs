@@ -13,6 +13,7 @@
 //! | file | what |
 //! |---|---|
 //! | `platform` | stand-ins for what Supabase would have brought |
+//! | `raw_tables` | patient data that the original has brought to `public.*_raw` |
 //! | `ensure` | constraints and indexes on tables that hold rows |
 //! | `rules` | rules that old rows break |
 //! | `functions` | making, adopting and restoring the functions of `public` |
@@ -23,6 +24,7 @@ pub mod ensure;
 pub mod functions;
 pub mod platform;
 mod policies;
+pub mod raw_tables;
 mod rules;
 pub mod warnings;
 
@@ -39,6 +41,8 @@ use crate::error::{self, Error, Result};
 use crate::pg::spi::{self, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::pg::{extension, roles};
+use crate::phi::columns::TABLES;
+use crate::sealed::layout;
 
 /// What stands in a migration for the schema of pg_trgm, in the notation that
 /// PostgreSQL 16 introduced for extension scripts.
@@ -245,10 +249,17 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
     let owner = platform::ensure_owner(spi, owner::determine(spi)?)?;
     platform::ensure_records(spi)?;
     platform::ensure_schemas(spi, &owner)?;
+    layout::ensure_schema(spi, &owner)?;
     owner::take_ownership(spi, &owner)?;
     owner::grant_foundation(spi, &owner, &trigram_schema)?;
 
     let mut report = Report::default();
+    let raw = match scope {
+        Scope::Install => raw_tables::found(spi)?,
+        Scope::Pending | Scope::Again => Vec::new(),
+    };
+    raw_tables::rename(spi, &owner, &raw, &mut report)?;
+    let sealed = layout::open_up(spi)?;
     functions::ensure(spi, &owner, scope.functions(), &mut report)?;
     if scope == Scope::Install {
         policies::drop_original(spi, &owner)?;
@@ -274,6 +285,9 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
             warnings,
         });
     }
+    if !raw.is_empty() {
+        raw_tables::encrypt_leftovers(spi, &owner, &mut report)?;
+    }
     for name in owner.act(|| rules::promote(spi))? {
         report.inform(format!(
             "no row breaks rule {name} any more: it is a constraint now"
@@ -284,6 +298,22 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
             report.warn(warning);
         }
     }
+    // Last: everything above knows the tables by their names.
+    let warnings = ensure::collecting_warnings(|| {
+        owner.act(|| {
+            for table in TABLES {
+                if sealed.iter().any(|one| one.name == table.name) {
+                    layout::close(spi, table)?;
+                } else if !raw.is_empty() {
+                    layout::seal(spi, table)?;
+                }
+            }
+            Ok(())
+        })
+    })?;
+    warnings
+        .into_iter()
+        .for_each(|warning| report.warn(warning));
     Ok(Outcome {
         applied,
         report,
