@@ -29,7 +29,7 @@ mod watchdog;
 
 pub use cluster::{Cluster, ClusterOptions};
 pub use database::Database;
-pub use legacy::LAST_LEGACY_STATE;
+pub use legacy::{LAST_LEGACY_STATE, RAW_STATES};
 pub use memory::private_memory;
 pub use refusal::{refused, refused_with};
 pub use session::{As, Session};

@@ -1,6 +1,7 @@
 //! The life cycle: install, adopt, dump and restore, replicate, schedule, diagnose, package.
 
 mod adoption;
+mod adoption_raw;
 mod adoption_refusals;
 mod adoption_states;
 mod adoption_today;
