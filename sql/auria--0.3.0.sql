@@ -185,6 +185,16 @@ COMMENT ON FUNCTION auria.phi_status() IS
 REVOKE ALL ON FUNCTION auria.phi_status() FROM PUBLIC, anon, authenticated, service_role;
 GRANT EXECUTE ON FUNCTION auria.phi_status() TO service_role;
 
+-- A procedure that commits cannot declare a search_path: it sets one for its transaction.
+CREATE PROCEDURE auria.phi_unseal()
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'phi_unseal_wrapper';
+
+COMMENT ON PROCEDURE auria.phi_unseal() IS
+    'Returns from the sealed to the open layout: tables with plain and encrypted columns';
+
+REVOKE ALL ON PROCEDURE auria.phi_unseal() FROM PUBLIC, anon, authenticated, service_role;
+
 CREATE FUNCTION auria.refuse_direct_write() RETURNS trigger
     LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY INVOKER
     SET search_path TO pg_catalog, pg_temp
@@ -305,6 +315,17 @@ COMMENT ON FUNCTION auria.settled_rollover(integer, boolean, integer, integer, i
     'What a settled month carries over, in credits; a step of reset_monthly_usage_with_rollover';
 
 REVOKE ALL ON FUNCTION auria.settled_rollover(integer, boolean, integer, integer, integer) FROM PUBLIC, anon, authenticated, service_role;
+
+-- Called for each value that is unsealed. It runs no SQL.
+CREATE FUNCTION auria.unbound_value(ciphertext bytea) RETURNS bytea
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'unbound_value_wrapper';
+
+COMMENT ON FUNCTION auria.unbound_value(bytea) IS
+    'For the open layout: a value written anew so that it names nobody';
+
+REVOKE ALL ON FUNCTION auria.unbound_value(bytea) FROM PUBLIC, anon, authenticated, service_role;
 
 -- The last step: the functions of public, the migrations, and the check that everything that was taken over is trusted.
 CREATE FUNCTION auria.finish_install() RETURNS void

@@ -11,5 +11,6 @@ mod lifecycle;
 mod matrix;
 mod phi;
 mod practice;
+mod sealed;
 mod server;
 mod support;

@@ -134,29 +134,39 @@ impl Statement {
     }
 
     fn plan(&self, args: &[Arg<'_>]) -> Result<NonNull<pg_sys::_SPI_plan>> {
-        if let Some(plan) = self.plan.get() {
-            return Ok(plan);
-        }
-        let mut types: Vec<pg_sys::Oid> = args.iter().map(|arg| arg.oid).collect();
-        // SAFETY: `sql` is a C string, `types` holds as many oids as is said,
-        // and the caller holds an `Spi`, so SPI is connected. An error in the
-        // SQL raises; a null pointer means misuse and is checked.
-        let plan = unsafe {
-            let plan = pg_sys::SPI_prepare(
-                self.sql.as_ptr(),
-                types.len() as core::ffi::c_int,
-                types.as_mut_ptr(),
-            );
-            let plan = NonNull::new(plan).ok_or_else(|| spi_failure("SPI_prepare"))?;
-            // Moves the plan to memory that outlives this call and transaction.
-            if pg_sys::SPI_keepplan(plan.as_ptr()) != 0 {
-                return Err(spi_failure("SPI_keepplan"));
-            }
-            plan
-        };
-        self.plan.set(Some(plan));
-        Ok(plan)
+        kept_plan(self.sql, &self.plan, args)
     }
+}
+
+/// The plan of a statement, made if it is not there yet. The caller holds an
+/// [`Spi`].
+fn kept_plan(
+    sql: &CStr,
+    kept: &Cell<Option<NonNull<pg_sys::_SPI_plan>>>,
+    args: &[Arg<'_>],
+) -> Result<NonNull<pg_sys::_SPI_plan>> {
+    if let Some(plan) = kept.get() {
+        return Ok(plan);
+    }
+    let mut types: Vec<pg_sys::Oid> = args.iter().map(|arg| arg.oid).collect();
+    // SAFETY: `sql` is a C string, `types` holds as many oids as is said,
+    // and the caller holds an `Spi`, so SPI is connected. An error in the
+    // SQL raises; a null pointer means misuse and is checked.
+    let plan = unsafe {
+        let plan = pg_sys::SPI_prepare(
+            sql.as_ptr(),
+            types.len() as core::ffi::c_int,
+            types.as_mut_ptr(),
+        );
+        let plan = NonNull::new(plan).ok_or_else(|| spi_failure("SPI_prepare"))?;
+        // Moves the plan to memory that outlives this call and transaction.
+        if pg_sys::SPI_keepplan(plan.as_ptr()) != 0 {
+            return Err(spi_failure("SPI_keepplan"));
+        }
+        plan
+    };
+    kept.set(Some(plan));
+    Ok(plan)
 }
 
 /// Declares statements with kept plans: `statement! { NAME = "SELECT …"; }`.
@@ -173,6 +183,33 @@ macro_rules! statement {
             };)+
         }
     };
+}
+
+/// A statement whose text is put together at run time. Its plan is made at its
+/// first use and kept until this is dropped, over transactions too.
+pub struct Prepared {
+    sql: CString,
+    plan: Cell<Option<NonNull<pg_sys::_SPI_plan>>>,
+}
+
+impl Prepared {
+    /// A statement not planned yet.
+    pub fn new(sql: &str) -> Result<Self> {
+        Ok(Self {
+            sql: c_string(sql)?,
+            plan: Cell::new(None),
+        })
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if let Some(plan) = self.plan.take() {
+            // SAFETY: the plan was kept, so it is this value's to free, once.
+            // An abort leaves it alone.
+            unsafe { pg_sys::SPI_freeplan(plan.as_ptr()) };
+        }
+    }
 }
 
 /// Proof that SPI is connected; made by [`connected`].
@@ -218,6 +255,26 @@ impl Spi {
         args: &[Arg<'_>],
     ) -> Result<Rows<'_>> {
         let plan = statement.with(|statement| statement.plan(args))?;
+        self.execute_plan(plan, snapshot, args)
+    }
+
+    /// Runs a statement that was put together at run time.
+    pub fn query_prepared(
+        &self,
+        statement: &Prepared,
+        snapshot: Snapshot,
+        args: &[Arg<'_>],
+    ) -> Result<Rows<'_>> {
+        let plan = kept_plan(&statement.sql, &statement.plan, args)?;
+        self.execute_plan(plan, snapshot, args)
+    }
+
+    fn execute_plan(
+        &self,
+        plan: NonNull<pg_sys::_SPI_plan>,
+        snapshot: Snapshot,
+        args: &[Arg<'_>],
+    ) -> Result<Rows<'_>> {
         let (mut values, nulls) = values_and_nulls(args);
         let read_only = snapshot != Snapshot::New;
         // SAFETY: the plan was kept, so it lives as long as the backend;

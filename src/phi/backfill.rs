@@ -15,6 +15,7 @@
 //! perhaps behind the walk. Where there was one when the walk began, it is
 //! waited for, holding nothing, and the tables are walked again.
 
+use auria_openpgp::limits::MAX_MESSAGE;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
@@ -148,6 +149,7 @@ impl Walk {
                 Due::Leaving => left += 1,
                 Due::Encryption | Due::Rewriting => to_do = true,
             }
+            to_do |= source.is_digested(place) && due_digest(seen, place)?.is_some();
         }
         if !to_do {
             self.left += left;
@@ -165,8 +167,12 @@ impl Walk {
     fn renew(&mut self, spi: &Spi, source: &Source, record: &Record<'_>) -> Result<()> {
         let mut new: Vec<Option<Vec<u8>>> = vec![None; record.len()];
         let mut size = 0;
+        let mut digest = None;
         for place in 0..record.len() {
             let value = record.value(place)?;
+            if source.is_digested(place) {
+                digest = due_digest(record, place)?;
+            }
             match due(&value)? {
                 Due::Nothing => continue,
                 Due::Leaving => {
@@ -178,14 +184,14 @@ impl Walk {
             }
             let message = memory::scratch(|| encrypted_anew(&value))?;
             if size > 0 && size + message.len() > STORED_AT_ONCE {
-                store(spi, source, record.id, &mut new)?;
+                store(spi, source, record.id, &mut new, None)?;
                 size = 0;
             }
             size += message.len();
             new[place] = Some(message);
         }
-        if size > 0 {
-            store(spi, source, record.id, &mut new)?;
+        if size > 0 || digest.is_some() {
+            store(spi, source, record.id, &mut new, digest)?;
         }
         Ok(())
     }
@@ -198,9 +204,10 @@ pub(super) fn store(
     source: &Source,
     id: Uuid,
     new: &mut [Option<Vec<u8>>],
+    digest: Option<[u8; 16]>,
 ) -> Result<()> {
-    updated_at::kept(source.relation, || {
-        memory::scratch(|| source.store(spi, id, new))
+    updated_at::kept(source.relation(), || {
+        memory::scratch(|| source.store(spi, id, new, digest.as_ref().map(|digest| &digest[..])))
     })?;
     new.fill(None);
     Ok(())
@@ -209,9 +216,9 @@ pub(super) fn store(
 /// The plain value encrypted; where there is none, what the encrypted one says.
 pub(super) fn encrypted_anew(value: &Value<'_>) -> Result<Vec<u8>> {
     match (&value.plain, value.encrypted) {
-        (Plain::Text(text), _) => encrypt(text.read(), value.owner),
-        (Plain::Date(date), _) => encrypt(super::columns::iso(*date).as_bytes(), value.owner),
-        (Plain::Null, Some(old)) => {
+        (Plain::Text(text), _) => keyring::encrypt(text.read()),
+        (Plain::Date(date), _) => keyring::encrypt(super::columns::iso(*date).as_bytes()),
+        (Plain::Null | Plain::Sealed, Some(old)) => {
             let (text, _) = keyring::decrypt(old.read(), |text| {
                 let mut copy = Zeroizing::new(Vec::new());
                 copy.try_reserve_exact(text.len())
@@ -219,17 +226,38 @@ pub(super) fn encrypted_anew(value: &Value<'_>) -> Result<Vec<u8>> {
                 copy.extend_from_slice(text.as_bytes());
                 Ok::<_, Error>(copy)
             })?;
-            encrypt(&text?, value.owner)
+            let text = text?;
+            match value.owner {
+                Some(owner) => keyring::encrypt_for(&text, owner),
+                None => keyring::encrypt(&text),
+            }
         }
-        (Plain::Null, None) => Err(error::unexpected_null("a value to encrypt")),
+        (Plain::Null | Plain::Sealed, None) => Err(error::unexpected_null("a value to encrypt")),
     }
 }
 
-fn encrypt(text: &[u8], owner: Option<Uuid>) -> Result<Vec<u8>> {
-    match owner {
-        Some(owner) => keyring::encrypt_for(text, owner),
-        None => keyring::encrypt(text),
+/// The digest that a row's name is to have, if it has another one: the name
+/// was last written under the previous secret.
+pub(super) fn due_digest(record: &Record<'_>, place: usize) -> Result<Option<[u8; 16]>> {
+    let Some(encrypted) = record.value(place)?.encrypted else {
+        return Ok(None);
+    };
+    if encrypted.len() > MAX_MESSAGE {
+        return Ok(None);
     }
+    let opened = memory::scratch(|| {
+        keyring::decrypt(encrypted.read(), |text| {
+            Zeroizing::new(text.as_bytes().to_vec())
+        })
+    });
+    let name = match opened {
+        Ok((name, _)) => name,
+        Err(error) if error.is_about_a_stored_value() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let digest = keyring::name_digest(record.owner, &name)?;
+    let has_it = record.digest()?.is_some_and(|stored| stored.says(&digest));
+    Ok((!has_it).then_some(digest))
 }
 
 enum Due {
@@ -252,8 +280,12 @@ fn due(value: &Value<'_>) -> Result<Due> {
             written,
             has_plain,
             differs,
+            is_bound,
         } => {
-            if written != Written::Currently || (has_plain && differs) {
+            if value.owner.is_some() && differs {
+                // Somebody else's value is not made this user's.
+                Due::Leaving
+            } else if written != Written::Currently || !is_bound || (has_plain && differs) {
                 Due::Rewriting
             } else {
                 Due::Nothing

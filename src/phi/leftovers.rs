@@ -62,7 +62,7 @@ impl Leftovers {
             }
             // One at a time: a row of large values need not be in memory at once.
             new[place] = Some(memory::scratch(|| backfill::encrypted_anew(&value))?);
-            backfill::store(spi, source, record.id, &mut new)?;
+            backfill::store(spi, source, record.id, &mut new, None)?;
         }
         Ok(())
     }

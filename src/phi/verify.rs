@@ -16,7 +16,8 @@ const SAMPLE: i32 = PAGE;
 /// Per table with patient data: how many rows there are; in how many every
 /// value that is there is encrypted; in how many one is not (a row without
 /// patient data is neither); and whether in a sample of 100 rows each encrypted
-/// value says what the plain one says, NULL where the sample has none.
+/// value says what the plain one says, NULL where the sample has none. In the
+/// sealed layout, whether each opens and is the user's whose row it is.
 ///
 /// Shows no patient data. Errors: 55000 no key. For service_role.
 #[pg_extern(sql = false)]
@@ -78,7 +79,7 @@ fn count(spi: &Spi, source: &Source) -> Result<[i64; 3]> {
             "SELECT count(*), count(*) FILTER (WHERE ({is_encrypted}) AND NOT ({is_missing})), \
                     count(*) FILTER (WHERE {is_missing}) \
                FROM {}",
-            source.relation
+            source.relation()
         ),
         &[],
     )?;
@@ -95,11 +96,9 @@ fn sample_matches(spi: &Spi, source: &Source) -> Result<Option<bool>> {
         for place in 0..record.len() {
             let fits = match inspect(&record.value(place)?)? {
                 Found::Readable {
-                    has_plain: true,
-                    differs,
-                    ..
-                } => !differs,
-                Found::Unreadable { has_plain: true } => false,
+                    has_plain, differs, ..
+                } if has_plain || source.is_sealed => !differs,
+                Found::Unreadable { has_plain } if has_plain || source.is_sealed => false,
                 _ => continue,
             };
             matches = Some(fits && matches != Some(false));

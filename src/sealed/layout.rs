@@ -201,68 +201,27 @@ pub fn seal(spi: &Spi, table: &'static Table) -> Result<()> {
                  'Keyed digest of user_id and name, for the unique constraint'",
         )?;
     }
-    move_away(spi, table, for_the_view)
-}
-
-/// How a view is called while its table has its name.
-fn aside(name: &str) -> String {
-    format!("{name}_sealed_view")
-}
-
-/// Gives the sealed tables their names back, with empty plain columns, for
-/// migrations that know them so. [`close`] undoes it in the same transaction.
-/// The views stay, under another name. As a superuser: what is changed here
-/// calls nobody's code.
-pub fn open_up(spi: &Spi) -> Result<Vec<&'static Table>> {
-    let sealed = sealed(spi)?;
-    for table in &sealed {
-        let name = table.name;
-        spi.execute_script(&format!(
-            "ALTER VIEW IF EXISTS public.{name} RENAME TO {}; \
-             ALTER TABLE auria_raw.{name}_raw SET SCHEMA public; \
-             ALTER TABLE public.{name}_raw RENAME TO {name}",
-            aside(name)
-        ))?;
-        for column in table.columns {
-            let kind = match column.kind {
-                Kind::Text => "text",
-                Kind::Date => "date",
-                Kind::Jsonb => "jsonb",
-            };
-            spi.execute_script(&format!(
-                "ALTER TABLE public.{name} ADD COLUMN {} pg_catalog.{kind}",
-                text(column.plain)
-            ))?;
-        }
-        rename_key(spi, name, NAMES, DIGESTS)?;
-    }
-    Ok(sealed)
-}
-
-/// Takes away what [`open_up`] gave.
-pub fn close(spi: &Spi, table: &'static Table) -> Result<()> {
-    let name = table.name;
-    let for_the_view = ForTheView::of(spi, name)?;
-    let plain: Vec<String> = table
-        .columns
-        .iter()
-        .map(|column| format!("DROP COLUMN {}", text(column.plain)))
-        .collect();
+    move_away(spi, table)?;
+    make_view(
+        spi,
+        table,
+        &in_order(table, for_the_view.order),
+        &for_the_view.types,
+    )?;
     spi.execute_script(&format!(
-        "DROP TRIGGER IF EXISTS encrypt_{name}_phi_trigger ON public.{name}; \
-         DROP TRIGGER IF EXISTS refuse_direct_write ON public.{name}; \
-         ALTER TABLE public.{name} {}",
-        plain.join(", ")
+        "REVOKE ALL ON TABLE public.{name} FROM PUBLIC, anon, authenticated, service_role"
     ))?;
-    rename_key(spi, name, DIGESTS, NAMES)?;
-    move_away(spi, table, for_the_view)
+    for statement in &for_the_view.statements {
+        spi.execute_script(statement)?;
+    }
+    Ok(())
 }
 
 /// The unique constraint over names, and what it is called meanwhile.
-const NAMES: &str = "patients_user_id_name_key";
-const DIGESTS: &str = "patients_user_id_name_digest_key";
+pub(super) const NAMES: &str = "patients_user_id_name_key";
+pub(super) const DIGESTS: &str = "patients_user_id_name_digest_key";
 
-fn rename_key(spi: &Spi, table: &str, from: &str, to: &str) -> Result<()> {
+pub(super) fn rename_key(spi: &Spi, table: &str, from: &str, to: &str) -> Result<()> {
     let exists = "SELECT FROM pg_catalog.pg_constraint \
         WHERE conrelid = pg_catalog.to_regclass('public.' || $1) AND conname = $2";
     if spi.exists(exists, args![table, from])? {
@@ -273,16 +232,16 @@ fn rename_key(spi: &Spi, table: &str, from: &str, to: &str) -> Result<()> {
     Ok(())
 }
 
-/// Moves a table without plain columns to `auria_raw` and puts the view in its
-/// place.
-fn move_away(spi: &Spi, table: &'static Table, view: ForTheView) -> Result<()> {
+/// Moves a table without plain columns to `auria_raw`, where clients reach it
+/// through the view alone.
+pub(super) fn move_away(spi: &Spi, table: &Table) -> Result<()> {
     let name = table.name;
     spi.execute_script(&format!(
         "ALTER TABLE public.{name} RENAME TO {name}_raw; \
          ALTER TABLE public.{name}_raw SET SCHEMA auria_raw; \
          REVOKE ALL ON TABLE auria_raw.{name}_raw FROM PUBLIC, anon, authenticated, service_role; \
          GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE auria_raw.{name}_raw TO authenticated, service_role; \
-         CREATE TRIGGER refuse_direct_write BEFORE INSERT OR UPDATE OR DELETE ON auria_raw.{name}_raw \
+         CREATE OR REPLACE TRIGGER refuse_direct_write BEFORE INSERT OR UPDATE OR DELETE ON auria_raw.{name}_raw \
              FOR EACH ROW EXECUTE FUNCTION auria.refuse_direct_write(); \
          COMMENT ON TRIGGER refuse_direct_write ON auria_raw.{name}_raw IS \
              'API roles write through the view, which encrypts'"
@@ -290,37 +249,25 @@ fn move_away(spi: &Spi, table: &'static Table, view: ForTheView) -> Result<()> {
     if name == columns::EVALUATIONS.name {
         spi.execute_script("GRANT SELECT ON TABLE auria_raw.evaluations_raw TO anon")?;
     }
-    spi.execute_script(&format!(
-        "ALTER VIEW IF EXISTS public.{} RENAME TO {name}",
-        aside(name)
-    ))?;
-    make_view(spi, table, &view)?;
-    for statement in &view.statements {
-        spi.execute_script(statement)?;
-    }
     Ok(())
 }
 
-/// Makes the view, or brings the one that exists up to date: its columns keep
-/// their order, and new ones follow.
-fn make_view(spi: &Spi, table: &Table, view: &ForTheView) -> Result<()> {
+/// Makes the view of a stored table with these columns in this order, or gives
+/// the one that is there the columns that it lacks, which come last.
+pub(super) fn make_view(
+    spi: &Spi,
+    table: &Table,
+    order: &[String],
+    types: &[String],
+) -> Result<()> {
     let name = table.name;
-    let mut order = all_rows(
-        spi,
-        "SELECT a.attname::pg_catalog.text FROM pg_catalog.pg_attribute a \
-          WHERE a.attrelid = pg_catalog.to_regclass('public.' || $1) AND a.attnum > 0 ORDER BY a.attnum",
-        name,
-    )?;
-    let new = view.order.iter().filter(|column| !order.contains(column));
-    order.extend(new.cloned().collect::<Vec<_>>());
     let columns: Vec<String> = order
         .iter()
-        .map(|column| view_column(table, column, &view.types))
+        .map(|column| view_column(table, column, types))
         .collect();
     spi.execute_script(&format!(
         "CREATE OR REPLACE VIEW public.{name} WITH (security_invoker = true) AS \
              SELECT {} FROM {} AS s; \
-         REVOKE ALL ON TABLE public.{name} FROM PUBLIC, anon, authenticated, service_role; \
          CREATE OR REPLACE TRIGGER insert_sealed INSTEAD OF INSERT ON public.{name} \
              FOR EACH ROW EXECUTE FUNCTION auria.sealed_insert(); \
          CREATE OR REPLACE TRIGGER update_sealed INSTEAD OF UPDATE ON public.{name} \
@@ -330,6 +277,26 @@ fn make_view(spi: &Spi, table: &Table, view: &ForTheView) -> Result<()> {
         columns.join(", "),
         stored_name(table)
     ))
+}
+
+/// The columns with each plain one where a new database has it, if they come
+/// last: in a table that got them back.
+pub(super) fn in_order(table: &Table, columns: Vec<String>) -> Vec<String> {
+    let is_plain = |column: &String| table.columns.iter().any(|pair| text(pair.plain) == *column);
+    let stored = columns.iter().filter(|column| !is_plain(column)).count();
+    if columns[..stored].iter().any(is_plain) {
+        return columns;
+    }
+    let mut columns = columns[..stored].to_vec();
+    for pair in table.columns {
+        let after = text(pair.after);
+        let place = columns
+            .iter()
+            .position(|name| *name == after)
+            .map_or(columns.len(), |place| place + 1);
+        columns.insert(place, text(pair.plain));
+    }
+    columns
 }
 
 /// A column of the view: as it is stored, or opened.
@@ -354,7 +321,7 @@ fn text(name: &std::ffi::CStr) -> String {
     name.to_string_lossy().into_owned()
 }
 
-fn all_rows(spi: &Spi, query: &str, name: &str) -> Result<Vec<String>> {
+pub(super) fn all_rows(spi: &Spi, query: &str, name: &str) -> Result<Vec<String>> {
     let rows = spi.query_once(query, args![name])?;
     rows.iter().map(|row| row.expect(1)).collect()
 }

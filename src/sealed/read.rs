@@ -141,6 +141,22 @@ fn find_reader(role: pg_sys::Oid) -> Result<Reader> {
     })
 }
 
+/// A value as the open layout stores it: naming nobody, under the current
+/// secret. For the schema's owner.
+#[pg_extern(sql = false)]
+fn unbound_value(ciphertext: Option<&[u8]>) -> Result<Option<Vec<u8>>, ErrorReport> {
+    let Some(ciphertext) = ciphertext else {
+        return Ok(None);
+    };
+    let text = phi::decrypt_bound(ciphertext, |text, origin| {
+        (!origin.is_current_for(None)).then(|| zeroize::Zeroizing::new(text.as_bytes().to_vec()))
+    })?;
+    Ok(Some(match text {
+        Some(text) => phi::encrypt(&text)?,
+        None => ciphertext.to_vec(),
+    }))
+}
+
 /// A value as the sealed layout stores it: naming this owner, under the
 /// current secret. One that is so already, or that no secret opens, stays as it
 /// is. For the schema's owner.

@@ -3,12 +3,12 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::layout;
+use super::{layout, obstacles};
 use crate::error::{Error, Result};
 use crate::lifecycle::migrate::require_superuser;
 use crate::lifecycle::schema::owner;
 use crate::pg::procedure::Call;
-use crate::pg::transaction;
+use crate::pg::{extension, transaction};
 use crate::phi;
 use crate::phi::columns::TABLES;
 
@@ -22,7 +22,9 @@ fn phi_seal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
     let call = Call::of(fcinfo, "auria.phi_seal")?;
     transaction::refuse_if_read_only(c"auria.phi_seal()");
     require_superuser("auria.phi_seal")?;
-    call.transaction(owner::of_schema, |spi| {
+    let (mentioning, publications) = call.transaction(owner::of_schema, |spi| {
+        obstacles::set_lock_timeout(spi)?;
+        let (mut mentioning, mut publications) = (Vec::new(), Vec::new());
         let sealed = layout::sealed(spi)?;
         for (table, source) in TABLES.into_iter().zip(&phi::sources(spi)?) {
             if sealed.iter().any(|one| one.name == table.name) {
@@ -32,11 +34,25 @@ fn phi_seal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
                 "LOCK TABLE public.{} IN ACCESS EXCLUSIVE MODE",
                 table.name
             ))?;
+            obstacles::refuse_on_table(spi, table)?;
             refuse_unless_complete(table.name, &phi::count(spi, source)?)?;
+            mentioning.extend(obstacles::mentioning(spi, table)?);
+            publications.extend(obstacles::publications(spi, table)?);
             layout::seal(spi, table)?;
         }
-        Ok(())
+        Ok((mentioning, publications))
     })?;
+    for function in mentioning {
+        extension::inform(&format!(
+            "the body of function {function} has the names of patient data: it goes on through the views, except \
+             for what docs/phi.md lists"
+        ));
+    }
+    for publication in publications {
+        extension::inform(&format!(
+            "publication {publication} publishes the stored table now: a view cannot be published"
+        ));
+    }
     pgrx::notice!(
         "auria: patient data is sealed. Old copies may remain in WAL, backups, replicas and logs, and in \
          PostgreSQL's statistics: as a superuser, run VACUUM FULL pg_catalog.pg_statistic"

@@ -14,8 +14,8 @@ thread_local! {
     static KEPT: Cell<Option<pg_sys::Oid>> = const { Cell::new(None) };
 }
 
-/// Runs `work`, whose updates of this table, named with its schema, change
-/// nothing that a user wrote: `updated_at` stays as it is.
+/// Runs `work`, whose updates of this table (`schema.name`) change nothing that
+/// a user wrote: `updated_at` stays as it is.
 pub fn kept<T>(table: &str, work: impl FnOnce() -> T) -> T {
     struct Forget;
     impl Drop for Forget {
@@ -24,10 +24,9 @@ pub fn kept<T>(table: &str, work: impl FnOnce() -> T) -> T {
         }
     }
     let (schema, name) = table.split_once('.').unwrap_or(("public", table));
-    let [schema, name] =
-        [schema, name].map(|name| std::ffi::CString::new(name).unwrap_or_default());
+    let c_string = |name| std::ffi::CString::new(name).unwrap_or_default();
     let _forget = Forget;
-    KEPT.set(relation::find(&schema, &name));
+    KEPT.set(relation::find(&c_string(schema), &c_string(name)));
     work()
 }
 

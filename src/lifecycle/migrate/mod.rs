@@ -42,7 +42,7 @@ use crate::pg::spi::{self, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::pg::{extension, roles};
 use crate::phi::columns::TABLES;
-use crate::sealed::layout;
+use crate::sealed::{layout, reopen};
 
 /// What stands in a migration for the schema of pg_trgm, in the notation that
 /// PostgreSQL 16 introduced for extension scripts.
@@ -59,6 +59,8 @@ pub enum Scope {
     Install,
     /// The migrations that the record does not hold: UPDATE.
     Pending,
+    /// All migrations, and the functions as they are: the layout has changed.
+    Layout,
     /// All migrations and functions, as they were shipped.
     Again,
 }
@@ -67,7 +69,7 @@ impl Scope {
     fn functions(self) -> Replace {
         match self {
             Self::Install => Replace::Adopted,
-            Self::Pending => Replace::Nothing,
+            Self::Pending | Self::Layout => Replace::Nothing,
             Self::Again => Replace::Everything,
         }
     }
@@ -256,21 +258,27 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
     let mut report = Report::default();
     let raw = match scope {
         Scope::Install => raw_tables::found(spi)?,
-        Scope::Pending | Scope::Again => Vec::new(),
+        Scope::Pending | Scope::Layout | Scope::Again => Vec::new(),
     };
     raw_tables::rename(spi, &owner, &raw, &mut report)?;
-    let sealed = layout::open_up(spi)?;
     functions::ensure(spi, &owner, scope.functions(), &mut report)?;
     if scope == Scope::Install {
         policies::drop_original(spi, &owner)?;
     }
 
     let recorded = owner.act(|| recorded(spi))?;
+    let due: Vec<&Migration> = MIGRATIONS
+        .iter()
+        .filter(|migration| scope != Scope::Pending || !recorded.contains(&migration.number))
+        .collect();
+    let sealed = layout::sealed(spi)?;
+    if due.is_empty() {
+        reopen::refresh(spi, &owner, &sealed)?;
+    } else {
+        reopen::open(spi, &owner, &sealed)?;
+    }
     let mut applied = Vec::new();
-    for migration in MIGRATIONS {
-        if scope == Scope::Pending && recorded.contains(&migration.number) {
-            continue;
-        }
+    for &migration in &due {
         let sql = migration.sql.replace(TRIGRAM_SCHEMA, &trigram_schema);
         let mut warnings = ensure::collecting_warnings(|| run_sections(spi, &sql, &owner))?;
         owner.act(|| {
@@ -285,8 +293,23 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
             warnings,
         });
     }
+    if !due.is_empty() {
+        reopen::close(spi, &owner, &sealed, scope != Scope::Pending)?;
+    }
     if !raw.is_empty() {
         raw_tables::encrypt_leftovers(spi, &owner, &mut report)?;
+        let warnings = ensure::collecting_warnings(|| {
+            owner.act(|| {
+                let open = TABLES
+                    .into_iter()
+                    .filter(|table| !sealed.iter().any(|one| one.name == table.name));
+                open.into_iter()
+                    .try_for_each(|table| layout::seal(spi, table))
+            })
+        })?;
+        warnings
+            .into_iter()
+            .for_each(|warning| report.warn(warning));
     }
     for name in owner.act(|| rules::promote(spi))? {
         report.inform(format!(
@@ -298,22 +321,6 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
             report.warn(warning);
         }
     }
-    // Last: everything above knows the tables by their names.
-    let warnings = ensure::collecting_warnings(|| {
-        owner.act(|| {
-            for table in TABLES {
-                if sealed.iter().any(|one| one.name == table.name) {
-                    layout::close(spi, table)?;
-                } else if !raw.is_empty() {
-                    layout::seal(spi, table)?;
-                }
-            }
-            Ok(())
-        })
-    })?;
-    warnings
-        .into_iter()
-        .for_each(|warning| report.warn(warning));
     Ok(Outcome {
         applied,
         report,

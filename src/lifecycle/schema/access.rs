@@ -81,6 +81,7 @@ const OVER_PERMISSIVE: &str = "SELECT pg_catalog.quote_ident(p.polname), p.polre
                                     WHERE pg_catalog.pg_has_role(api.oid, role, 'MEMBER')))) \
             AND (n.nspname = 'public' AND c.relname = ANY (pg_catalog.string_to_array($2, ' ')) \
                  OR n.nspname = 'auria' AND c.relname = 'migrations' \
+                 OR n.nspname = 'auria_raw' \
                  OR n.nspname = 'storage' AND c.relname = 'objects' \
                     AND (rule.text ~ '(clinical-photos|dsd-simulations|avatars)' \
                          OR rule.text !~ 'bucket_id')) \
