@@ -398,14 +398,6 @@ pub fn null_in_column(table: &str, column: &str) -> Error {
     )
 }
 
-/// 23505, with PostgreSQL's own message for a table.
-pub fn name_taken() -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION,
-        "duplicate key value violates unique constraint \"patients_user_id_name_key\"",
-    )
-}
-
 /// 54000: as an index over names would refuse it.
 pub fn name_too_long(longest: usize) -> Error {
     Error::new(

@@ -12,10 +12,12 @@
 //! | wiping a result that holds a secret | the key from Vault | hands out copies that nobody wipes |
 //! | text in the database's encoding | databases other than UTF8 | panics where the bytes are not UTF-8 |
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::rc::Rc;
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{IntoDatum, pg_sys};
@@ -212,6 +214,17 @@ impl Drop for Prepared {
     }
 }
 
+/// How many statements that are made at run time a backend keeps.
+const KEPT_STATEMENTS: usize = 128;
+
+/// The text of a statement, and the types of its arguments.
+type Key = (String, Vec<pg_sys::Oid>);
+
+thread_local! {
+    /// What [`Spi::query_kept`] has prepared.
+    static KEPT: RefCell<HashMap<Key, Rc<Prepared>>> = RefCell::default();
+}
+
 /// Proof that SPI is connected; made by [`connected`].
 pub struct Spi {
     _not_send: PhantomData<*const ()>,
@@ -267,6 +280,27 @@ impl Spi {
     ) -> Result<Rows<'_>> {
         let plan = kept_plan(&statement.sql, &statement.plan, args)?;
         self.execute_plan(plan, snapshot, args)
+    }
+
+    /// Runs a statement whose text is made at run time, and keeps its plan: for
+    /// few different texts that are run often.
+    pub fn query_kept(&self, sql: &str, args: &[Arg<'_>]) -> Result<Rows<'_>> {
+        let key = (sql.to_owned(), args.iter().map(|arg| arg.oid).collect());
+        let known = KEPT.with_borrow(|kept| kept.get(&key).cloned());
+        let statement = match known {
+            Some(statement) => statement,
+            None => {
+                let statement = Rc::new(Prepared::new(sql)?);
+                KEPT.with_borrow_mut(|kept| {
+                    if kept.len() >= KEPT_STATEMENTS {
+                        kept.clear();
+                    }
+                    kept.insert(key, statement.clone());
+                });
+                statement
+            }
+        };
+        self.query_prepared(&statement, Snapshot::New, args)
     }
 
     fn execute_plan(

@@ -142,6 +142,19 @@ impl RowTrigger<'_> {
         Ok(())
     }
 
+    /// The id that [`RowTrigger::take`] took from what was stored.
+    pub fn stored_id(&self, column: Column) -> Option<uuid::Uuid> {
+        let mut taken = self.replaced.iter().filter(|(taken, _)| *taken == column);
+        let datum = taken.next_back()?.1?;
+        // SAFETY: a datum of the column's type, which is compared first.
+        unsafe {
+            let type_oid = pg_sys::SPI_gettypeid(self.descriptor(), column.0);
+            uuid::Uuid::reads(type_oid)
+                .then(|| uuid::Uuid::read(datum, false, type_oid))
+                .flatten()
+        }
+    }
+
     /// Leaves the row out: the statement goes on as if it had not met it.
     pub fn skip(&mut self) {
         self.skipped = true;

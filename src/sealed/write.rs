@@ -20,6 +20,7 @@ use crate::pg::trigger::{self, Column, RowTrigger, TriggeredRow};
 use crate::pg::{roles, transaction};
 use crate::phi::{self, columns, columns::Kind, columns::Table};
 use crate::statement;
+use crate::triggers::updated_at;
 
 /// The longest name, in octets: what an index of the open layout holds.
 const LONGEST_NAME: usize = 2680;
@@ -175,7 +176,8 @@ fn insert(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<
         }
         new.set(&name, row.new_argument(column));
     }
-    set_digest(spi, row, table, owner, &mut new)?;
+    let digests = Digests::of(row, table, owner)?;
+    digests.set(table, &mut new);
     let places: Vec<String> = (1..=new.names.len())
         .map(|place| format!("${place}"))
         .collect();
@@ -194,7 +196,11 @@ fn insert(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<
         places.join(", "),
         quoted(&returned),
     );
-    store(spi, row, table, &sql, &new.args(), &returned)
+    store(spi, row, table, &sql, &new.args(), &returned)?;
+    if let Some(id) = row.column(c"id").and_then(|id| row.stored_id(id)) {
+        digests.settle(spi, table, id)?;
+    }
+    Ok(())
 }
 
 fn update(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<()> {
@@ -249,9 +255,13 @@ fn update(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<
         new.set_bytes(&name, value);
     }
     let renamed = row.column(c"name").is_some_and(|name| row.changes(name));
-    if renamed || moves {
-        set_digest(spi, row, table, owner, &mut new)?;
-    }
+    let digests = if renamed || moves {
+        let digests = Digests::of(row, table, owner)?;
+        digests.set(table, &mut new);
+        digests
+    } else {
+        Digests::default()
+    };
     let mut settings: Vec<String> = (1..)
         .zip(&new.names)
         .map(|(place, name)| format!("{name} = ${place}"))
@@ -270,7 +280,8 @@ fn update(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<
     );
     let mut args = new.args();
     args.push(Arg::from(id));
-    store(spi, row, table, &sql, &args, &returned)
+    store(spi, row, table, &sql, &args, &returned)?;
+    digests.settle(spi, table, id)
 }
 
 fn delete(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<()> {
@@ -311,19 +322,32 @@ fn store(
 }
 
 /// Runs a statement on the stored table. Its errors speak of the table that
-/// clients know, and quote nothing that is stored.
+/// clients know, and quote nothing that is stored but keys.
 fn run<'spi>(
     spi: &'spi Spi,
     table: &Table,
     sql: &str,
     args: &[Arg<'_>],
 ) -> Result<spi::Rows<'spi>> {
-    through_the_view(|| transaction::return_errors(|| spi.query_once(sql, args))).map_err(|error| {
-        let message = error.message_text().replace(
+    let known = |text: &str| {
+        text.replace(
             &format!("\"{}_raw\"", table.name),
             &format!("\"{}\"", table.name),
+        )
+    };
+    through_the_view(|| transaction::return_errors(|| spi.query_kept(sql, args))).map_err(|error| {
+        let as_known = Error::new(error.code(), known(error.message_text()));
+        let quotes_a_key = matches!(
+            error.code(),
+            PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION
+                | PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION
         );
-        Error::new(error.code(), message)
+        match error.detail_text() {
+            Some(detail) if quotes_a_key && !detail.contains("name_digest") => {
+                as_known.detail(known(detail))
+            }
+            _ => as_known,
+        }
     })
 }
 
@@ -331,11 +355,11 @@ statement! {
     PATIENTS_SEEN = "SELECT ctid::pg_catalog.text FROM auria_raw.patients_raw WHERE id = $1";
     EVALUATIONS_SEEN = "SELECT ctid::pg_catalog.text FROM auria_raw.evaluations_raw WHERE id = $1";
     DRAFTS_SEEN = "SELECT ctid::pg_catalog.text FROM auria_raw.evaluation_drafts_raw WHERE id = $1";
-    PATIENTS_LOCK = "SELECT ctid::pg_catalog.text, xmin = pg_catalog.pg_current_xact_id()::pg_catalog.xid \
+    PATIENTS_LOCK = "SELECT ctid::pg_catalog.text, xmin::pg_catalog.text::pg_catalog.int8 \
           FROM auria_raw.patients_raw WHERE id = $1 FOR UPDATE";
-    EVALUATIONS_LOCK = "SELECT ctid::pg_catalog.text, xmin = pg_catalog.pg_current_xact_id()::pg_catalog.xid \
+    EVALUATIONS_LOCK = "SELECT ctid::pg_catalog.text, xmin::pg_catalog.text::pg_catalog.int8 \
           FROM auria_raw.evaluations_raw WHERE id = $1 FOR UPDATE";
-    DRAFTS_LOCK = "SELECT ctid::pg_catalog.text, xmin = pg_catalog.pg_current_xact_id()::pg_catalog.xid \
+    DRAFTS_LOCK = "SELECT ctid::pg_catalog.text, xmin::pg_catalog.text::pg_catalog.int8 \
           FROM auria_raw.evaluation_drafts_raw WHERE id = $1 FOR UPDATE";
 }
 
@@ -363,7 +387,8 @@ fn lock_as_seen(spi: &Spi, row: &RowTrigger<'_>, table: &Table) -> Result<Option
     if seen == now.get::<String>(1)? {
         return Ok(Some(id));
     }
-    if now.get::<bool>(2)? == Some(true) {
+    // Written by this very statement before, as in a join that meets it twice.
+    if transaction::is_own(now.expect::<i64>(2)?) {
         return Ok(None);
     }
     Err(Error::new(
@@ -473,44 +498,57 @@ fn is_trusted(row: &RowTrigger<'_>) -> bool {
         || roles::has_rights_of(writer, c"service_role")
 }
 
-/// Sets the digest that keeps a dentist's names apart.
-///
-/// # Errors
-/// 23505 where the name is there under the previous secret; 54000 where it is
-/// too long.
-fn set_digest(
-    spi: &Spi,
-    row: &RowTrigger<'_>,
-    table: &Table,
-    owner: Uuid,
-    new: &mut Assignments,
-) -> Result<()> {
-    if table.name != columns::PATIENTS.name {
-        return Ok(());
+/// The digests that keep a dentist's names apart.
+#[derive(Default)]
+struct Digests {
+    /// What is stored.
+    current: Option<[u8; 16]>,
+    /// What writers and rows have that know the previous secret alone.
+    previous: Option<[u8; 16]>,
+}
+
+impl Digests {
+    /// Those of the name that is being written. Errors: 54000 where it is too
+    /// long.
+    fn of(row: &RowTrigger<'_>, table: &Table, owner: Uuid) -> Result<Self> {
+        let column = row.column(c"name");
+        let Some(column) = column.filter(|_| table.name == columns::PATIENTS.name) else {
+            return Ok(Self::default());
+        };
+        let Some(name) = row.new_stored(column)? else {
+            return Ok(Self::default());
+        };
+        let name = name.read();
+        if name.len() > LONGEST_NAME {
+            return Err(error::name_too_long(LONGEST_NAME));
+        }
+        Ok(Self {
+            current: Some(phi::name_digest(owner, name)?),
+            previous: phi::previous_name_digest(owner, name)?,
+        })
     }
-    let Some(column) = row.column(c"name") else {
-        return Ok(());
-    };
-    let Some(name) = row.new_stored(column)? else {
-        new.set_bytes("name_digest", None);
-        return Ok(());
-    };
-    let name = name.read();
-    if name.len() > LONGEST_NAME {
-        return Err(error::name_too_long(LONGEST_NAME));
-    }
-    if let Some(previous) = phi::previous_name_digest(owner, name)? {
-        let taken = "SELECT FROM auria_raw.patients_raw \
-            WHERE user_id OPERATOR(pg_catalog.=) $1 AND name_digest OPERATOR(pg_catalog.=) $2 \
-              AND id OPERATOR(pg_catalog.<>) $3";
-        let id = row.column(c"id").map(|id| row.new_value::<Uuid>(id));
-        let id = id.transpose()?.flatten().unwrap_or_default();
-        if spi.exists(taken, args![owner, &previous[..], id])? {
-            return Err(error::name_taken());
+
+    /// Sets the digest. During a rotation the row is written under the previous
+    /// one first, and under the current one at once: it meets in the index
+    /// whoever knows one of the two alone, also while they have not committed.
+    fn set(&self, table: &Table, new: &mut Assignments) {
+        if table.name == columns::PATIENTS.name {
+            let first = self.previous.or(self.current);
+            new.set_bytes("name_digest", first.map(|digest| digest.to_vec()));
         }
     }
-    new.set_bytes("name_digest", Some(phi::name_digest(owner, name)?.to_vec()));
-    Ok(())
+
+    fn settle(&self, spi: &Spi, table: &Table, id: Uuid) -> Result<()> {
+        let (Some(current), Some(_)) = (&self.current, &self.previous) else {
+            return Ok(());
+        };
+        let settle = "UPDATE auria_raw.patients_raw SET name_digest = $2 \
+             WHERE id OPERATOR(pg_catalog.=) $1";
+        updated_at::kept("auria_raw.patients_raw", || {
+            run(spi, table, settle, args![id, &current[..]])
+        })?;
+        Ok(())
+    }
 }
 
 /// What the statement returns: everything that is stored as it is.
