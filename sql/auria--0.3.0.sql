@@ -139,17 +139,28 @@ COMMENT ON FUNCTION auria.number_ledger() IS
 
 REVOKE ALL ON FUNCTION auria.number_ledger() FROM PUBLIC, anon, authenticated, service_role;
 
+CREATE FUNCTION auria.old_row_support(internal) RETURNS internal
+    LANGUAGE c VOLATILE PARALLEL UNSAFE STRICT
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'old_row_support_wrapper';
+
+COMMENT ON FUNCTION auria.old_row_support(internal) IS
+    'Planner support of open_text: in an UPDATE or DELETE of a view, a value that cannot be read is NULL';
+
+REVOKE ALL ON FUNCTION auria.old_row_support(internal) FROM PUBLIC, anon, authenticated, service_role;
+
 -- Called for each value that a view shows: no SET, which would cost more than opening it. It runs no SQL but to find out once
 -- in a statement who reads, with a search_path of its own.
-CREATE FUNCTION auria.open_text(ciphertext bytea) RETURNS text
+CREATE FUNCTION auria.open_text(ciphertext bytea, strict boolean DEFAULT true) RETURNS text
     LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 20
+    SUPPORT auria.old_row_support
     AS 'MODULE_PATHNAME', 'open_text_wrapper';
 
-COMMENT ON FUNCTION auria.open_text(bytea) IS
+COMMENT ON FUNCTION auria.open_text(bytea, boolean) IS
     'For the views of the sealed layout: the text in a value, for its owner and for the backend';
 
-REVOKE ALL ON FUNCTION auria.open_text(bytea) FROM PUBLIC, anon, authenticated, service_role;
-GRANT EXECUTE ON FUNCTION auria.open_text(bytea) TO authenticated, service_role;
+REVOKE ALL ON FUNCTION auria.open_text(bytea, boolean) FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION auria.open_text(bytea, boolean) TO authenticated, service_role;
 
 -- A procedure that commits cannot declare a search_path: it sets one for each batch.
 CREATE PROCEDURE auria.phi_backfill(batch_size integer DEFAULT 1000)

@@ -13,6 +13,7 @@ pub mod extension;
 pub mod file;
 pub mod memory;
 pub mod panic;
+pub mod planner;
 pub mod procedure;
 pub mod random;
 pub mod relation;

@@ -3,16 +3,16 @@
 use std::cell::RefCell;
 use std::ffi::CString;
 
-use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use pgrx::{Internal, pg_sys};
 use uuid::Uuid;
 
 use crate::error::{self, Result};
 use crate::lifecycle::schema::owner;
 use crate::pg::bytes::Text;
 use crate::pg::spi::{self, Snapshot};
-use crate::pg::{extension, relation, roles, session, transaction};
+use crate::pg::{extension, planner, relation, roles, session, transaction};
 use crate::phi::{self, Origin};
 use crate::statement;
 
@@ -60,10 +60,11 @@ thread_local! {
 /// name them as the owner; service_role and the schema's owner see all; anon
 /// and others none. NULL gives NULL. Works on a hot standby.
 ///
-/// Errors: 39000 wrong key, corrupt data, or somebody else's; 54000 over the
+/// What cannot be read is an error where `strict` is true, which the views say,
+/// and NULL elsewhere: 39000 wrong key, corrupt data, or somebody else's; 54000 over the
 /// limits; 22021 not text; 55000 no key, or one that is refused.
 #[pg_extern(sql = false)]
-fn open_text(ciphertext: Option<&[u8]>) -> Result<Option<Text>, ErrorReport> {
+fn open_text(ciphertext: Option<&[u8]>, strict: Option<bool>) -> Result<Option<Text>, ErrorReport> {
     let Some(ciphertext) = ciphertext else {
         return Ok(None);
     };
@@ -73,20 +74,22 @@ fn open_text(ciphertext: Option<&[u8]>) -> Result<Option<Text>, ErrorReport> {
     });
     match opened.and_then(|text| text.ok_or_else(error::phi_wrong_key_or_corrupt)) {
         Ok(text) => Ok(Some(text)),
-        // For an UPDATE or DELETE of a view PostgreSQL makes the whole old row,
-        // whatever the statement needs of it. An unreadable value must not keep
-        // the row from being changed or erased: it is unknown there.
-        Err(error) if error.is_about_a_stored_value() && is_making_an_old_row() => Ok(None),
+        Err(error) if strict == Some(false) && error.is_about_a_stored_value() => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
 
-fn is_making_an_old_row() -> bool {
+/// For an UPDATE or DELETE of a view PostgreSQL makes the whole old row,
+/// whatever the statement needs of it. An unreadable value must not keep the
+/// row from being changed or erased: planned for such a statement,
+/// [`open_text`] is not strict.
+#[pg_extern(sql = false)]
+fn old_row_support(request: Internal) -> Internal {
     let views: Vec<pg_sys::Oid> = [c"patients", c"evaluations", c"evaluation_drafts"]
         .into_iter()
         .filter_map(|view| relation::find(c"public", view))
         .collect();
-    session::writes_to(&views)
+    planner::second_argument_off_in_writes(request, &views)
 }
 
 fn reader() -> Result<Reader> {

@@ -47,6 +47,22 @@ flow("another dentist's ciphertext does not open in one's own row", async (api) 
   });
 });
 
+flow('a clean-up is not stopped by a row with a value that nobody can read', async (api) => {
+  const dentist = await api.signUp();
+  const { id } = answer(await dentist.db.from('evaluations').insert(findings(dentist, { status: 'analyzing' })).select('id').single(), 201);
+  await api.truth(
+    `UPDATE auria_raw.evaluations_raw SET patient_name_encrypted = '\\xdeadbeef', updated_at = now() - interval '1 hour',
+            created_at = now() - interval '1 hour' WHERE id = $1`,
+    [id],
+  );
+  await api.truth(`SET session_replication_role = replica; UPDATE auria_raw.evaluations_raw
+     SET updated_at = now() - interval '1 hour' WHERE id = '${id}'; RESET session_replication_role`);
+  assert.ok(answer(await api.service().rpc('cleanup_stuck_evaluations'), 200) >= 1);
+  answered(await dentist.db.from('evaluations').select('status').eq('id', id), 200, [{ status: 'error' }]);
+  assert.equal((await dentist.db.from('evaluations').select('patient_name').eq('id', id)).error?.code, '39000');
+  answered(await dentist.db.from('evaluations').delete().eq('id', id), 204, null);
+});
+
 flow('the encrypted form of a name cannot be forged beside a name, nor in its place', async (api) => {
   const dentist = await api.signUp();
   const forged = { name_encrypted: '\\xdeadbeef' };
