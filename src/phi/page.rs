@@ -1,6 +1,6 @@
 //! Reading the columns of patient data, some rows at a time in the order of
 //! the primary key, in either layout. The statements follow from
-//! [`columns`](super::columns).
+//! [`columns`].
 
 use pgrx::datum::Date;
 use uuid::Uuid;
