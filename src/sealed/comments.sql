@@ -6,3 +6,4 @@ SELECT CASE d.objsubid WHEN 0 THEN pg_catalog.format('COMMENT ON VIEW public.%I 
  WHERE d.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass
    AND d.objoid = pg_catalog.to_regclass('public.' || $1)
    AND (d.objsubid = 0 OR a.attname IS NOT NULL)
+   AND a.attname IS DISTINCT FROM 'name_digest'

@@ -224,9 +224,8 @@ fn a_column_that_a_team_adds_to_a_stored_table_appears_in_the_view() {
 fn a_pending_migration_is_applied_by_an_update_of_a_sealed_database() {
     let (stage, release) = next_release("999.0.0");
     let cluster = ClusterOptions::default().on(&stage).start();
-    let db = cluster.empty_database();
+    let db = cluster.database();
     let mut dba = db.superuser();
-    dba.run("CREATE EXTENSION auria CASCADE");
     let (mut session, _, patient, _) = sealed_practice(&db);
     let before = stored(&db, patient);
     release();
@@ -363,7 +362,7 @@ fn unsealing_restores_the_open_layout() {
 
 #[test]
 fn a_crash_while_sealing_leaves_the_database_open_or_sealed_and_nothing_between() {
-    let cluster = ClusterOptions::default().start();
+    let cluster = ClusterOptions::default().durable().start();
     let db = cluster.database();
     let dentist = db.sign_up("ana@clinica.test");
     let mut service = db.service();

@@ -45,7 +45,14 @@ fn after_sealing_no_file_outside_of_the_wal_holds_a_name() {
         "open, it is there"
     );
     seal(&db);
-    dba.run("VACUUM FULL pg_catalog.pg_statistic; CHECKPOINT; ANALYZE; CHECKPOINT");
+    for statement in [
+        "VACUUM FULL pg_catalog.pg_statistic",
+        "CHECKPOINT",
+        "ANALYZE",
+        "CHECKPOINT",
+    ] {
+        dba.run(statement);
+    }
     assert_eq!(files_with_the_name(&cluster), Vec::<String>::new());
     assert_eq!(
         service.value::<i64>(&format!(
