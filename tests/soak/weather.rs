@@ -94,7 +94,8 @@ impl Fault {
     fn explains(self, code: &str) -> bool {
         let codes: &[&str] = match self {
             // PostgreSQL's timers go by the clock: one that steps forward again ends every statement that has one.
-            Fault::StatementTimeouts | Fault::Cancels | Fault::ClockSetBack => &["57014"],
+            // PostgREST goes on after a setting of its own that was cancelled, and reports what comes of that.
+            Fault::StatementTimeouts | Fault::Cancels | Fault::ClockSetBack => &["57014", "25P02"],
             Fault::FullDisk => &["53100", "58030"],
             Fault::FailingVault => &["55000"],
             // Both take locks on every table while others work; whoever waits in the other direction is given up by

@@ -34,8 +34,9 @@ const TASKS: [(&str, &str); 8] = [
 ];
 
 /// Faults in which what the doctor sees is not as it should be.
-const UNHEALTHY: [Fault; 6] = [
+const UNHEALTHY: [Fault; 7] = [
     Fault::FailingVault,
+    Fault::FullDisk,
     Fault::KeyRotation,
     Fault::MigrateAgain,
     Fault::ExtensionUpdate,
