@@ -158,6 +158,14 @@ impl Weather {
         })
     }
 
+    /// Whether the server is going down, or not back yet.
+    pub fn is_crashing(&self) -> bool {
+        let spells = self.spells.lock().unwrap();
+        spells
+            .iter()
+            .any(|(fault, ended)| ended.is_none() && fault.crashes())
+    }
+
     /// Whether one of these is going on or was a moment before `began`.
     pub fn has_any(&self, faults: &[Fault], began: Instant) -> bool {
         self.spells.lock().unwrap().iter().any(|(fault, ended)| {

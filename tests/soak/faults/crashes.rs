@@ -38,7 +38,15 @@ pub fn kill_backend(world: &World, random: &mut Random) -> bool {
         return false;
     };
     thread::sleep(Duration::from_micros(random.below(3000) as u64));
-    kill(pid)
+    if !kill(pid) {
+        return false;
+    }
+    // This session ends like all others; only then is the server on its way back.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while admin.batch_execute("SELECT 1").is_ok() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(5));
+    }
+    true
 }
 
 /// A power cut, as far as processes are concerned.

@@ -92,8 +92,7 @@ impl<'a> Client<'a> {
             }
             Err(Failure::Unknown(message)) => {
                 world.report.lost();
-                // What PostgREST had begun may still go on in its backends.
-                world.postgrest.settle();
+                self.wait_until_decided();
                 (String::new(), message, Outcome::Unknown)
             }
         };
@@ -106,6 +105,16 @@ impl<'a> Client<'a> {
             ));
         }
         outcome
+    }
+
+    /// Waits until what was begun is done or undone. A commit whose record is in the log, but which a crash kept from
+    /// being shown, is seen only after recovery; what PostgREST had begun may go on in its backends.
+    fn wait_until_decided(&mut self) {
+        self.admin = None;
+        while self.world.weather.is_crashing() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        self.world.postgrest.settle();
     }
 
     /// What the database says, asked until it answers.
@@ -147,7 +156,7 @@ impl<'a> Client<'a> {
             }
             Failure::Unreachable(message) | Failure::Unknown(message) => {
                 world.report.lost();
-                self.admin = None;
+                self.wait_until_decided();
                 if !world.weather.explains("", began) {
                     world.report.violation(format!("{what}: {message}"));
                 }
