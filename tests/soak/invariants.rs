@@ -367,8 +367,11 @@ fn log_is_clean(world: &World) {
     let memory = memory.get_or_insert_default();
     let mut found = Vec::new();
     for line in log[memory.log.min(log.len())..].lines() {
+        let is_error = ["ERROR:", "FATAL:", "PANIC:"]
+            .iter()
+            .any(|severity| line.contains(severity));
         let is_internal =
-            line.contains("] XX0") && !EXPECTED.iter().any(|text| line.contains(text));
+            line.contains("] XX0") && is_error && !EXPECTED.iter().any(|text| line.contains(text));
         if is_internal || line.contains("panicked") || line.contains("auria_pg: panic") {
             found.push(line.chars().take(400).collect());
         }

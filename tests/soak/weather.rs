@@ -96,7 +96,8 @@ impl Fault {
             // PostgreSQL's timers go by the clock: one that steps forward again ends every statement that has one.
             // PostgREST goes on after a setting of its own that was cancelled, and reports what comes of that.
             Fault::StatementTimeouts | Fault::Cancels | Fault::ClockSetBack => &["57014", "25P02"],
-            Fault::FullDisk => &["53100", "58030"],
+            // The last one when a session begins; that no other internal error is meant shows in the log.
+            Fault::FullDisk => &["53100", "58030", "XX000"],
             Fault::FailingVault => &["55000"],
             // Both take locks on every table while others work; whoever waits in the other direction is given up by
             // PostgreSQL. PostgREST reads its schema again after them.

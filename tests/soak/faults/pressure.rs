@@ -153,7 +153,14 @@ pub fn idle_in_transaction(world: &World) -> bool {
 pub fn limit_memory(world: &World, random: &mut Random) -> bool {
     for _ in 0..3 {
         let mut session = world.admin();
-        session.run("SELECT public.phi_encrypt('warm'), public.get_credit_cost('case_analysis')");
+        // What cannot live with a limit: LLVM, and a stack that has to grow. It has grown when this is refused.
+        let deep = ["1"; 60_000].join(" + ");
+        let refused = session.batch_execute(&format!("SELECT {deep}"));
+        let _ = refused.inspect_err(|error| debug_assert!(error.code().is_some(), "{error}"));
+        session.run(
+            "SET jit = off; SET max_parallel_workers_per_gather = 0;
+             SELECT public.phi_encrypt('warm'), public.get_credit_cost('case_analysis')",
+        );
         let pid = session.backend_pid();
         let headroom = (2 + random.below(30) as u64) << 20;
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
