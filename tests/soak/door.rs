@@ -66,7 +66,7 @@ pub enum Door<'a> {
     Sql {
         cluster: &'a Cluster,
         database: &'a str,
-        session: Option<Session>,
+        session: Option<Box<Session>>,
     },
 }
 
@@ -113,7 +113,9 @@ impl<'a> Door<'a> {
         if session.as_ref().is_none_or(|session| session.is_closed()) {
             *session = None;
             let opened = cluster.try_session(database, As::Anon);
-            *session = Some(opened.map_err(|error| Failure::Unreachable(error.to_string()))?);
+            *session = Some(Box::new(
+                opened.map_err(|error| Failure::Unreachable(error.to_string()))?,
+            ));
         }
         let Some(open) = session.as_mut() else {
             unreachable!("just opened");
@@ -121,9 +123,8 @@ impl<'a> Door<'a> {
         let answer = transaction(open, who, request, end);
         if let Err(error) = &answer {
             let failure = of_postgres(error);
-            if matches!(failure, Failure::Unknown(_)) {
-                *session = None;
-            } else if open.batch_execute("ROLLBACK").is_err() {
+            let is_lost = matches!(failure, Failure::Unknown(_));
+            if is_lost || open.batch_execute("ROLLBACK").is_err() {
                 *session = None;
             }
             return Err(failure);

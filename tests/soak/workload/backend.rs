@@ -210,7 +210,7 @@ fn ask_first(client: &mut Client<'_>, practice: &mut Practice) {
     );
     if let Outcome::Done(answer) = client.call(who, &request) {
         let expected = practice.books.affords(operation);
-        if answer != Value::from(expected) {
+        if answer != expected {
             practice.is_broken = true;
             client.world.report.violation(format!(
                 "can_use_credits({operation}) answered {answer}, expected {expected}: {:?}",

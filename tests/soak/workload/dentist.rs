@@ -239,7 +239,7 @@ fn count(client: &mut Client<'_>, practice: &mut Practice) {
         ("total_evaluations", "evaluations"),
     ] {
         let expected = practice.records.of(table).len();
-        if answer[metric] != Value::from(expected) {
+        if answer[metric] != expected {
             practice.is_broken = true;
             client.world.report.violation(format!(
                 "{metric} of {} is {}, expected {expected}",
@@ -266,11 +266,11 @@ fn peek(client: &mut Client<'_>, practice: &mut Practice) {
                 "use_credits",
                 json!({"p_user_id": practice.user, "p_operation": "case_analysis"}),
             );
-            return client.must_be_refused(who, &request, "42501");
+            client.must_be_refused(who, &request, "42501");
         }
         1 => {
             let request = Request::Call("get_dashboard_metrics", json!({"p_user_id": other}));
-            return client.must_be_refused(who, &request, "42501");
+            client.must_be_refused(who, &request, "42501");
         }
         2 => {
             let request = Request::Update("patients", theirs, json!({"phone": "stolen"}));
@@ -292,7 +292,7 @@ fn peek(client: &mut Client<'_>, practice: &mut Practice) {
                 "payment_history",
                 "credit_pack_purchases",
             ];
-            let table: &str = *client.random.pick(&tables);
+            let table = client.random.pick(&tables);
             let request = Request::Select(table, "user_id", theirs);
             expect_nothing(client, who, &request);
         }
