@@ -5,17 +5,22 @@ PG_MAJOR ?= 15
 PG_CONFIG ?= $(shell ls /usr/lib/postgresql/$(PG_MAJOR)/bin/pg_config 2>/dev/null || echo pg_config)
 export PG_MAJOR PG_CONFIG
 DESTDIR ?=
+export MINUTES SEED LAYOUT ONLY
 
 # A shell that reads no profile does not have rustup on its PATH.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help all build install uninstall setup setup-test setup-deb sql check-sql expected types lint test test-one test-quick test-matrix bench-phi demo deb dist
+.PHONY: help all build install uninstall setup setup-test setup-deb sql check-sql expected types lint test test-one test-quick test-matrix soak sqlsmith mutants test-faults bench-phi demo deb dist
 
 help:
 	@echo 'make demo [KEEP=1]                    run the story of a dental practice on a throw-away server'
 	@echo 'make test                             run every test'
 	@echo 'make test-one T=name                  build, then run the outside tests whose names contain this'
 	@echo 'make test-quick                       the rules, and access, credits, phi, install and schema from outside'
+	@echo 'make soak [MINUTES=10] [SEED=n]       everything at once on a server that is broken in every way'
+	@echo 'make sqlsmith [MINUTES=30] [SEED=n]   random queries from the catalogue'
+	@echo 'make mutants                          cargo-mutants over the plain crates; hours'
+	@echo 'make test-faults [ONLY=word]          faults in the sources, which the tests must notice; an hour'
 	@echo 'make bench-phi                        compare encryption with pgcrypto'
 	@echo 'make install PG_CONFIG=… [DESTDIR=…]  build and install for that PostgreSQL'
 	@echo 'make uninstall PG_CONFIG=…            remove what install copied'
@@ -83,6 +88,18 @@ dist:
 
 demo: setup
 	@scripts/demo "$(PG_CONFIG)"
+
+soak: setup-test
+	@scripts/soak "$(PG_CONFIG)"
+
+sqlsmith: setup-test
+	@scripts/sqlsmith "$(PG_CONFIG)"
+
+mutants: setup-test
+	@scripts/mutants
+
+test-faults: setup-test
+	@scripts/test-faults "$(PG_CONFIG)"
 
 # Server and client are release builds: the client reads a thousand rows.
 bench-phi:
