@@ -380,6 +380,38 @@ fn policies_and_triggers_that_are_gone_are_put_back() {
 }
 
 #[test]
+fn what_is_stored_about_a_person_is_exported_and_then_erased() {
+    let cluster = installed();
+    let dentist = practice(&cluster);
+    let mut admin = cluster.superuser("auria");
+    let patient: Uuid = admin.value("SELECT id FROM public.patients");
+    let exports = cluster.private_directory("exports");
+    let printed = follow(
+        &cluster,
+        "Export and erase (LGPD)",
+        &[
+            ("DENTIST", &dentist.to_string()),
+            ("PATIENT", &patient.to_string()),
+            ("EXPORTS", exports.to_str().unwrap()),
+        ],
+    );
+    for file in ["patient.json", "dentist.json"] {
+        let document = fs::read_to_string(exports.join(file)).unwrap();
+        assert!(
+            document.contains("Maria da Conceição"),
+            "{file}: {document}"
+        );
+    }
+    assert!(printed.contains("auth.users"), "{printed}");
+    assert_eq!(
+        admin.value::<i64>(
+            "SELECT (SELECT count(*) FROM public.patients) + (SELECT count(*) FROM public.profiles)"
+        ),
+        0
+    );
+}
+
+#[test]
 fn what_is_removed_leaves_the_rows_and_a_server_that_can_be_reached_without_the_library() {
     let cluster = installed();
     practice(&cluster);
