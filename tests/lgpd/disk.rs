@@ -17,10 +17,10 @@ fn files_with(directory: &Path, needle: &[u8]) -> Vec<PathBuf> {
         }
         if path.is_dir() {
             found.extend(files_with(&path, needle));
-        } else if let Ok(content) = fs::read(&path) {
-            if content.windows(needle.len()).any(|bytes| bytes == needle) {
-                found.push(path);
-            }
+        } else if fs::read(&path)
+            .is_ok_and(|content| content.windows(needle.len()).any(|bytes| bytes == needle))
+        {
+            found.push(path);
         }
     }
     found
