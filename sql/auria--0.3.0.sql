@@ -301,6 +301,16 @@ COMMENT ON FUNCTION auria.restore_function(text) IS
 
 REVOKE ALL ON FUNCTION auria.restore_function(text) FROM PUBLIC, anon, authenticated, service_role;
 
+CREATE PROCEDURE auria.restore_replaced()
+    LANGUAGE c
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'restore_replaced_wrapper';
+
+COMMENT ON PROCEDURE auria.restore_replaced() IS
+    'The way back: restores the functions that the adoption replaced, with their owners, and unties them. Superusers';
+
+REVOKE ALL ON PROCEDURE auria.restore_replaced() FROM PUBLIC, anon, authenticated, service_role;
+
 CREATE FUNCTION auria.run_as_owner(p_function text) RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path TO pg_catalog, pg_temp

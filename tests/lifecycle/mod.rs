@@ -17,3 +17,4 @@ mod schedule;
 mod schema;
 mod settings;
 mod team;
+mod way_back;
