@@ -1,6 +1,6 @@
 //! `auria.export_user()`, `auria.export_patient()`.
 
-use auria_tests::{database, public_tables, refused_with};
+use auria_tests::{Session, database, public_tables, refused_with};
 
 use super::{ABOUT_NOBODY, export, files, practice, rows};
 
@@ -91,17 +91,24 @@ fn a_draft_about_another_patient_whose_name_begins_alike_is_not_the_patients() {
     let mut service = db.service();
     service
         .run("UPDATE public.evaluation_drafts SET draft_data = '{\"patientName\": \"Mariana\"}'");
-    service.run(&format!(
-        "UPDATE public.patients SET name = 'Maria (filha)' WHERE id = '{}'",
-        ana.patient
-    ));
+    let rename = |service: &mut Session, name: &str| {
+        service.run(&format!(
+            "UPDATE public.patients SET name = '{name}' WHERE id = '{}'",
+            ana.patient
+        ));
+    };
     let drafts = |service: &mut _| {
         rows(
             &export(service, "patient", ana.patient),
             "public.evaluation_drafts",
         )
     };
+    rename(&mut service, "Maria");
     assert_eq!(drafts(&mut service), 0);
+    // What is special in a pattern is not in a name.
+    rename(&mut service, "Mar.*");
+    assert_eq!(drafts(&mut service), 0);
+    rename(&mut service, "Maria (filha)");
     service.run("UPDATE public.evaluation_drafts SET draft_data = '{\"a\": [{\"b\": \"sobre maria (filha), hoje\"}]}'");
     assert_eq!(drafts(&mut service), 1);
 }
