@@ -60,12 +60,12 @@ fn refuse_foreign_record(spi: &Spi) -> Result<()> {
         "SELECT r.rolname::pg_catalog.text \
            FROM pg_catalog.pg_class c \
            JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'auria' \
-          CROSS JOIN LATERAL (SELECT c.relowner AS grantee \
-                              UNION ALL \
-                              SELECT a.grantee FROM pg_catalog.aclexplode(c.relacl) AS a \
-                               WHERE a.privilege_type IN ('INSERT', 'UPDATE', 'TRIGGER')) AS w \
-           JOIN pg_catalog.pg_roles r ON r.oid = w.grantee AND NOT r.rolsuper \
-          WHERE c.relname = 'replaced_functions'",
+           JOIN pg_catalog.pg_roles r ON NOT r.rolsuper AND r.rolname !~ '^pg_' \
+          WHERE c.relname = 'replaced_functions' \
+            AND (r.oid = c.relowner \
+                 OR pg_catalog.has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE') \
+                 OR pg_catalog.has_table_privilege(r.oid, c.oid, 'DELETE, TRUNCATE, TRIGGER')) \
+          ORDER BY r.oid = c.relowner DESC, 1",
         &[],
     )?;
     match rows.one::<String>()? {

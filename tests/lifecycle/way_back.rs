@@ -166,16 +166,40 @@ fn only_a_superuser_restores_and_only_from_a_record_that_nobody_else_could_write
         "42501",
     );
     admin.run("RESET ROLE");
-    for opened in [
-        "GRANT UPDATE ON auria.replaced_functions TO auria_owner",
-        "REVOKE UPDATE ON auria.replaced_functions FROM auria_owner; ALTER TABLE auria.replaced_functions OWNER TO auria_owner",
+    for (opened, closed) in [
+        (
+            "GRANT UPDATE ON T TO auria_owner",
+            "REVOKE ALL ON T FROM auria_owner",
+        ),
+        ("GRANT INSERT ON T TO PUBLIC", "REVOKE ALL ON T FROM PUBLIC"),
+        (
+            "GRANT UPDATE (definition) ON T TO auria_owner",
+            "REVOKE UPDATE (definition) ON T FROM auria_owner",
+        ),
+        // Without the earliest entry, a later one would be restored.
+        (
+            "GRANT DELETE ON T TO auria_owner",
+            "REVOKE ALL ON T FROM auria_owner",
+        ),
+        (
+            "GRANT TRUNCATE ON T TO auria_owner",
+            "REVOKE ALL ON T FROM auria_owner",
+        ),
+        (
+            "GRANT TRIGGER ON T TO auria_owner",
+            "REVOKE ALL ON T FROM auria_owner",
+        ),
+        (
+            "ALTER TABLE T OWNER TO auria_owner",
+            "ALTER TABLE T OWNER TO postgres",
+        ),
     ] {
-        admin.run(opened);
-        let error = refused_with(
-            admin.batch_execute("CALL auria.restore_replaced()"),
-            "55000",
-        );
-        assert!(error.detail().unwrap().contains("auria_owner"), "{error:?}");
+        let on_the_record = |sql: &str| sql.replace(" T ", " auria.replaced_functions ");
+        admin.run(&on_the_record(opened));
+        let call = admin.batch_execute("BEGIN; CALL auria.restore_replaced(); ROLLBACK");
+        assert!(call.is_err(), "{opened}");
+        refused_with(call, "55000");
+        admin.run(&format!("ROLLBACK; {}", on_the_record(closed)));
     }
     assert_replaced(&mut admin, &before);
 }
