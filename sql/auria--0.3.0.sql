@@ -98,6 +98,50 @@ COMMENT ON FUNCTION auria.ensure_unique_index(text, text, text, text) IS
 
 REVOKE ALL ON FUNCTION auria.ensure_unique_index(text, text, text, text) FROM PUBLIC, anon, authenticated, service_role;
 
+CREATE FUNCTION auria.erase_patient(p_patient_id uuid) RETURNS TABLE(action text, object text, row_count bigint, detail text)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'erase_patient_wrapper';
+
+COMMENT ON FUNCTION auria.erase_patient(uuid) IS
+    'Removes what is stored about a patient; reports what was removed and what is left to do';
+
+REVOKE ALL ON FUNCTION auria.erase_patient(uuid) FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION auria.erase_patient(uuid) TO service_role;
+
+CREATE FUNCTION auria.erase_user(p_user_id uuid, p_keep_payments boolean DEFAULT true) RETURNS TABLE(action text, object text, row_count bigint, detail text)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'erase_user_wrapper';
+
+COMMENT ON FUNCTION auria.erase_user(uuid, boolean) IS
+    'Removes what is stored about a dentist, payments only if they are not to be kept; reports what was removed and what is left to do';
+
+REVOKE ALL ON FUNCTION auria.erase_user(uuid, boolean) FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION auria.erase_user(uuid, boolean) TO service_role;
+
+CREATE FUNCTION auria.export_patient(p_patient_id uuid) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL UNSAFE
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'export_patient_wrapper';
+
+COMMENT ON FUNCTION auria.export_patient(uuid) IS
+    'Everything that is stored about a patient, decrypted, as one document (LGPD, article 18)';
+
+REVOKE ALL ON FUNCTION auria.export_patient(uuid) FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION auria.export_patient(uuid) TO service_role;
+
+CREATE FUNCTION auria.export_user(p_user_id uuid) RETURNS jsonb
+    LANGUAGE c STABLE PARALLEL UNSAFE
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'export_user_wrapper';
+
+COMMENT ON FUNCTION auria.export_user(uuid) IS
+    'Everything that is stored about a dentist, decrypted, as one document (LGPD, article 18)';
+
+REVOKE ALL ON FUNCTION auria.export_user(uuid) FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION auria.export_user(uuid) TO service_role;
+
 CREATE FUNCTION auria.migrate(again boolean DEFAULT false) RETURNS TABLE(number integer, name text, warnings text)
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path TO pg_catalog, pg_temp
@@ -256,6 +300,16 @@ COMMENT ON FUNCTION auria.restore_function(text) IS
     'Restores a function of public as it was shipped; keeps what stood there in auria.replaced_functions. Superusers';
 
 REVOKE ALL ON FUNCTION auria.restore_function(text) FROM PUBLIC, anon, authenticated, service_role;
+
+CREATE PROCEDURE auria.restore_replaced()
+    LANGUAGE c
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'restore_replaced_wrapper';
+
+COMMENT ON PROCEDURE auria.restore_replaced() IS
+    'The way back: restores the functions that the adoption replaced, with their owners, and unties them. Superusers';
+
+REVOKE ALL ON PROCEDURE auria.restore_replaced() FROM PUBLIC, anon, authenticated, service_role;
 
 CREATE FUNCTION auria.run_as_owner(p_function text) RETURNS integer
     LANGUAGE c VOLATILE PARALLEL UNSAFE

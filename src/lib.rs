@@ -12,6 +12,7 @@
 //! | encryption of patient data: finding the key, rotation, catching up | [`phi`] |
 //! | the sealed layout: no patient data in the clear | [`sealed`] |
 //! | sharing by token | [`sharing`] |
+//! | export and erasure of what is stored about a person | [`lgpd`] |
 //! | trigger functions | [`triggers`] |
 //! | migrations, adoption, checks, regular jobs | [`lifecycle`] |
 //! | every error, with SQLSTATE and hint | [`error`] |
@@ -24,6 +25,7 @@ pgrx::pg_module_magic!();
 mod error;
 mod guc;
 mod ledger;
+mod lgpd;
 mod lifecycle;
 mod pg;
 mod phi;

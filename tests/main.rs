@@ -6,6 +6,7 @@
 mod access;
 mod credits;
 mod docs;
+mod lgpd;
 mod lifecycle;
 #[cfg(feature = "matrix")]
 mod matrix;

@@ -5,7 +5,7 @@
 mod caller;
 mod cases;
 mod cleanup;
-mod credits;
+pub mod credits;
 mod dashboard;
 mod phi;
 mod rate_limit;

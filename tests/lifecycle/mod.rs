@@ -16,4 +16,6 @@ mod rights;
 mod schedule;
 mod schema;
 mod settings;
+mod subscriber;
 mod team;
+mod way_back;

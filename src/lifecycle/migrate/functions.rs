@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::guc::{self, AdoptFunctions};
 use crate::lifecycle::schema::owner::Owner;
 use crate::lifecycle::schema::{COVERED_BODIES, FUNCTIONS, Function};
+use crate::pg::roles;
 use crate::pg::spi::{Spi, quoted_literal};
 
 /// When a function that is not the compiled one is replaced.
@@ -131,7 +132,7 @@ pub fn ensure_one(
         ));
         return let_owner_execute(spi, function, owner);
     }
-    keep(spi, existing.body.oid, signature, owner)?;
+    keep(spi, existing.body.oid, signature)?;
     if !existing.is_replaceable {
         spi.execute_script(&format!("DROP FUNCTION {signature}"))?;
     }
@@ -149,16 +150,17 @@ pub fn ensure_one(
 /// to make; then the function goes to the schema's owner and is tied.
 fn create(spi: &Spi, function: &Function, owner: &Owner) -> Result<()> {
     let signature = function.signature;
-    let (library, extension) = library_and_extension(spi)?;
+    let (library, _) = library_and_extension(spi)?;
     spi.execute_script(
         &function
             .create
             .replace("'MODULE_PATHNAME'", &quoted_literal(&library)),
     )?;
     spi.execute_script(&format!(
-        "ALTER FUNCTION {signature} OWNER TO {}; ALTER FUNCTION {signature} DEPENDS ON EXTENSION {extension}",
+        "ALTER FUNCTION {signature} OWNER TO {}",
         owner.quoted()
     ))?;
+    tie(spi, signature, true)?;
     owner.act(|| {
         spi.query_once(
             "INSERT INTO auria.installed_functions (signature) VALUES ($1) ON CONFLICT DO NOTHING",
@@ -166,6 +168,15 @@ fn create(spi: &Spi, function: &Function, owner: &Owner) -> Result<()> {
         )
     })?;
     Ok(())
+}
+
+/// Makes DROP EXTENSION drop a function, or leave it.
+pub fn tie(spi: &Spi, signature: &str, tied: bool) -> Result<()> {
+    let (_, extension) = library_and_extension(spi)?;
+    let no = if tied { "" } else { "NO " };
+    spi.execute_script(&format!(
+        "ALTER FUNCTION {signature} {no}DEPENDS ON EXTENSION {extension}"
+    ))
 }
 
 /// The library, and the extension that owns this call's functions: it may have
@@ -249,9 +260,20 @@ pub fn has_dependants(spi: &Spi, function: pg_sys::Oid) -> Result<bool> {
     )
 }
 
-/// Keeps the definition of what is about to be replaced.
-pub fn keep(spi: &Spi, function: pg_sys::Oid, signature: &str, owner: &Owner) -> Result<()> {
-    owner.act(|| {
+/// Keeps the definition of what is about to be replaced, for
+/// [`way_back`](crate::lifecycle::way_back): with the rights of the record's
+/// owner, a superuser, since whoever writes it chooses whose rights code gets
+/// there.
+pub fn keep(spi: &Spi, function: pg_sys::Oid, signature: &str) -> Result<()> {
+    let record = spi.query_once(
+        "SELECT c.relowner FROM pg_catalog.pg_class c \
+          WHERE c.oid = 'auria.replaced_functions'::pg_catalog.regclass",
+        &[],
+    )?;
+    let record_owner: pg_sys::Oid = record
+        .one()?
+        .ok_or_else(|| crate::error::unexpected_null("auria.replaced_functions"))?;
+    roles::acting_as(record_owner, || {
         spi.query_once(
             "INSERT INTO auria.replaced_functions (signature, definition, owner) \
              SELECT $2, pg_catalog.pg_get_functiondef(p.oid), r.rolname \

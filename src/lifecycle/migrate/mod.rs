@@ -221,7 +221,7 @@ pub fn run(scope: Scope) -> Result<Outcome> {
 
 /// Runs `work` so that what it makes belongs to no extension, with a fixed
 /// search path, and without the notices of IF NOT EXISTS.
-fn quietly<T>(work: impl FnOnce(&Spi) -> Result<T>) -> Result<T> {
+pub fn quietly<T>(work: impl FnOnce(&Spi) -> Result<T>) -> Result<T> {
     extension::outside_of_extension(|| {
         extension::with_settings(
             &[

@@ -209,7 +209,7 @@ fn drop_trigger_function(
         ));
         return Ok(());
     }
-    functions::keep(spi, body.oid, signature, owner)?;
+    functions::keep(spi, body.oid, signature)?;
     spi.execute_script(&format!("DROP FUNCTION {signature}"))
 }
 
