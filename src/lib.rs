@@ -13,6 +13,7 @@
 //! | sharing by token | [`sharing`] |
 //! | trigger functions | [`triggers`] |
 //! | migrations, adoption, checks, regular jobs | [`lifecycle`] |
+//! | numbers for a monitoring system | [`monitoring`] |
 //! | every error, with SQLSTATE and hint | [`error`] |
 //! | progress of long commands | [`progress`] |
 //! | settings | [`guc`] |
@@ -24,6 +25,7 @@ mod error;
 mod guc;
 mod ledger;
 mod lifecycle;
+mod monitoring;
 mod pg;
 mod phi;
 mod progress;

@@ -14,3 +14,6 @@ mod doctor;
 mod install;
 pub mod migrate;
 pub mod schema;
+
+pub use cron::last_runs;
+pub use doctor::catalogue_failures;
