@@ -1,8 +1,8 @@
 -- The latest runs of this database's jobs among the last 5,000 of all, by the primary key of job_run_details.
 WITH recent AS MATERIALIZED (
     SELECT r.jobid, r.status, r.end_time
-      FROM cron.job_run_details r WHERE r.database = pg_catalog.current_database()
-     ORDER BY r.runid DESC LIMIT 5000
+      FROM (SELECT jobid, database, status, end_time FROM cron.job_run_details ORDER BY runid DESC LIMIT 5000) AS r
+     WHERE r.database = pg_catalog.current_database()
 ), runs AS (
     SELECT pg_catalog.split_part(j.jobname::text, '@', 1) AS job, j.active,
            max(r.end_time) FILTER (WHERE r.status = 'succeeded') AS succeeded,
