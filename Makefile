@@ -10,7 +10,7 @@ export MINUTES SEED LAYOUT ONLY
 # A shell that reads no profile does not have rustup on its PATH.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help all build install uninstall setup setup-test setup-deb sql check-sql expected types lint test test-one test-quick test-matrix soak sqlsmith mutants test-faults bench-phi demo deb dist
+.PHONY: help all build install uninstall setup setup-test setup-deb sql check-sql expected types lint test test-one test-quick test-matrix soak sqlsmith mutants test-faults soak-failover bench-phi demo deb dist
 
 help:
 	@echo 'make demo [KEEP=1]                    run the story of a dental practice on a throw-away server'
@@ -29,6 +29,7 @@ help:
 	@echo 'make types                            write docs/database.types.ts from a running database'
 	@echo 'make lint                             rustfmt, clippy, rustdoc and cargo-machete, warnings are errors'
 	@echo 'make test-matrix [MAJORS="17 18"]     every test on PostgreSQL 15, 16, 17 and 18, and the package'
+	@echo 'make soak-failover                    kill the leader of two servers under Patroni ten times while clients charge'
 	@echo 'make deb [PG_MAJOR=…]                 build a Debian package in target/debian'
 	@echo 'make dist                             build the source distribution for PGXN'
 
@@ -79,6 +80,9 @@ test-quick:
 
 test-matrix:
 	@scripts/matrix $(MAJORS)
+
+soak-failover: setup
+	@scripts/soak-failover "$(PG_CONFIG)"
 
 deb: setup-deb build
 	@scripts/deb "$(PG_CONFIG)"

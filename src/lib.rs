@@ -15,6 +15,7 @@
 //! | export and erasure of what is stored about a person | [`lgpd`] |
 //! | trigger functions | [`triggers`] |
 //! | migrations, adoption, checks, regular jobs | [`lifecycle`] |
+//! | numbers for a monitoring system | [`monitoring`] |
 //! | every error, with SQLSTATE and hint | [`error`] |
 //! | progress of long commands | [`progress`] |
 //! | settings | [`guc`] |
@@ -27,6 +28,7 @@ mod guc;
 mod ledger;
 mod lgpd;
 mod lifecycle;
+mod monitoring;
 mod pg;
 mod phi;
 mod progress;

@@ -16,3 +16,6 @@ mod install;
 pub mod migrate;
 pub mod schema;
 mod way_back;
+
+pub use cron::last_runs;
+pub use doctor::catalogue_failures;

@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod dump_restore;
 mod expected;
 mod install;
+mod metrics;
 mod packaging;
 mod partitions;
 mod replicas;
