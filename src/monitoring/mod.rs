@@ -123,16 +123,11 @@ fn metrics_of(rows: &Rows<'_>) -> Result<Vec<Metric>> {
 /// none.
 fn not_encrypted(spi: &Spi) -> Result<Vec<Metric>> {
     let mut all = Vec::new();
-    for source in &phi::SOURCES {
-        let Table { name, columns } = source.table;
-        let is_table = spi.exists(
-            "SELECT FROM pg_catalog.pg_class \
-              WHERE oid = pg_catalog.to_regclass('public.' || $1) AND relkind IN ('r', 'p')",
-            args![*name],
-        )?;
-        if !is_table {
+    for source in &phi::sources(spi)? {
+        if source.is_sealed {
             continue;
         }
+        let Table { name, columns } = *source.table;
         let (names, counts): (Vec<_>, Vec<_>) = columns
             .iter()
             .map(|column| {
