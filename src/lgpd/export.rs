@@ -15,8 +15,7 @@ use crate::lifecycle::schema::owner;
 use crate::pg::bytes::Jsonb;
 use crate::pg::roles;
 use crate::pg::spi::{self, Arg, Spi, quoted_identifier, quoted_literal};
-use crate::phi::SOURCES;
-use crate::phi::columns::Kind;
+use crate::phi::columns::{Kind, TABLES};
 use crate::rpc::credits::required_id;
 
 /// Everything that is stored about a dentist: the rows of every table, with
@@ -130,10 +129,10 @@ pub fn rows(spi: &Spi, parts: &Parts, id: Uuid, select: fn(&Part) -> String) -> 
 /// is nothing else, decrypted.
 fn exported(part: &Part) -> String {
     let mut row = "pg_catalog.to_jsonb(t)".to_owned();
-    let columns = SOURCES
+    let columns = TABLES
         .iter()
-        .filter(|source| part.relation == format!("public.{}", source.table.name))
-        .flat_map(|source| source.table.columns);
+        .filter(|table| part.relation == format!("public.{}", table.name))
+        .flat_map(|table| table.columns);
     for column in columns {
         let (plain, encrypted) = (
             column.plain.to_string_lossy(),

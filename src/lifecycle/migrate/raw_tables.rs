@@ -84,7 +84,7 @@ pub fn rename(spi: &Spi, owner: &Owner, tables: &[&Table], report: &mut Report) 
         keep_view(spi, owner, name)?;
         spi.execute_script(&format!("DROP VIEW IF EXISTS public.{name}"))?;
         for function in trigger_functions(table) {
-            drop_trigger_function(spi, owner, &function, report)?;
+            drop_trigger_function(spi, &function, report)?;
         }
         spi.execute_script(&format!("ALTER TABLE public.{name}_raw RENAME TO {name}"))?;
         for column in table.columns {
@@ -187,12 +187,7 @@ fn keep_view(spi: &Spi, owner: &Owner, name: &str) -> Result<()> {
 
 /// Drops a trigger function of a view that is gone, if the original shipped it
 /// or `auria.adopt_functions` says so.
-fn drop_trigger_function(
-    spi: &Spi,
-    owner: &Owner,
-    signature: &str,
-    report: &mut Report,
-) -> Result<()> {
+fn drop_trigger_function(spi: &Spi, signature: &str, report: &mut Report) -> Result<()> {
     let Some(body) = functions::body(spi, signature)? else {
         return Ok(());
     };
