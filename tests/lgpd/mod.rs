@@ -3,6 +3,7 @@
 mod disk;
 mod erase;
 mod export;
+mod sealed;
 mod team;
 
 use auria_tests::{Database, Session, insert_evaluation};

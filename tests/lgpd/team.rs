@@ -145,30 +145,3 @@ fn rows_that_a_team_protects_stop_an_erasure_as_a_whole() {
     assert!(error.message().contains("pareceres"), "{error:?}");
     assert_eq!(export(&mut service, "user", ana.dentist)["tables"], before);
 }
-
-/// As the sealed layout has it: stored tables in a schema of their own, under views that have their names.
-#[test]
-fn tables_behind_views_are_read_and_erased_through_the_views() {
-    let db = database();
-    let ana = practice(&db, "ana");
-    let mut service = db.service();
-    let before = export(&mut service, "patient", ana.patient)["tables"].clone();
-    let mut admin = db.superuser();
-    admin.run("CREATE SCHEMA IF NOT EXISTS auria_raw; ALTER SCHEMA auria_raw OWNER TO auria_owner; SET ROLE auria_owner");
-    for table in ["patients", "evaluations", "evaluation_drafts"] {
-        admin.run(&format!(
-            "ALTER TABLE public.{table} SET SCHEMA auria_raw; ALTER TABLE auria_raw.{table} RENAME TO {table}_raw;
-             CREATE VIEW public.{table} WITH (security_invoker) AS SELECT * FROM auria_raw.{table}_raw"
-        ));
-    }
-    assert_eq!(
-        export(&mut service, "patient", ana.patient)["tables"],
-        before
-    );
-    let report = erase(&mut service, &format!("erase_patient('{}')", ana.patient));
-    assert_eq!(count(&report, "removed", "public.patients"), 1);
-    assert_eq!(count(&report, "removed", "public.evaluations"), 2);
-    assert_eq!(count(&report, "removed", "public.evaluation_drafts"), 1);
-    let report = erase(&mut service, &format!("erase_user('{}')", ana.dentist));
-    assert_eq!(count(&report, "removed", "public.patients"), 1);
-}
