@@ -263,6 +263,14 @@ pub fn phi_key_missing() -> Error {
     )
 }
 
+/// 55000: the secret that was found opens nothing that is stored.
+pub fn phi_key_of_other_data() -> Error {
+    phi_key_state("the key for patient data opens none of the stored values").hint(
+        "Store the secret that the values were encrypted with under the name phi_encryption_key, or \
+         under phi_encryption_key_previous if it was replaced.",
+    )
+}
+
 /// 55000: the secret that was found cannot be used.
 pub fn phi_key_refused(place: &'static str, reason: &'static str) -> Error {
     phi_key_state("the key for patient data was refused")
@@ -369,6 +377,34 @@ pub fn phi_ciphertext_refused(table: &str, column: &str) -> Error {
     )
     .detail("The value is not the encrypted form of the plain value in the same row.")
     .hint("Write the plain column alone: a trigger encrypts it.")
+}
+
+/// 42501: the stored tables of the sealed layout are written through the views.
+pub fn write_through_view(table: &str) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("table \"{table}\" cannot be written directly"),
+    )
+    .hint("Write to the view of schema public in its place: it encrypts.")
+}
+
+/// 23502, with PostgreSQL's own message for a table.
+pub fn null_in_column(table: &str, column: &str) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_NOT_NULL_VIOLATION,
+        format!(
+            "null value in column \"{column}\" of relation \"{table}\" violates not-null constraint"
+        ),
+    )
+}
+
+/// 54000: as an index over names would refuse it.
+pub fn name_too_long(longest: usize) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        "the name of a patient is too long",
+    )
+    .detail(format!("It has more than {longest} octets."))
 }
 
 /// 22021: an intact message whose content no text of PostgreSQL can hold.

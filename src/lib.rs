@@ -7,12 +7,15 @@
 //! |---|---|
 //! | credit rules: pool, charge, refund, monthly settlement, free tier | crate `auria_credits` (`crates/credits`), no PostgreSQL in it |
 //! | OpenPGP messages: reading, writing, limits | crate `auria_openpgp` (`crates/openpgp`), no PostgreSQL in it |
-//! | the RPCs of schema `public`, as a front calls them | [`rpc`] |
+//! | the RPCs of schema `public`, as a client calls them | [`rpc`] |
 //! | credits on top of the tables: locks, ledger, plans kept per backend | [`ledger`] |
 //! | encryption of patient data: finding the key, rotation, catching up | [`phi`] |
+//! | the sealed layout: no patient data in the clear | [`sealed`] |
 //! | sharing by token | [`sharing`] |
+//! | export and erasure of what is stored about a person | [`lgpd`] |
 //! | trigger functions | [`triggers`] |
 //! | migrations, adoption, checks, regular jobs | [`lifecycle`] |
+//! | numbers for a monitoring system | [`monitoring`] |
 //! | every error, with SQLSTATE and hint | [`error`] |
 //! | progress of long commands | [`progress`] |
 //! | settings | [`guc`] |
@@ -23,11 +26,14 @@ pgrx::pg_module_magic!();
 mod error;
 mod guc;
 mod ledger;
+mod lgpd;
 mod lifecycle;
+mod monitoring;
 mod pg;
 mod phi;
 mod progress;
 mod rpc;
+mod sealed;
 mod sharing;
 mod triggers;
 

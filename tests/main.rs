@@ -6,10 +6,12 @@
 mod access;
 mod credits;
 mod docs;
+mod lgpd;
 mod lifecycle;
 #[cfg(feature = "matrix")]
 mod matrix;
 mod phi;
 mod practice;
+mod sealed;
 mod server;
 mod support;

@@ -10,6 +10,8 @@ fn main() -> io::Result<()> {
     let cluster = ClusterOptions::default().start();
     let adopted = cluster.legacy_database(LAST_LEGACY_STATE);
     take_over(&mut adopted.superuser());
+    let sealed = cluster.database();
+    sealed.superuser().run("CALL auria.phi_seal()");
     println!(
         "{}",
         json!({
@@ -17,6 +19,7 @@ fn main() -> io::Result<()> {
             "port": cluster.port(),
             "template": cluster.template(),
             "adopted": adopted.name(),
+            "sealed": sealed.name(),
             "log": cluster.log_file(),
         })
     );

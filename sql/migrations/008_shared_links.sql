@@ -1,7 +1,7 @@
 -- 008 Shared links: a visitor without an account reads the evaluations of one
 -- session by presenting a token, until it expires.
 --
--- The token comes in the request header x-share-token; the front puts all
+-- The token comes in the request header x-share-token; PostgREST puts all
 -- headers into the setting request.headers, as JSON.
 
 ALTER TABLE public.evaluations

@@ -75,6 +75,9 @@ SELECT auria.ensure_check('public.credit_pack_purchases', 'credit_pack_purchases
 
 SELECT auria.ensure_index('public.credit_pack_purchases', 'idx_credit_pack_purchases_user_id', '(user_id)');
 SELECT auria.ensure_index('public.credit_pack_purchases', 'idx_credit_pack_purchases_pack_id', '(pack_id)');
+-- Monitoring asks for the oldest: few are pending, and no other is in it.
+SELECT auria.ensure_index('public.credit_pack_purchases', 'idx_credit_pack_purchases_pending',
+    $$(created_at) WHERE status = 'pending'$$);
 
 ALTER TABLE public.credit_pack_purchases ENABLE ROW LEVEL SECURITY;
 

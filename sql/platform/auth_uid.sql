@@ -1,5 +1,5 @@
 -- The user of the current request: null without one, an error when the claim
--- is no uuid. The front sets request.jwt.claims for each transaction; older
+-- is no uuid. PostgREST sets request.jwt.claims for each transaction; older
 -- ones set request.jwt.claim.sub. After such a transaction both are ''.
 CREATE FUNCTION auth.uid() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE

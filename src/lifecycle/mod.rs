@@ -7,6 +7,7 @@
 //! | `install` | CREATE EXTENSION: trust, adoption, functions, stand-ins |
 //! | `migrate` | applying the migrations and keeping the record |
 //! | `doctor` | whether everything is as it should be |
+//! | `way_back` | the functions that the adoption replaced, put in place again |
 //! | `cron` | the regular jobs, registered with pg_cron |
 
 mod cron;
@@ -14,3 +15,7 @@ mod doctor;
 mod install;
 pub mod migrate;
 pub mod schema;
+mod way_back;
+
+pub use cron::last_runs;
+pub use doctor::catalogue_failures;

@@ -1,4 +1,4 @@
-//! The one room that speaks to PostgreSQL's C interface. All `unsafe` of this
+//! The one module that speaks to PostgreSQL's C interface. All `unsafe` of this
 //! extension is here, each block with a note of what makes it sound; what the
 //! modules offer to the outside is safe to call from a backend's main thread,
 //! which is the only place this library runs.
@@ -13,10 +13,12 @@ pub mod extension;
 pub mod file;
 pub mod memory;
 pub mod panic;
+pub mod planner;
 pub mod procedure;
 pub mod random;
 pub mod relation;
 pub mod roles;
+pub mod session;
 pub mod spi;
 pub mod transaction;
 pub mod trigger;

@@ -20,7 +20,7 @@ impl Call {
     #[allow(clippy::not_unsafe_ptr_arg_deref)] // only PostgreSQL makes an fcinfo
     pub fn of(fcinfo: pg_sys::FunctionCallInfo, procedure: &str) -> Result<Self> {
         // SAFETY: PostgreSQL passes a valid fcinfo with the FmgrInfo of this
-        // procedure; CALL gives it a CallContext, told by the node's tag.
+        // procedure; CALL gives it a CallContext, as the node's tag says.
         let may_commit = unsafe {
             let context = (*fcinfo).context;
             !context.is_null()

@@ -12,10 +12,12 @@
 //! | wiping a result that holds a secret | the key from Vault | hands out copies that nobody wipes |
 //! | text in the database's encoding | databases other than UTF8 | panics where the bytes are not UTF-8 |
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use std::rc::Rc;
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{IntoDatum, pg_sys};
@@ -134,29 +136,39 @@ impl Statement {
     }
 
     fn plan(&self, args: &[Arg<'_>]) -> Result<NonNull<pg_sys::_SPI_plan>> {
-        if let Some(plan) = self.plan.get() {
-            return Ok(plan);
-        }
-        let mut types: Vec<pg_sys::Oid> = args.iter().map(|arg| arg.oid).collect();
-        // SAFETY: `sql` is a C string, `types` holds as many oids as is said,
-        // and the caller holds an `Spi`, so SPI is connected. An error in the
-        // SQL raises; a null pointer means misuse and is checked.
-        let plan = unsafe {
-            let plan = pg_sys::SPI_prepare(
-                self.sql.as_ptr(),
-                types.len() as core::ffi::c_int,
-                types.as_mut_ptr(),
-            );
-            let plan = NonNull::new(plan).ok_or_else(|| spi_failure("SPI_prepare"))?;
-            // Moves the plan to memory that outlives this call and transaction.
-            if pg_sys::SPI_keepplan(plan.as_ptr()) != 0 {
-                return Err(spi_failure("SPI_keepplan"));
-            }
-            plan
-        };
-        self.plan.set(Some(plan));
-        Ok(plan)
+        kept_plan(self.sql, &self.plan, args)
     }
+}
+
+/// The plan of a statement, made if it is not there yet. The caller holds an
+/// [`Spi`].
+fn kept_plan(
+    sql: &CStr,
+    kept: &Cell<Option<NonNull<pg_sys::_SPI_plan>>>,
+    args: &[Arg<'_>],
+) -> Result<NonNull<pg_sys::_SPI_plan>> {
+    if let Some(plan) = kept.get() {
+        return Ok(plan);
+    }
+    let mut types: Vec<pg_sys::Oid> = args.iter().map(|arg| arg.oid).collect();
+    // SAFETY: `sql` is a C string, `types` holds as many oids as is said,
+    // and the caller holds an `Spi`, so SPI is connected. An error in the
+    // SQL raises; a null pointer means misuse and is checked.
+    let plan = unsafe {
+        let plan = pg_sys::SPI_prepare(
+            sql.as_ptr(),
+            types.len() as core::ffi::c_int,
+            types.as_mut_ptr(),
+        );
+        let plan = NonNull::new(plan).ok_or_else(|| spi_failure("SPI_prepare"))?;
+        // Moves the plan to memory that outlives this call and transaction.
+        if pg_sys::SPI_keepplan(plan.as_ptr()) != 0 {
+            return Err(spi_failure("SPI_keepplan"));
+        }
+        plan
+    };
+    kept.set(Some(plan));
+    Ok(plan)
 }
 
 /// Declares statements with kept plans: `statement! { NAME = "SELECT …"; }`.
@@ -173,6 +185,44 @@ macro_rules! statement {
             };)+
         }
     };
+}
+
+/// A statement whose text is put together at run time. Its plan is made at its
+/// first use and kept until this is dropped, over transactions too.
+pub struct Prepared {
+    sql: CString,
+    plan: Cell<Option<NonNull<pg_sys::_SPI_plan>>>,
+}
+
+impl Prepared {
+    /// A statement not planned yet.
+    pub fn new(sql: &str) -> Result<Self> {
+        Ok(Self {
+            sql: c_string(sql)?,
+            plan: Cell::new(None),
+        })
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if let Some(plan) = self.plan.take() {
+            // SAFETY: the plan was kept, so it is this value's to free, once.
+            // An abort leaves it alone.
+            unsafe { pg_sys::SPI_freeplan(plan.as_ptr()) };
+        }
+    }
+}
+
+/// How many statements that are made at run time a backend keeps.
+const KEPT_STATEMENTS: usize = 128;
+
+/// The text of a statement, and the types of its arguments.
+type Key = (String, Vec<pg_sys::Oid>);
+
+thread_local! {
+    /// What [`Spi::query_kept`] has prepared.
+    static KEPT: RefCell<HashMap<Key, Rc<Prepared>>> = RefCell::default();
 }
 
 /// Proof that SPI is connected; made by [`connected`].
@@ -218,6 +268,47 @@ impl Spi {
         args: &[Arg<'_>],
     ) -> Result<Rows<'_>> {
         let plan = statement.with(|statement| statement.plan(args))?;
+        self.execute_plan(plan, snapshot, args)
+    }
+
+    /// Runs a statement that was put together at run time.
+    pub fn query_prepared(
+        &self,
+        statement: &Prepared,
+        snapshot: Snapshot,
+        args: &[Arg<'_>],
+    ) -> Result<Rows<'_>> {
+        let plan = kept_plan(&statement.sql, &statement.plan, args)?;
+        self.execute_plan(plan, snapshot, args)
+    }
+
+    /// Runs a statement whose text is made at run time, and keeps its plan: for
+    /// few different texts that are run often.
+    pub fn query_kept(&self, sql: &str, args: &[Arg<'_>]) -> Result<Rows<'_>> {
+        let key = (sql.to_owned(), args.iter().map(|arg| arg.oid).collect());
+        let known = KEPT.with_borrow(|kept| kept.get(&key).cloned());
+        let statement = match known {
+            Some(statement) => statement,
+            None => {
+                let statement = Rc::new(Prepared::new(sql)?);
+                KEPT.with_borrow_mut(|kept| {
+                    if kept.len() >= KEPT_STATEMENTS {
+                        kept.clear();
+                    }
+                    kept.insert(key, statement.clone());
+                });
+                statement
+            }
+        };
+        self.query_prepared(&statement, Snapshot::New, args)
+    }
+
+    fn execute_plan(
+        &self,
+        plan: NonNull<pg_sys::_SPI_plan>,
+        snapshot: Snapshot,
+        args: &[Arg<'_>],
+    ) -> Result<Rows<'_>> {
         let (mut values, nulls) = values_and_nulls(args);
         let read_only = snapshot != Snapshot::New;
         // SAFETY: the plan was kept, so it lives as long as the backend;
@@ -468,16 +559,23 @@ impl Row<'_> {
 
     /// The value of a column, copied to where it outlives the statement: the
     /// memory context that was current before SPI was connected.
-    fn kept(&self, position: i32, type_oid: pg_sys::Oid) -> Result<Option<pg_sys::Datum>> {
+    pub(super) fn kept(
+        &self,
+        position: i32,
+        type_oid: pg_sys::Oid,
+    ) -> Result<Option<pg_sys::Datum>> {
         let mut is_null = false;
-        // SAFETY: tuple and descriptor belong to the live tuple table, and the
-        // type, one of variable length, is compared before the copy.
+        // SAFETY: tuple and descriptor belong to the live tuple table; the type
+        // is compared before the copy, and says how its values are stored.
         unsafe {
             if pg_sys::SPI_gettypeid(self.descriptor, position) != type_oid {
                 return Err(unexpected_type(position));
             }
+            let (mut length, mut by_value) = (0, false);
+            pg_sys::get_typlenbyval(type_oid, &mut length, &mut by_value);
             let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, position, &mut is_null);
-            Ok((!is_null).then(|| pg_sys::SPI_datumTransfer(datum, false, -1)))
+            let copy = || pg_sys::SPI_datumTransfer(datum, by_value, length.into());
+            Ok((!is_null).then(copy))
         }
     }
 }

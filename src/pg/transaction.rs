@@ -31,6 +31,16 @@ pub fn local_number() -> u32 {
     }
 }
 
+/// Whether this number, a row's `xmin`, is the running transaction's or one of
+/// its subtransactions'.
+pub fn is_own(xmin: i64) -> bool {
+    let Ok(xmin) = u32::try_from(xmin) else {
+        return false;
+    };
+    // SAFETY: asks the state of the running transaction.
+    unsafe { pg_sys::TransactionIdIsCurrentTransactionId(xmin.into()) }
+}
+
 /// Whether parallel workers may be running for this transaction, which rules
 /// out subtransactions and new snapshots.
 pub fn is_parallel() -> bool {

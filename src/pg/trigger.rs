@@ -22,6 +22,7 @@ pub struct Column(i32);
 pub struct RowTrigger<'call> {
     data: &'call pg_sys::TriggerData,
     replaced: Vec<(Column, Option<pg_sys::Datum>)>,
+    skipped: bool,
 }
 
 /// What a trigger function returns: the row to store.
@@ -76,6 +77,7 @@ pub fn fire(
     let mut row = RowTrigger {
         data,
         replaced: Vec::new(),
+        skipped: false,
     };
     match body(&mut row) {
         Ok(()) => row.into_result(),
@@ -93,6 +95,69 @@ impl RowTrigger<'_> {
     /// change it.
     pub fn is_before(&self) -> bool {
         self.data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_BEFORE
+    }
+
+    /// Whether the trigger runs in place of the statement, on a view.
+    pub fn is_instead(&self) -> bool {
+        self.data.tg_event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_INSTEAD
+    }
+
+    /// The columns, in order.
+    pub fn columns(&self) -> Vec<(Column, String)> {
+        // SAFETY: the descriptor is that of the trigger's open relation; it has
+        // `natts` columns, whose names are C strings.
+        unsafe {
+            let descriptor = self.descriptor();
+            (1..=(*descriptor).natts)
+                .filter_map(|number| {
+                    let name = pg_sys::SPI_fname(descriptor, number);
+                    if name.is_null() {
+                        return None;
+                    }
+                    let name = CStr::from_ptr(name).to_string_lossy().into_owned();
+                    Some((Column(number), name))
+                })
+                .collect()
+        }
+    }
+
+    /// The value that is being written, to be passed to a statement as it is.
+    pub fn new_argument(&self, column: Column) -> spi::Arg<'static> {
+        let (datum, is_null) = self.datum(self.new_tuple(), column);
+        // SAFETY: the column came from this descriptor.
+        let type_oid = unsafe { pg_sys::SPI_gettypeid(self.descriptor(), column.0) };
+        spi::Arg::of_type(type_oid, (!is_null).then_some(datum))
+    }
+
+    /// Writes the value that a statement returned, at this position, to the
+    /// column of the row.
+    ///
+    /// # Errors
+    /// XX000 when the types differ.
+    pub fn take(&mut self, column: Column, row: &spi::Row<'_>, position: i32) -> Result<()> {
+        // SAFETY: the column came from this descriptor.
+        let type_oid = unsafe { pg_sys::SPI_gettypeid(self.descriptor(), column.0) };
+        let datum = row.kept(position, type_oid)?;
+        self.replaced.push((column, datum));
+        Ok(())
+    }
+
+    /// The id that [`RowTrigger::take`] took from what was stored.
+    pub fn stored_id(&self, column: Column) -> Option<uuid::Uuid> {
+        let mut taken = self.replaced.iter().filter(|(taken, _)| *taken == column);
+        let datum = taken.next_back()?.1?;
+        // SAFETY: a datum of the column's type, which is compared first.
+        unsafe {
+            let type_oid = pg_sys::SPI_gettypeid(self.descriptor(), column.0);
+            uuid::Uuid::reads(type_oid)
+                .then(|| uuid::Uuid::read(datum, false, type_oid))
+                .flatten()
+        }
+    }
+
+    /// Leaves the row out: the statement goes on as if it had not met it.
+    pub fn skip(&mut self) {
+        self.skipped = true;
     }
 
     /// The column called `name`, if the table has it.
@@ -310,6 +375,9 @@ impl RowTrigger<'_> {
     }
 
     fn into_result(self) -> TriggeredRow {
+        if self.skipped {
+            return TriggeredRow(std::ptr::null_mut());
+        }
         let mut tuple = self.new_tuple();
         if !self.replaced.is_empty() {
             let columns: Vec<i32> = self.replaced.iter().map(|(column, _)| column.0).collect();

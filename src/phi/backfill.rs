@@ -15,6 +15,7 @@
 //! perhaps behind the walk. Where there was one when the walk began, it is
 //! waited for, holding nothing, and the tables are walked again.
 
+use auria_openpgp::limits::MAX_MESSAGE;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
@@ -22,7 +23,7 @@ use zeroize::Zeroizing;
 
 use super::inspect::{self, Found, inspect};
 use super::keyring::{self, KeysInUse, Written};
-use super::page::{Plain, Record, SOURCES, Source, Value};
+use super::page::{Plain, Record, Source, Value, sources};
 use crate::error::{self, Error, Result, required};
 use crate::lifecycle::schema::owner;
 use crate::pg::procedure::Call;
@@ -58,7 +59,7 @@ fn phi_backfill(
     let keys_in_use = || call.transaction(owner::of_schema, KeysInUse::look);
     let mut keys = keys_in_use()?;
     loop {
-        for source in &SOURCES {
+        for source in &call.transaction(owner::of_schema, sources)? {
             Walk::default().over(&call, source, batch_size)?;
         }
         if keys.are_several() {
@@ -148,6 +149,7 @@ impl Walk {
                 Due::Leaving => left += 1,
                 Due::Encryption | Due::Rewriting => to_do = true,
             }
+            to_do |= source.is_digested(place) && due_digest(seen, place)?.is_some();
         }
         if !to_do {
             self.left += left;
@@ -165,8 +167,12 @@ impl Walk {
     fn renew(&mut self, spi: &Spi, source: &Source, record: &Record<'_>) -> Result<()> {
         let mut new: Vec<Option<Vec<u8>>> = vec![None; record.len()];
         let mut size = 0;
+        let mut digest = None;
         for place in 0..record.len() {
             let value = record.value(place)?;
+            if source.is_digested(place) {
+                digest = due_digest(record, place)?;
+            }
             match due(&value)? {
                 Due::Nothing => continue,
                 Due::Leaving => {
@@ -178,14 +184,14 @@ impl Walk {
             }
             let message = memory::scratch(|| encrypted_anew(&value))?;
             if size > 0 && size + message.len() > STORED_AT_ONCE {
-                store(spi, source, record.id, &mut new)?;
+                store(spi, source, record.id, &mut new, None)?;
                 size = 0;
             }
             size += message.len();
             new[place] = Some(message);
         }
-        if size > 0 {
-            store(spi, source, record.id, &mut new)?;
+        if size > 0 || digest.is_some() {
+            store(spi, source, record.id, &mut new, digest)?;
         }
         Ok(())
     }
@@ -193,20 +199,26 @@ impl Walk {
 
 /// Stores the new values and forgets them. `updated_at` stays: what a dentist
 /// wrote has not changed.
-fn store(spi: &Spi, source: &Source, id: Uuid, new: &mut [Option<Vec<u8>>]) -> Result<()> {
-    updated_at::kept(source.table.name, || {
-        memory::scratch(|| source.store(spi, id, new))
+pub(super) fn store(
+    spi: &Spi,
+    source: &Source,
+    id: Uuid,
+    new: &mut [Option<Vec<u8>>],
+    digest: Option<[u8; 16]>,
+) -> Result<()> {
+    updated_at::kept(source.relation(), || {
+        memory::scratch(|| source.store(spi, id, new, digest.as_ref().map(|digest| &digest[..])))
     })?;
     new.fill(None);
     Ok(())
 }
 
 /// The plain value encrypted; where there is none, what the encrypted one says.
-fn encrypted_anew(value: &Value<'_>) -> Result<Vec<u8>> {
+pub(super) fn encrypted_anew(value: &Value<'_>) -> Result<Vec<u8>> {
     match (&value.plain, value.encrypted) {
         (Plain::Text(text), _) => keyring::encrypt(text.read()),
         (Plain::Date(date), _) => keyring::encrypt(super::columns::iso(*date).as_bytes()),
-        (Plain::Null, Some(old)) => {
+        (Plain::Null | Plain::Sealed, Some(old)) => {
             let (text, _) = keyring::decrypt(old.read(), |text| {
                 let mut copy = Zeroizing::new(Vec::new());
                 copy.try_reserve_exact(text.len())
@@ -214,10 +226,38 @@ fn encrypted_anew(value: &Value<'_>) -> Result<Vec<u8>> {
                 copy.extend_from_slice(text.as_bytes());
                 Ok::<_, Error>(copy)
             })?;
-            keyring::encrypt(&text?)
+            let text = text?;
+            match value.owner {
+                Some(owner) => keyring::encrypt_for(&text, owner),
+                None => keyring::encrypt(&text),
+            }
         }
-        (Plain::Null, None) => Err(error::unexpected_null("a value to encrypt")),
+        (Plain::Null | Plain::Sealed, None) => Err(error::unexpected_null("a value to encrypt")),
     }
+}
+
+/// The digest that a row's name is to have, if it has another one: the name
+/// was last written under the previous secret.
+pub(super) fn due_digest(record: &Record<'_>, place: usize) -> Result<Option<[u8; 16]>> {
+    let Some(encrypted) = record.value(place)?.encrypted else {
+        return Ok(None);
+    };
+    if encrypted.len() > MAX_MESSAGE {
+        return Ok(None);
+    }
+    let opened = memory::scratch(|| {
+        keyring::decrypt(encrypted.read(), |text| {
+            Zeroizing::new(text.as_bytes().to_vec())
+        })
+    });
+    let name = match opened {
+        Ok((name, _)) => name,
+        Err(error) if error.is_about_a_stored_value() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let digest = keyring::name_digest(record.owner, &name)?;
+    let has_it = record.digest()?.is_some_and(|stored| stored.says(&digest));
+    Ok((!has_it).then_some(digest))
 }
 
 enum Due {
@@ -240,8 +280,12 @@ fn due(value: &Value<'_>) -> Result<Due> {
             written,
             has_plain,
             differs,
+            is_bound,
         } => {
-            if written != Written::Currently || (has_plain && differs) {
+            if value.owner.is_some() && differs {
+                // Somebody else's value is not made this user's.
+                Due::Leaving
+            } else if written != Written::Currently || !is_bound || (has_plain && differs) {
                 Due::Rewriting
             } else {
                 Due::Nothing

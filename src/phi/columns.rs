@@ -22,6 +22,8 @@ pub struct Column {
     pub encrypted: &'static CStr,
     /// What the plain column holds.
     pub kind: Kind,
+    /// The column before the plain one in a new database.
+    pub after: &'static CStr,
 }
 
 /// The type of a plain column.
@@ -35,19 +37,17 @@ pub enum Kind {
     Jsonb,
 }
 
-const fn text(plain: &'static CStr, encrypted: &'static CStr) -> Column {
+const fn column(
+    plain: &'static CStr,
+    encrypted: &'static CStr,
+    kind: Kind,
+    after: &'static CStr,
+) -> Column {
     Column {
         plain,
         encrypted,
-        kind: Kind::Text,
-    }
-}
-
-const fn jsonb(plain: &'static CStr, encrypted: &'static CStr) -> Column {
-    Column {
-        plain,
-        encrypted,
-        kind: Kind::Jsonb,
+        kind,
+        after,
     }
 }
 
@@ -55,15 +55,11 @@ const fn jsonb(plain: &'static CStr, encrypted: &'static CStr) -> Column {
 pub const PATIENTS: Table = Table {
     name: "patients",
     columns: &[
-        text(c"name", c"name_encrypted"),
-        text(c"phone", c"phone_encrypted"),
-        text(c"email", c"email_encrypted"),
-        Column {
-            plain: c"birth_date",
-            encrypted: c"birth_date_encrypted",
-            kind: Kind::Date,
-        },
-        text(c"notes", c"notes_encrypted"),
+        column(c"name", c"name_encrypted", Kind::Text, c"user_id"),
+        column(c"phone", c"phone_encrypted", Kind::Text, c"name"),
+        column(c"email", c"email_encrypted", Kind::Text, c"phone"),
+        column(c"birth_date", c"birth_date_encrypted", Kind::Date, c"email"),
+        column(c"notes", c"notes_encrypted", Kind::Text, c"email"),
     ],
 };
 
@@ -71,17 +67,40 @@ pub const PATIENTS: Table = Table {
 pub const EVALUATIONS: Table = Table {
     name: "evaluations",
     columns: &[
-        text(c"patient_name", c"patient_name_encrypted"),
-        jsonb(c"patient_document", c"patient_document_encrypted"),
-        text(c"anamnesis", c"anamnesis_encrypted"),
+        column(
+            c"patient_name",
+            c"patient_name_encrypted",
+            Kind::Text,
+            c"patient_id",
+        ),
+        column(
+            c"patient_document",
+            c"patient_document_encrypted",
+            Kind::Jsonb,
+            c"dsd_image_hash",
+        ),
+        column(
+            c"anamnesis",
+            c"anamnesis_encrypted",
+            Kind::Text,
+            c"patient_document_encrypted",
+        ),
     ],
 };
 
 /// `public.evaluation_drafts`.
 pub const EVALUATION_DRAFTS: Table = Table {
     name: "evaluation_drafts",
-    columns: &[jsonb(c"draft_data", c"draft_data_encrypted")],
+    columns: &[column(
+        c"draft_data",
+        c"draft_data_encrypted",
+        Kind::Jsonb,
+        c"user_id",
+    )],
 };
+
+/// All tables with patient data.
+pub const TABLES: [&Table; 3] = [&PATIENTS, &EVALUATIONS, &EVALUATION_DRAFTS];
 
 /// A date as ISO 8601 writes it, and as PostgreSQL does under DateStyle ISO
 /// where ISO 8601 has no form: `infinity`, years before Christ.

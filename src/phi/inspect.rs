@@ -21,8 +21,11 @@ pub enum Found {
         /// Whether the plain value is there.
         has_plain: bool,
         /// Whether it says something else than the plain value, or the plain
-        /// value is gone.
+        /// value is gone; in the sealed layout, whether it is somebody else's.
         differs: bool,
+        /// Whether it names whom it must name: in the sealed layout the row's
+        /// user, in the open one nobody.
+        is_bound: bool,
     },
     /// An encrypted value that no secret opens.
     Unreadable {
@@ -35,7 +38,7 @@ pub enum Found {
 /// time with what opening takes, and gone when this returns; a value beyond
 /// what may be encrypted is not fetched at all.
 pub fn inspect(value: &Value<'_>) -> Result<Found> {
-    let has_plain = !matches!(value.plain, Plain::Null);
+    let has_plain = !matches!(value.plain, Plain::Null | Plain::Sealed);
     let Some(encrypted) = value.encrypted else {
         return Ok(if has_plain {
             Found::PlainOnly
@@ -46,14 +49,21 @@ pub fn inspect(value: &Value<'_>) -> Result<Found> {
     if encrypted.len() > MAX_MESSAGE {
         return Ok(Found::Unreadable { has_plain });
     }
-    let opened =
-        memory::scratch(|| keyring::decrypt(encrypted.read(), |text| !value.plain.says(text)));
+    let opened = memory::scratch(|| {
+        keyring::decrypt_bound(encrypted.read(), |text, origin| {
+            let is_of_another = value
+                .owner
+                .is_some_and(|owner| origin.owner.is_some_and(|named| named != owner));
+            Found::Readable {
+                written: origin.written,
+                has_plain,
+                differs: is_of_another || !value.plain.agrees_with(text),
+                is_bound: origin.owner == value.owner,
+            }
+        })
+    });
     match opened {
-        Ok((differs, written)) => Ok(Found::Readable {
-            written,
-            has_plain,
-            differs,
-        }),
+        Ok(found) => Ok(found),
         Err(error) if error.is_about_a_stored_value() => Ok(Found::Unreadable { has_plain }),
         Err(error) => Err(error),
     }
@@ -63,6 +73,6 @@ pub fn inspect(value: &Value<'_>) -> Result<Found> {
 pub fn can_be_encrypted(plain: &Plain<'_>) -> bool {
     match plain {
         Plain::Text(text) => text.len() <= MAX_PLAINTEXT,
-        Plain::Date(_) | Plain::Null => true,
+        Plain::Date(_) | Plain::Null | Plain::Sealed => true,
     }
 }

@@ -6,9 +6,10 @@
 
 use std::cell::RefCell;
 
-use auria_openpgp::{OpenError, Opener, Plaintext, SealError, Sealer};
+use auria_openpgp::{NameKey, OpenError, Opener, Plaintext, SealError, Sealer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use uuid::Uuid;
 
 use super::secret::{self, Secret, Which};
 use crate::error::{self, Error, Result};
@@ -38,6 +39,8 @@ struct Key {
     opener: Opener,
     /// Made at the first encryption: it draws a salt and derives a key.
     sealer: Option<Sealer>,
+    /// Derived at the first name.
+    name_key: Option<NameKey>,
 }
 
 /// How a stored value was found.
@@ -51,9 +54,44 @@ pub enum Written {
     UnderPrevious,
 }
 
+/// What an opened message says of itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// How it was written.
+    pub written: Written,
+    /// Whose it is. Only [`encrypt_for`] names an owner; a value of pgcrypto's
+    /// has none.
+    pub owner: Option<Uuid>,
+    /// Whether nobody without the secret can have made it, also not of pieces
+    /// of other messages. Only a message without MDC may be such a piece.
+    pub integrity_protected: bool,
+}
+
+impl Origin {
+    /// Whether it is what would be written today for this owner, or for nobody.
+    pub fn is_current_for(&self, owner: Option<Uuid>) -> bool {
+        self.written == Written::Currently && self.owner == owner
+    }
+}
+
 /// `plaintext`, in the encoding of the database, as an OpenPGP message under
-/// the current secret.
+/// the current secret that names no owner: as the open layout stores it.
 pub fn encrypt(plaintext: &[u8]) -> Result<Vec<u8>> {
+    seal(plaintext, |sealer, text| sealer.seal(text))
+}
+
+/// `plaintext` as a message that names its owner: as the sealed layout stores
+/// it.
+pub fn encrypt_for(plaintext: &[u8], owner: Uuid) -> Result<Vec<u8>> {
+    seal(plaintext, |sealer, text| {
+        sealer.seal_for(text, owner.as_bytes())
+    })
+}
+
+fn seal(
+    plaintext: &[u8],
+    write: impl FnOnce(&Sealer, &str) -> Result<Vec<u8>, SealError>,
+) -> Result<Vec<u8>> {
     with_keyring(Which::Current, |keyring| {
         let key = keyring.current.required()?;
         let plaintext = std::str::from_utf8(plaintext).map_err(|_| error::phi_not_text())?;
@@ -61,17 +99,45 @@ pub fn encrypt(plaintext: &[u8]) -> Result<Vec<u8>> {
             Some(sealer) => sealer,
             none => none.insert(Sealer::new(&key.secret).map_err(not_sealed)?),
         };
-        sealer.seal(plaintext).map_err(not_sealed)
+        write(sealer, plaintext).map_err(not_sealed)
+    })
+}
+
+/// What a unique index over the names of a user's patients compares: equal for
+/// equal names, and it says nothing to anyone without the secret.
+pub fn name_digest(user: Uuid, name: &[u8]) -> Result<[u8; 16]> {
+    with_keyring(Which::Current, |keyring| {
+        keyring.current.required()?.name_digest(user, name)
+    })
+}
+
+/// The same under the previous secret, if there is one. A row that was last
+/// written under it still has this digest: who stores a name asks for both.
+///
+/// A writer that began before a rotation knows the previous secret alone, and
+/// its row is not yet visible: only an index entry or a lock that both writers
+/// meet under the *previous* digest keeps the two apart.
+pub fn previous_name_digest(user: Uuid, name: &[u8]) -> Result<Option<[u8; 16]>> {
+    with_keyring(Which::Previous, |keyring| {
+        let previous = keyring.previous.key.as_mut();
+        previous.map(|key| key.name_digest(user, name)).transpose()
     })
 }
 
 /// Hands the text in an OpenPGP message to `take`, and says how it was
 /// written. The previous secret is tried where the current one does not fit.
 pub fn decrypt<T>(message: &[u8], take: impl FnOnce(&str) -> T) -> Result<(T, Written)> {
+    decrypt_bound(message, |text, origin| (take(text), origin.written))
+}
+
+/// Hands the text in an OpenPGP message, and what the message says of itself,
+/// to `take`, which decides whether it may be seen. The previous secret is
+/// tried where the current one does not fit.
+pub fn decrypt_bound<T>(message: &[u8], take: impl FnOnce(&str, Origin) -> T) -> Result<T> {
     let mut take = Some(take);
     let current = with_keyring(Which::Current, |keyring| {
         let opener = &mut keyring.current.required()?.opener;
-        hand_over(opener.open(message, &mut go_on), &mut take)
+        hand_over(opener.open(message, &mut go_on), None, &mut take)
     });
     if !matches!(&current, Err(error) if error.is_wrong_key_or_corrupt()) {
         return current;
@@ -79,8 +145,7 @@ pub fn decrypt<T>(message: &[u8], take: impl FnOnce(&str) -> T) -> Result<(T, Wr
     with_keyring(Which::Previous, |keyring| match &mut keyring.previous.key {
         Some(previous) => {
             let opened = previous.opener.open(message, &mut go_on);
-            let (taken, _) = hand_over(opened, &mut take)?;
-            Ok((taken, Written::UnderPrevious))
+            hand_over(opened, Some(Written::UnderPrevious), &mut take)
         }
         None => Err(error::phi_wrong_key_or_corrupt()),
     })
@@ -101,18 +166,24 @@ fn not_sealed(error: SealError) -> Error {
     }
 }
 
-fn hand_over<T, F: FnOnce(&str) -> T>(
+fn hand_over<T, F: FnOnce(&str, Origin) -> T>(
     opened: Result<Plaintext<'_>, OpenError>,
+    written: Option<Written>,
     take: &mut Option<F>,
-) -> Result<(T, Written)> {
+) -> Result<T> {
     let text = opened.map_err(refusal)?;
-    let written = if text.is_current_form() {
+    let form = if text.is_current_form() {
         Written::Currently
     } else {
         Written::Otherwise
     };
+    let origin = Origin {
+        written: written.unwrap_or(form),
+        owner: text.owner().copied().map(Uuid::from_bytes),
+        integrity_protected: text.is_integrity_protected(),
+    };
     match take.take() {
-        Some(take) => Ok((take(&text), written)),
+        Some(take) => Ok(take(&text, origin)),
         None => unreachable!("a message is opened by one secret only"),
     }
 }
@@ -273,6 +344,7 @@ impl Slot {
             self.key = found.map(|secret| Key {
                 opener: Opener::new(&secret),
                 sealer: None,
+                name_key: None,
                 secret,
             });
         }
@@ -280,5 +352,16 @@ impl Slot {
 
     fn required(&mut self) -> Result<&mut Key> {
         self.key.as_mut().ok_or_else(error::phi_key_missing)
+    }
+}
+
+impl Key {
+    fn name_digest(&mut self, user: Uuid, name: &[u8]) -> Result<[u8; 16]> {
+        let name = std::str::from_utf8(name).map_err(|_| error::phi_not_text())?;
+        let Self {
+            secret, name_key, ..
+        } = self;
+        let key = name_key.get_or_insert_with(|| NameKey::new(secret));
+        Ok(key.digest(user.as_bytes(), name))
     }
 }

@@ -12,12 +12,14 @@
 //! | `inspect` | how a plain value and its encrypted one stand to each other |
 //! | `status` | how far encryption has come |
 //! | `verify` | the same in brief, table by table |
+//! | `leftovers` | plain values beside encrypted ones that are in use |
 //! | `backfill` | encrypting what is not yet, rewriting what is old |
 
 mod backfill;
 pub mod columns;
 mod inspect;
 mod keyring;
+pub mod leftovers;
 mod page;
 mod secret;
 mod status;
@@ -26,9 +28,12 @@ mod verify;
 use crate::error::{Error, Result};
 use crate::pg::transaction;
 
-pub use keyring::{Written, decrypt, encrypt};
-pub use page::SOURCES;
-pub use status::count;
+pub use keyring::{
+    Origin, Written, decrypt, decrypt_bound, encrypt, encrypt_for, name_digest,
+    previous_name_digest,
+};
+pub use page::sources;
+pub use status::{Count, count};
 
 /// Whether a key for patient data is found and usable, and if not, why. What
 /// Vault raises is caught: the statement goes on.

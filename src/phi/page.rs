@@ -1,15 +1,17 @@
 //! Reading the columns of patient data, some rows at a time in the order of
-//! the primary key.
+//! the primary key, in either layout. The statements follow from
+//! [`columns`].
 
 use pgrx::datum::Date;
 use uuid::Uuid;
 
-use super::columns::{self, Column, EVALUATION_DRAFTS, EVALUATIONS, Kind, PATIENTS, Table};
+use super::columns::{self, Column, Kind, PATIENTS, TABLES, Table};
+use crate::args;
 use crate::error::Result;
 use crate::pg::bytes::Stored;
-use crate::pg::spi::{Arg, Row, Snapshot, Spi, Statement};
+use crate::pg::spi::{Arg, Prepared, Row, Snapshot, Spi};
 use crate::pg::transaction;
-use crate::{args, statement};
+use crate::sealed::layout;
 
 /// Rows read at a time. A row has at most a block of 8 kB (32 kB where the
 /// server was built so): what is larger lies out of line until it is read.
@@ -18,14 +20,19 @@ pub const PAGE: i32 = 100;
 /// A row's patient data, not fetched yet.
 pub struct Record<'rows> {
     pub id: Uuid,
+    /// The user whose row it is.
+    pub owner: Uuid,
     row: Row<'rows>,
     columns: &'static [Column],
+    is_sealed: bool,
 }
 
 /// A plain value and what lies beside it encrypted.
 pub struct Value<'row> {
     pub plain: Plain<'row>,
     pub encrypted: Option<Stored<'row>>,
+    /// Whom the encrypted value must name: nobody in the open layout.
+    pub owner: Option<Uuid>,
 }
 
 /// The value of a plain column.
@@ -34,23 +41,38 @@ pub enum Plain<'row> {
     /// A text, or jsonb as PostgreSQL writes it.
     Text(Stored<'row>),
     Date(Date),
+    /// The sealed layout has no plain column.
+    Sealed,
 }
 
 impl Plain<'_> {
-    /// Whether it is this text. NULL is none.
-    pub fn says(&self, text: &str) -> bool {
+    /// Whether an encrypted value may say this text beside it.
+    pub fn agrees_with(&self, text: &str) -> bool {
         match self {
             Self::Null => false,
             Self::Text(stored) => stored.says(text.as_bytes()),
             Self::Date(date) => columns::iso(*date) == text,
+            Self::Sealed => true,
         }
     }
 }
 
 impl Record<'_> {
+    const ID: i32 = 1;
+    const OWNER: i32 = 2;
+    const DIGEST: i32 = 3;
+    const FIRST_VALUE: i32 = 4;
+
     /// The values of the column at this place among the table's columns.
     pub fn value(&self, place: usize) -> Result<Value<'_>> {
-        let position = place as i32 + 2;
+        let position = Self::FIRST_VALUE + place as i32;
+        if self.is_sealed {
+            return Ok(Value {
+                plain: Plain::Sealed,
+                encrypted: self.row.stored(position)?,
+                owner: Some(self.owner),
+            });
+        }
         let plain = match self.columns[place].kind {
             Kind::Text | Kind::Jsonb => self.row.stored(position)?.map(Plain::Text),
             Kind::Date => self.row.get::<Date>(position)?.map(Plain::Date),
@@ -58,7 +80,13 @@ impl Record<'_> {
         Ok(Value {
             plain: plain.unwrap_or(Plain::Null),
             encrypted: self.row.stored(position + self.columns.len() as i32)?,
+            owner: None,
         })
+    }
+
+    /// The digest of the name, where the table has one.
+    pub fn digest(&self) -> Result<Option<Stored<'_>>> {
+        self.row.stored(Self::DIGEST)
     }
 
     /// How many columns there are.
@@ -67,92 +95,92 @@ impl Record<'_> {
     }
 }
 
-type Kept = &'static std::thread::LocalKey<Statement>;
-
-/// A table and the statements on it.
+/// A table with patient data, in the layout that it has.
 pub struct Source {
     pub table: &'static Table,
-    page: Kept,
-    lock_if_free: Kept,
-    lock: Kept,
-    store: Kept,
-    count: Kept,
-}
-
-statement! {
-    PATIENTS_PAGE = "SELECT id, name, phone, email, birth_date, notes, name_encrypted, \
-               phone_encrypted, email_encrypted, birth_date_encrypted, notes_encrypted \
-          FROM public.patients WHERE id >= $1 ORDER BY id LIMIT $2";
-    PATIENTS_LOCK_IF_FREE = "SELECT id, name, phone, email, birth_date, notes, name_encrypted, \
-               phone_encrypted, email_encrypted, birth_date_encrypted, notes_encrypted \
-          FROM public.patients WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED";
-    PATIENTS_LOCK = "SELECT id, name, phone, email, birth_date, notes, name_encrypted, \
-               phone_encrypted, email_encrypted, birth_date_encrypted, notes_encrypted \
-          FROM public.patients WHERE id = $1 FOR NO KEY UPDATE";
-    PATIENTS_STORE = "UPDATE public.patients \
-           SET name_encrypted = COALESCE($2, name_encrypted), \
-               phone_encrypted = COALESCE($3, phone_encrypted), \
-               email_encrypted = COALESCE($4, email_encrypted), \
-               birth_date_encrypted = COALESCE($5, birth_date_encrypted), \
-               notes_encrypted = COALESCE($6, notes_encrypted) \
-         WHERE id = $1";
-    PATIENTS_COUNT = "SELECT pg_catalog.count(*) FROM public.patients";
-    EVALUATIONS_PAGE = "SELECT id, patient_name, patient_document, anamnesis, \
-               patient_name_encrypted, patient_document_encrypted, anamnesis_encrypted \
-          FROM public.evaluations WHERE id >= $1 ORDER BY id LIMIT $2";
-    EVALUATIONS_LOCK_IF_FREE = "SELECT id, patient_name, patient_document, anamnesis, \
-               patient_name_encrypted, patient_document_encrypted, anamnesis_encrypted \
-          FROM public.evaluations WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED";
-    EVALUATIONS_LOCK = "SELECT id, patient_name, patient_document, anamnesis, \
-               patient_name_encrypted, patient_document_encrypted, anamnesis_encrypted \
-          FROM public.evaluations WHERE id = $1 FOR NO KEY UPDATE";
-    EVALUATIONS_STORE = "UPDATE public.evaluations \
-           SET patient_name_encrypted = COALESCE($2, patient_name_encrypted), \
-               patient_document_encrypted = COALESCE($3, patient_document_encrypted), \
-               anamnesis_encrypted = COALESCE($4, anamnesis_encrypted) \
-         WHERE id = $1";
-    EVALUATIONS_COUNT = "SELECT pg_catalog.count(*) FROM public.evaluations";
-    EVALUATION_DRAFTS_PAGE = "SELECT id, draft_data, draft_data_encrypted \
-          FROM public.evaluation_drafts WHERE id >= $1 ORDER BY id LIMIT $2";
-    EVALUATION_DRAFTS_LOCK_IF_FREE = "SELECT id, draft_data, draft_data_encrypted \
-          FROM public.evaluation_drafts WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED";
-    EVALUATION_DRAFTS_LOCK = "SELECT id, draft_data, draft_data_encrypted \
-          FROM public.evaluation_drafts WHERE id = $1 FOR NO KEY UPDATE";
-    EVALUATION_DRAFTS_STORE = "UPDATE public.evaluation_drafts \
-           SET draft_data_encrypted = COALESCE($2, draft_data_encrypted) \
-         WHERE id = $1";
-    EVALUATION_DRAFTS_COUNT = "SELECT pg_catalog.count(*) FROM public.evaluation_drafts";
+    /// Whether its plain columns are gone.
+    pub is_sealed: bool,
+    relation: String,
+    page: Prepared,
+    lock_if_free: Prepared,
+    lock: Prepared,
+    store: Prepared,
+    count: Prepared,
 }
 
 /// All tables with patient data.
-pub const SOURCES: [Source; 3] = [
-    Source {
-        table: &PATIENTS,
-        page: &PATIENTS_PAGE,
-        lock_if_free: &PATIENTS_LOCK_IF_FREE,
-        lock: &PATIENTS_LOCK,
-        store: &PATIENTS_STORE,
-        count: &PATIENTS_COUNT,
-    },
-    Source {
-        table: &EVALUATIONS,
-        page: &EVALUATIONS_PAGE,
-        lock_if_free: &EVALUATIONS_LOCK_IF_FREE,
-        lock: &EVALUATIONS_LOCK,
-        store: &EVALUATIONS_STORE,
-        count: &EVALUATIONS_COUNT,
-    },
-    Source {
-        table: &EVALUATION_DRAFTS,
-        page: &EVALUATION_DRAFTS_PAGE,
-        lock_if_free: &EVALUATION_DRAFTS_LOCK_IF_FREE,
-        lock: &EVALUATION_DRAFTS_LOCK,
-        store: &EVALUATION_DRAFTS_STORE,
-        count: &EVALUATION_DRAFTS_COUNT,
-    },
-];
+pub fn sources(spi: &Spi) -> Result<Vec<Source>> {
+    let sealed = layout::sealed(spi)?;
+    TABLES
+        .iter()
+        .map(|&table| Source::new(table, sealed.iter().any(|one| one.name == table.name)))
+        .collect()
+}
 
 impl Source {
+    fn new(table: &'static Table, is_sealed: bool) -> Result<Self> {
+        let relation = if is_sealed {
+            layout::stored_name(table)
+        } else {
+            format!("public.{}", table.name)
+        };
+        let plain = table.columns.iter().map(|column| column.plain);
+        let encrypted = table.columns.iter().map(|column| column.encrypted);
+        let read: Vec<_> = plain
+            .filter(|_| !is_sealed)
+            .chain(encrypted.clone())
+            .map(|name| name.to_string_lossy())
+            .collect();
+        let has_digest = is_sealed && table.name == PATIENTS.name;
+        let digest = if has_digest {
+            "name_digest"
+        } else {
+            "NULL::pg_catalog.bytea"
+        };
+        let select = format!(
+            "SELECT id, user_id, {digest}, {} FROM {relation}",
+            read.join(", ")
+        );
+        let mut settings: Vec<String> = (2..)
+            .zip(encrypted)
+            .map(|(place, name)| {
+                let name = name.to_string_lossy();
+                format!("{name} = COALESCE(${place}, {name})")
+            })
+            .collect();
+        if has_digest {
+            let place = settings.len() + 2;
+            settings.push(format!("name_digest = COALESCE(${place}, name_digest)"));
+        }
+        Ok(Self {
+            table,
+            is_sealed,
+            page: Prepared::new(&format!("{select} WHERE id >= $1 ORDER BY id LIMIT $2"))?,
+            lock_if_free: Prepared::new(&format!(
+                "{select} WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED"
+            ))?,
+            lock: Prepared::new(&format!("{select} WHERE id = $1 FOR NO KEY UPDATE"))?,
+            store: Prepared::new(&format!(
+                "UPDATE {relation} SET {} WHERE id = $1",
+                settings.join(", ")
+            ))?,
+            count: Prepared::new(&format!("SELECT pg_catalog.count(*) FROM {relation}"))?,
+            relation,
+        })
+    }
+
+    /// The table that has the rows, with its schema.
+    pub fn relation(&self) -> &str {
+        &self.relation
+    }
+
+    /// Whether the place among the columns is that of a name with a digest.
+    pub fn is_digested(&self, place: usize) -> bool {
+        self.is_sealed
+            && self.table.name == PATIENTS.name
+            && self.table.columns[place].plain == c"name"
+    }
+
     /// At most a page of rows from `first` on, and no more than `limit`. Calls
     /// `each` with every one, and gives how many there were and where to go on.
     pub fn page(
@@ -164,9 +192,8 @@ impl Source {
         mut each: impl FnMut(&Record<'_>) -> Result<()>,
     ) -> Result<(usize, Option<Uuid>)> {
         transaction::check_for_interrupts();
-        let rows = limit.min(PAGE);
-        let args = args![first, i64::from(rows)];
-        let rows = spi.query(self.page, snapshot, args)?;
+        let args = args![first, i64::from(limit.min(PAGE))];
+        let rows = spi.query_prepared(&self.page, snapshot, args)?;
         let mut next = None;
         for row in rows.iter() {
             transaction::check_for_interrupts();
@@ -187,35 +214,45 @@ impl Source {
         wait: bool,
         work: impl FnOnce(&Record<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
-        let statement = if wait { self.lock } else { self.lock_if_free };
-        let rows = spi.query(statement, Snapshot::New, args![id])?;
+        let statement = if wait { &self.lock } else { &self.lock_if_free };
+        let rows = spi.query_prepared(statement, Snapshot::New, args![id])?;
         match rows.first() {
             Some(row) => work(&self.record(row)?).map(Some),
             None => Ok(None),
         }
     }
 
-    /// Stores the encrypted values that are given; where there is none, the
-    /// row keeps its own.
-    pub fn store(&self, spi: &Spi, id: Uuid, encrypted: &[Option<Vec<u8>>]) -> Result<()> {
+    /// Stores the encrypted values, and the digest of the name, that are given;
+    /// where there is none, the row keeps its own.
+    pub fn store(
+        &self,
+        spi: &Spi,
+        id: Uuid,
+        encrypted: &[Option<Vec<u8>>],
+        digest: Option<&[u8]>,
+    ) -> Result<()> {
         let mut args = vec![Arg::from(id)];
         args.extend(encrypted.iter().map(|value| Arg::from(value.as_deref())));
-        spi.query(self.store, Snapshot::New, &args)?;
+        if self.is_sealed && self.table.name == PATIENTS.name {
+            args.push(Arg::from(digest));
+        }
+        spi.query_prepared(&self.store, Snapshot::New, &args)?;
         Ok(())
     }
 
     /// How many rows there are.
     pub fn count(&self, spi: &Spi) -> Result<u64> {
-        let rows = spi.query(self.count, Snapshot::New, &[])?;
-        let count: i64 = rows.one()?.unwrap_or(0);
-        Ok(count.unsigned_abs())
+        let rows = spi.query_prepared(&self.count, Snapshot::New, &[])?;
+        Ok(rows.one::<i64>()?.unwrap_or(0).unsigned_abs())
     }
 
     fn record<'rows>(&self, row: Row<'rows>) -> Result<Record<'rows>> {
         Ok(Record {
-            id: row.expect(1)?,
+            id: row.expect(Record::ID)?,
+            owner: row.expect(Record::OWNER)?,
             row,
             columns: self.table.columns,
+            is_sealed: self.is_sealed,
         })
     }
 }

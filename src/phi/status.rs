@@ -4,9 +4,10 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
+use super::backfill;
 use super::inspect::{Found, inspect};
 use super::keyring::{KeysInUse, Written};
-use super::page::{PAGE, Record, SOURCES, Source};
+use super::page::{PAGE, Record, Source, sources};
 use crate::error::Result;
 use crate::lifecycle::schema::owner;
 use crate::pg::roles;
@@ -22,7 +23,7 @@ pub struct Count {
     /// Rows with a plain value and no encrypted one.
     pub not_encrypted: i64,
     /// Encrypted values that say something else than the plain one, or whose
-    /// plain one is gone.
+    /// plain one is gone; in the sealed layout, those that name another user.
     pub differing: i64,
     /// Those of them whose plain value is gone.
     pub without_plain: i64,
@@ -37,8 +38,10 @@ pub struct Count {
 /// Reports for each table and column with patient data: how many rows there
 /// are; in how many the value is encrypted; in how many there is a plain value
 /// and no encrypted one; how many encrypted values say something else than the
-/// plain one, or have none beside them; how many no secret opens; how many are
-/// outdated, which is written by another writer or under the previous secret;
+/// plain one, or have none beside them (in the sealed layout, which has no plain
+/// values: name another user); how many no secret opens; how many are outdated,
+/// which is written by another writer, under the previous secret, or without
+/// the owner that a sealed value names;
 /// and whether the previous secret is still needed, for one of these or for a
 /// running transaction that began under another secret and may still write.
 ///
@@ -69,7 +72,7 @@ fn phi_status() -> Result<
             // Before any row is read: what an old writer commits after this
             // was reported, what it committed before is read.
             let writers_left = KeysInUse::look(spi)?.are_several();
-            for source in &SOURCES {
+            for source in &sources(spi)? {
                 let counts = count(spi, source)?;
                 for (column, count) in source.table.columns.iter().zip(counts) {
                     result.push((
@@ -98,7 +101,9 @@ pub fn count(spi: &Spi, source: &Source) -> Result<Vec<Count>> {
     while let Some(first) = next {
         let see = |record: &Record<'_>| {
             for (place, count) in counts.iter_mut().enumerate() {
-                count.add(inspect(&record.value(place)?)?);
+                let stale_digest =
+                    source.is_digested(place) && backfill::due_digest(record, place)?.is_some();
+                count.add(inspect(&record.value(place)?)?, stale_digest);
             }
             Ok(())
         };
@@ -108,7 +113,7 @@ pub fn count(spi: &Spi, source: &Source) -> Result<Vec<Count>> {
 }
 
 impl Count {
-    fn add(&mut self, found: Found) {
+    fn add(&mut self, found: Found, stale_digest: bool) {
         self.rows += 1;
         match found {
             Found::Nothing => {}
@@ -121,12 +126,14 @@ impl Count {
                 written,
                 has_plain,
                 differs,
+                is_bound,
             } => {
                 self.encrypted += 1;
                 self.differing += i64::from(differs);
                 self.without_plain += i64::from(!has_plain);
-                self.outdated += i64::from(written != Written::Currently);
-                self.under_previous += i64::from(written == Written::UnderPrevious);
+                self.outdated +=
+                    i64::from(written != Written::Currently || !is_bound || stale_digest);
+                self.under_previous += i64::from(written == Written::UnderPrevious || stale_digest);
             }
         }
     }

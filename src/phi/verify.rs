@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use uuid::Uuid;
 
 use super::inspect::{Found, inspect};
-use super::page::{PAGE, SOURCES, Source};
+use super::page::{PAGE, Source, sources};
 use crate::error::Result;
 use crate::pg::spi::{self, Snapshot, Spi};
 
@@ -16,7 +16,8 @@ const SAMPLE: i32 = PAGE;
 /// Per table with patient data: how many rows there are; in how many every
 /// value that is there is encrypted; in how many one is not (a row without
 /// patient data is neither); and whether in a sample of 100 rows each encrypted
-/// value says what the plain one says, NULL where the sample has none.
+/// value says what the plain one says, NULL where the sample has none. In the
+/// sealed layout, whether each opens and is the user's whose row it is.
 ///
 /// Shows no patient data. Errors: 55000 no key. For service_role.
 #[pg_extern(sql = false)]
@@ -35,7 +36,7 @@ fn verify_phi_encryption() -> Result<
     ErrorReport,
 > {
     let tables: Vec<_> = spi::connected(|spi| {
-        SOURCES
+        sources(spi)?
             .iter()
             .map(|source| {
                 let [total, encrypted, unencrypted] = count(spi, source)?;
@@ -68,13 +69,17 @@ fn count(spi: &Spi, source: &Source) -> Result<[i64; 3]> {
             .join(" OR ")
     };
     let is_encrypted = any(|_, encrypted| format!("{encrypted} IS NOT NULL"));
-    let is_missing = any(|plain, encrypted| format!("{plain} IS NOT NULL AND {encrypted} IS NULL"));
+    let is_missing = if source.is_sealed {
+        "false".to_owned()
+    } else {
+        any(|plain, encrypted| format!("{plain} IS NOT NULL AND {encrypted} IS NULL"))
+    };
     let rows = spi.read_once(
         &format!(
             "SELECT count(*), count(*) FILTER (WHERE ({is_encrypted}) AND NOT ({is_missing})), \
                     count(*) FILTER (WHERE {is_missing}) \
-               FROM public.{}",
-            source.table.name
+               FROM {}",
+            source.relation()
         ),
         &[],
     )?;
@@ -91,11 +96,9 @@ fn sample_matches(spi: &Spi, source: &Source) -> Result<Option<bool>> {
         for place in 0..record.len() {
             let fits = match inspect(&record.value(place)?)? {
                 Found::Readable {
-                    has_plain: true,
-                    differs,
-                    ..
-                } => !differs,
-                Found::Unreadable { has_plain: true } => false,
+                    has_plain, differs, ..
+                } if has_plain || source.is_sealed => !differs,
+                Found::Unreadable { has_plain } if has_plain || source.is_sealed => false,
                 _ => continue,
             };
             matches = Some(fits && matches != Some(false));

@@ -1,11 +1,11 @@
-//! The functions of schema `public` that a front or an Edge Function calls.
+//! The functions of schema `public` that a client or an Edge Function calls.
 //! Each translates its arguments, calls the module that knows the rule, and
-//! translates the result. Who may execute them is in `sql/finish_install.sql`.
+//! translates the result. Who may execute them is in `sql/functions/public`.
 
 mod caller;
 mod cases;
 mod cleanup;
-mod credits;
+pub mod credits;
 mod dashboard;
 mod phi;
 mod rate_limit;

@@ -14,8 +14,8 @@ thread_local! {
     static KEPT: Cell<Option<pg_sys::Oid>> = const { Cell::new(None) };
 }
 
-/// Runs `work`, whose updates of this table of `public` change nothing that a
-/// user wrote: `updated_at` stays as it is.
+/// Runs `work`, whose updates of this table (`schema.name`) change nothing that
+/// a user wrote: `updated_at` stays as it is.
 pub fn kept<T>(table: &str, work: impl FnOnce() -> T) -> T {
     struct Forget;
     impl Drop for Forget {
@@ -23,9 +23,10 @@ pub fn kept<T>(table: &str, work: impl FnOnce() -> T) -> T {
             KEPT.set(None);
         }
     }
-    let name = std::ffi::CString::new(table).unwrap_or_default();
+    let (schema, name) = table.split_once('.').unwrap_or(("public", table));
+    let c_string = |name| std::ffi::CString::new(name).unwrap_or_default();
     let _forget = Forget;
-    KEPT.set(relation::find(c"public", &name));
+    KEPT.set(relation::find(&c_string(schema), &c_string(name)));
     work()
 }
 

@@ -520,14 +520,14 @@ fn every_function_may_be_executed_by_those_the_matrix_names_and_by_nobody_else()
         let signature: String = row.get(0);
         let found: [bool; 3] = [row.get(1), row.get(2), row.get(3)];
         let place = expected.iter().position(|(name, _)| *name == signature);
-        let wanted = match place {
+        let expected = match place {
             Some(place) => expected.swap_remove(place).1,
             None => {
                 wrong.push(format!("{signature} is not in the matrix"));
                 continue;
             }
         };
-        if found != wanted || row.get::<_, bool>(4) {
+        if found != expected || row.get::<_, bool>(4) {
             wrong.push(format!(
                 "{signature}: {found:?}, PUBLIC {}",
                 row.get::<_, bool>(4)

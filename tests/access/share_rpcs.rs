@@ -99,6 +99,27 @@ fn a_token_opens_its_sessions_evaluations_by_tooth_and_the_latest_smile_design()
 }
 
 #[test]
+fn a_token_opens_no_case_that_another_dentist_has_in_the_same_session() {
+    let db = database();
+    let (ana, bia) = (
+        db.sign_up("ana@clinica.example"),
+        db.sign_up("bia@clinica.example"),
+    );
+    let token = share(&db, ana);
+    share(&db, bia);
+    // Even where the backend has let a link point at a foreign session.
+    db.superuser()
+        .execute(
+            "UPDATE public.shared_links SET session_id = (
+                SELECT session_id FROM public.evaluations WHERE user_id = $1 LIMIT 1)
+              WHERE token = $2",
+            &[&bia, &token],
+        )
+        .unwrap();
+    assert_eq!(opened(&mut db.anon(), Some(&token)), nothing("valid"));
+}
+
+#[test]
 fn an_expired_token_opens_nothing_and_says_so() {
     let db = database();
     let dentist = db.sign_up("ana@clinica.example");

@@ -7,4 +7,5 @@ mod plan_change;
 mod races;
 mod refusals;
 mod reset_in_batches;
+mod retries;
 mod settlement;

@@ -26,6 +26,7 @@ pub fn play(story: &mut Story, cluster: &Cluster) {
     keep_apart(story, &practice, ana, bia);
     share(story, &practice, ana, session);
     settle(story, &practice, ana, bia);
+    seal(story, &practice, ana);
 }
 
 /// The database, and who opens sessions to it.
@@ -497,5 +498,55 @@ fn settle(story: &mut Story, practice: &Practice, ana: Uuid, bia: Uuid) {
         "Bia: 5 new, the pack is used up",
         practice.credits_left(bia),
         5,
+    );
+}
+
+fn seal(story: &mut Story, practice: &Practice, ana: Uuid) {
+    story.chapter(
+        "The practice seals its patients",
+        "no name is left in the tables, and the same statements read and write as before",
+    );
+    let names = "SELECT string_agg(name, ', ' ORDER BY name) FROM public.patients";
+    let mut dentist = practice.session(As::User(ana));
+    let before: String = dentist.value(names);
+    let mut dba = practice.superuser();
+    dba.run("CALL auria.phi_seal()");
+    let plain: i64 = dba.value(
+        "SELECT count(*) FROM information_schema.columns
+          WHERE table_schema = 'auria_raw' AND column_name IN ('name', 'phone', 'email', 'birth_date', 'notes', 'patient_name')",
+    );
+    story.is("plain columns in the stored tables", plain, 0);
+    story.is(
+        "the names, as Ana reads them",
+        dentist.value::<String>(names),
+        before,
+    );
+    dentist.run("INSERT INTO public.patients (user_id, name, phone) VALUES (auth.uid(), 'Zilda Ramos', '(11) 90000-0000')");
+    story.is(
+        "a patient found by part of her name",
+        dentist.value::<String>("SELECT name FROM public.patients WHERE name ILIKE '%ramos%'"),
+        "Zilda Ramos".to_owned(),
+    );
+    story.show(
+        "what the table holds",
+        dba.value::<String>(
+            "SELECT left(name_encrypted::text, 60) || '…' FROM auria_raw.patients_raw ORDER BY created_at DESC LIMIT 1",
+        ),
+    );
+    let stolen: Vec<u8> = dba.value(
+        "SELECT name_encrypted FROM auria_raw.patients_raw ORDER BY created_at DESC LIMIT 1",
+    );
+    let other = practice.sign_up("Caio Prado", "caio@clinica.test");
+    let mut thief = practice.session(As::User(other));
+    thief.run("INSERT INTO public.patients (user_id, name) VALUES (auth.uid(), 'Isca')");
+    dba.execute(
+        "UPDATE auria_raw.patients_raw SET notes_encrypted = $1 WHERE user_id = $2",
+        &[&stolen, &other],
+    )
+    .unwrap();
+    story.refused(
+        "her name, copied into the row of another dentist",
+        thief.query("SELECT notes FROM public.patients", &[]),
+        "39000",
     );
 }

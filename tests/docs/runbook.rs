@@ -380,6 +380,70 @@ fn policies_and_triggers_that_are_gone_are_put_back() {
 }
 
 #[test]
+fn what_is_stored_about_a_person_is_exported_and_then_erased() {
+    let cluster = installed();
+    let dentist = practice(&cluster);
+    let mut admin = cluster.superuser("auria");
+    let patient: Uuid = admin.value("SELECT id FROM public.patients");
+    let exports = cluster.private_directory("exports");
+    let printed = follow(
+        &cluster,
+        "Export and erase (LGPD)",
+        &[
+            ("DENTIST", &dentist.to_string()),
+            ("PATIENT", &patient.to_string()),
+            ("EXPORTS", exports.to_str().unwrap()),
+        ],
+    );
+    for file in ["patient.json", "dentist.json"] {
+        let document = fs::read_to_string(exports.join(file)).unwrap();
+        assert!(
+            document.contains("Maria da Conceição"),
+            "{file}: {document}"
+        );
+    }
+    assert!(printed.contains("auth.users"), "{printed}");
+    assert_eq!(
+        admin.value::<i64>(
+            "SELECT (SELECT count(*) FROM public.patients) + (SELECT count(*) FROM public.profiles)"
+        ),
+        0
+    );
+}
+
+#[test]
+fn an_adopted_database_leaves_and_runs_as_before() {
+    let old = legacy::database_at(legacy::LAST);
+    let cluster = ClusterOptions::default().start();
+    cluster.template();
+    let mut server = cluster.superuser("postgres");
+    server.run("CREATE ROLE reporting");
+    server.run("CREATE DATABASE production TEMPLATE template0");
+    old.dump_into(&cluster, "production");
+    let mut production = cluster.superuser("production");
+    let functions = "SELECT string_agg(pg_get_functiondef(p.oid) || p.proowner::regrole, '' ORDER BY p.oid::regprocedure::text)
+                       FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+                      WHERE p.pronamespace = 'public'::regnamespace AND l.lanname IN ('sql', 'plpgsql')";
+    let before: String = production.value(functions);
+    production
+        .run("LOAD 'auria_pg'; SET auria.adopt_functions = 'all'; CREATE EXTENSION auria CASCADE");
+    let charge = format!(
+        "SELECT public.use_credits('{}', 'case_analysis')",
+        legacy::ANA
+    );
+    let mut service = cluster.session("production", As::Service);
+    assert!(service.value::<bool>(&charge));
+    let printed = follow(&cluster, "Leave auria", &[]);
+    assert!(printed.contains("settle_plan_change"), "{printed}");
+    assert_eq!(production.value::<String>(functions), before);
+    assert!(service.value::<bool>(&charge));
+    service.run(&format!(
+        "INSERT INTO public.shared_links (user_id, session_id) VALUES ('{}', gen_random_uuid())",
+        legacy::ANA
+    ));
+}
+
+#[test]
 fn what_is_removed_leaves_the_rows_and_a_server_that_can_be_reached_without_the_library() {
     let cluster = installed();
     practice(&cluster);

@@ -41,6 +41,7 @@ pub struct ClusterOptions {
     environment: Vec<(String, String)>,
     legacy_ciphers: bool,
     durable: bool,
+    megabytes: Option<u32>,
     stage: Option<Arc<Stage>>,
 }
 
@@ -69,6 +70,12 @@ impl ClusterOptions {
         self
     }
 
+    /// A disk of its own, so small that it can be filled. Only root can have one: elsewhere this is without effect.
+    pub fn small_disk(mut self, megabytes: u32) -> Self {
+        self.megabytes = Some(megabytes);
+        self
+    }
+
     /// A server whose OpenSSL offers pgcrypto Blowfish and CAST5, which OpenSSL 3 keeps in a provider of their own.
     pub fn legacy_ciphers(mut self) -> Self {
         self.legacy_ciphers = true;
@@ -84,6 +91,9 @@ impl ClusterOptions {
             let file = cluster.secret_file("openssl.cnf", LEGACY_CIPHERS);
             let file = file.display().to_string();
             cluster.environment.push(("OPENSSL_CONF".into(), file));
+        }
+        if let Some(megabytes) = self.megabytes.filter(|_| owner::is_root()) {
+            cluster.mount_data(megabytes);
         }
         cluster.run(
             "initdb",
@@ -165,6 +175,18 @@ impl Cluster {
         }
     }
 
+    fn mount_data(&self, megabytes: u32) {
+        let data = self.private_directory("data");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m,mode=700")])
+            .arg("tmpfs")
+            .arg(&data)
+            .status()
+            .unwrap();
+        assert!(mounted.success(), "no tmpfs at {}", data.display());
+        owner::give(&data);
+    }
+
     /// Where the socket is: what libpq calls the host.
     pub fn socket_directory(&self) -> &Path {
         &self.directory
@@ -240,6 +262,11 @@ impl Cluster {
                 .map(|thread| thread.join().unwrap())
                 .collect()
         })
+    }
+
+    /// A session as this role, from a server that may refuse it or be down.
+    pub fn try_session(&self, database: &str, role: As) -> Result<Session, postgres::Error> {
+        Session::try_open(self, database, role)
     }
 
     /// A session of the superuser in a database of this name.
@@ -318,6 +345,28 @@ impl Cluster {
         self.run("pg_ctl", &["stop", "--wait", "--silent", "--mode=fast"]);
     }
 
+    /// Stops the server at once, without a checkpoint: it recovers when it is started again.
+    pub fn stop_immediately(&self) {
+        self.run(
+            "pg_ctl",
+            &["stop", "--wait", "--silent", "--mode=immediate"],
+        );
+    }
+
+    /// Starts the server if it can be started now.
+    pub fn try_start(&self) -> bool {
+        let log = self.log_file();
+        let arguments = ["start", "--wait", "--silent", "-l", log.to_str().unwrap()];
+        self.output("pg_ctl", &arguments).status.success()
+    }
+
+    /// Whether the server's main process is there.
+    pub fn is_running(&self) -> bool {
+        self.server_processes()
+            .first()
+            .is_some_and(|postmaster| Path::new(&format!("/proc/{postmaster}")).exists())
+    }
+
     /// Stops the server and starts it again.
     pub fn restart(&self) {
         self.stop();
@@ -337,11 +386,12 @@ impl Cluster {
             .map(u32::to_string)
             .collect::<Vec<_>>()
             .join(" ");
-        let killed = Command::new("sh")
-            .args(["-c", &format!("kill -KILL {pids}")])
+        assert!(!pids.is_empty(), "the server was not running");
+        // One that has just ended by itself makes kill complain.
+        let _ = Command::new("sh")
+            .args(["-c", &format!("kill -KILL {pids} 2>/dev/null")])
             .status()
             .unwrap();
-        assert!(killed.success(), "the server was not running");
     }
 
     fn server_processes(&self) -> Vec<u32> {

@@ -1,7 +1,7 @@
 //! AURIA's own history: databases as each of its 18 migrations in PL/pgSQL left them.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::cluster::Cluster;
 use crate::database::Database;
@@ -9,6 +9,9 @@ use crate::stage::repository;
 
 /// How many migrations there were.
 pub const LAST_LEGACY_STATE: usize = 18;
+
+/// The migrations after these that changed how patient data is stored, as the original numbered them.
+pub const RAW_STATES: [usize; 3] = [26, 46, 51];
 
 impl Cluster {
     /// A database that stopped at this migration.
@@ -18,25 +21,16 @@ impl Cluster {
     pub fn legacy_database(&self, state: usize) -> Database<'_> {
         // The roles belong to the server; the template makes them.
         self.template();
-        let fixtures = repository().join("tests/fixtures");
-        let history = fixtures.join("legacy");
-        let mut migrations: Vec<_> = fs::read_dir(&history)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .filter(|name| Path::new(name).extension().is_some())
-            .collect();
-        migrations.sort();
+        let migrations = sql_files(&history());
         assert_eq!(migrations.len(), LAST_LEGACY_STATE);
 
         let db = self.empty_database();
         let mut admin = db.superuser();
-        admin.run(&fs::read_to_string(fixtures.join("supabase.sql")).unwrap());
+        let supabase = history().with_file_name("supabase.sql");
+        admin.run(&fs::read_to_string(supabase).unwrap());
         for migration in &migrations[..state] {
-            for step in [
-                history.join(migration),
-                history.join("rows").join(migration),
-                history.join("by_hand").join(migration),
-            ] {
+            for step in ["", "rows", "by_hand"] {
+                let step = history().join(step).join(migration);
                 if step.exists() {
                     admin.run(&fs::read_to_string(step).unwrap());
                 }
@@ -44,4 +38,35 @@ impl Cluster {
         }
         db
     }
+
+    /// A database that went on to this one of [`RAW_STATES`]: its patients are in `public.patients_raw`.
+    pub fn raw_database(&self, state: usize) -> Database<'_> {
+        let db = self.legacy_database(LAST_LEGACY_STATE);
+        let mut admin = db.superuser();
+        for migration in sql_files(&history().join("raw")) {
+            if number(&migration) <= state {
+                admin.run(&fs::read_to_string(history().join("raw").join(migration)).unwrap());
+            }
+        }
+        db
+    }
+}
+
+fn history() -> PathBuf {
+    repository().join("tests/fixtures/legacy")
+}
+
+/// The files of a directory that end in `.sql`, in order.
+fn sql_files(directory: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".sql"))
+        .collect();
+    names.sort();
+    names
+}
+
+fn number(migration: &str) -> usize {
+    migration[..3].parse().unwrap()
 }

@@ -7,7 +7,8 @@ use std::process::Command;
 
 const SERVER_USER: &str = "postgres";
 
-fn is_root() -> bool {
+/// Whether this process may do what only root may.
+pub fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
 }
 

@@ -20,6 +20,8 @@ clean() {
         done
         kill -KILL "$server" 2>/dev/null
     fi
+    # A server may have a disk of its own.
+    umount -l "$1/data" 2>/dev/null
     rm -rf "$1"
 }
 if read -r word; then

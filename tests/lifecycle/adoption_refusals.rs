@@ -42,7 +42,7 @@ fn refused_installation(admin: &mut Session, sqlstate: &str) -> DbError {
 
 #[test]
 fn what_belongs_to_somebody_untrusted_stops_the_installation_and_nothing_changes() {
-    for (made, object, told) in [
+    for (made, object, reason) in [
         ("", "TABLE public.patients", "table public.patients"),
         (
             "",
@@ -82,7 +82,7 @@ fn what_belongs_to_somebody_untrusted_stops_the_installation_and_nothing_changes
         admin.run(&format!("{made}; ALTER {object} OWNER TO mallory"));
         let refusal = refused_installation(&mut admin, "42501");
         assert!(
-            refusal.message().contains(told) && refusal.message().contains("mallory"),
+            refusal.message().contains(reason) && refusal.message().contains("mallory"),
             "{refusal:?}"
         );
         assert!(refusal.hint().unwrap().contains("auria.trusted_owners"));

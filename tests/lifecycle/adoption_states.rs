@@ -45,7 +45,7 @@ const BROKEN: [(usize, usize, &str); 27] = [
 ];
 
 /// Other things worth telling a DBA: from which state on, until which, how the notice starts.
-const TOLD: [(usize, usize, &str); 3] = [
+const WARNINGS: [(usize, usize, &str); 3] = [
     (
         1,
         5,
@@ -342,7 +342,7 @@ fn assert_warnings(
                 }),
         )
         .chain(
-            TOLD.iter()
+            WARNINGS.iter()
                 .filter(|(since, until, _)| (*since..=*until).contains(&state))
                 .map(|(.., start)| (*start).to_owned()),
         )
@@ -407,30 +407,30 @@ fn assert_schema(state: usize, session: &mut Session, own_before: &(Vec<String>,
     let mut fresh = fresh.superuser();
     let what = format!("a database that stopped at {state}");
 
-    let mut wanted: Vec<String> = tables(&mut fresh);
+    let mut expected: Vec<String> = tables(&mut fresh);
     // The two lines of an invoice that was written twice are for people to settle.
-    wanted.retain(|line| {
+    expected.retain(|line| {
         !((5..=10).contains(&state) && line.contains("payment_history_stripe_invoice_id_unique"))
     });
     let rules: Vec<_> = broken(state)
         .filter(|name| !name.ends_with("_fkey"))
         .collect();
-    wanted.retain(|line| {
+    expected.retain(|line| {
         !rules
             .iter()
             .any(|rule| line.contains(&format!(": check {rule}: ")))
     });
-    wanted.extend(own_before.0.clone());
+    expected.extend(own_before.0.clone());
     let found: Vec<String> = tables(session)
         .iter()
         .filter(|line| !line.contains("auria.refuse_row("))
         .map(|line| for_new_rows_too(line))
         .collect();
-    assert_same(&what, &found, &wanted);
+    assert_same(&what, &found, &expected);
 
-    let mut wanted = access(&mut fresh);
-    wanted.extend(own_before.1.clone());
-    assert_same(&what, &access(session), &wanted);
+    let mut expected = access(&mut fresh);
+    expected.extend(own_before.1.clone());
+    assert_same(&what, &access(session), &expected);
 
     let mut invalid = column(
         session,

@@ -114,8 +114,9 @@ fn adopt(db: &Database) -> Vec<String> {
     admin.notices();
     admin.run("SET client_min_messages = warning; CREATE EXTENSION auria CASCADE");
     rows.assert_unchanged(&mut admin);
-    let told = admin.notices();
-    told.iter()
+    let notices = admin.notices();
+    notices
+        .iter()
         .map(|notice| notice.message().to_owned())
         .collect()
 }
@@ -185,10 +186,10 @@ fn constraints_and_indexes_of_other_names_count() {
     let mut statements = all_of_it();
     statements.push(OTHER_NAMES);
     let db = later(&statements);
-    let told = adopt(&db);
+    let notices = adopt(&db);
     assert!(
-        !told.iter().any(|text| text.contains("was not added")),
-        "{told:?}"
+        !notices.iter().any(|text| text.contains("was not added")),
+        "{notices:?}"
     );
     let mut admin = db.superuser();
     let count = "SELECT format('%s %s %s', c.oid::regclass, \
@@ -242,14 +243,14 @@ fn rows_that_break_todays_rules_stay_and_stop_nobody() {
          INSERT INTO public.referral_conversions (referrer_id, referred_id, referral_code_id)
          SELECT user_id, user_id, id FROM public.referral_codes WHERE code = 'BIA10'"
     ));
-    let told = adopt(&db).join("\n");
+    let notices = adopt(&db).join("\n");
     for rule in [
         "index idx_credit_transactions_idempotent was not added: 1 values",
         "rule evaluations_status_not_unknown is enforced on changed values only: 1 rows",
         "rule evaluations_treatment_type_not_unknown is enforced on changed values only: 1 rows",
         "rule referral_conversions_referred_not_referrer is enforced on changed values only: 1 rows",
     ] {
-        assert!(told.contains(rule), "{rule} in {told}");
+        assert!(notices.contains(rule), "{rule} in {notices}");
     }
     // A later constraint that old rows break would refuse every change of them.
     admin.run("UPDATE public.evaluations SET budget = budget; UPDATE public.referral_conversions SET reward_granted = true");

@@ -40,7 +40,7 @@ fn compare(file: &str, found: &str) {
 }
 
 /// The lines of one of the queries that auria.doctor() asks, with their parameters as literals.
-fn doctors_lines(session: &mut Session, query: &str, parameters: &[&str]) -> String {
+fn doctors_lines(session: &mut Session, kind: &str, query: &str, parameters: &[&str]) -> String {
     let path = repository()
         .join("src/lifecycle/schema/expected")
         .join(query);
@@ -53,7 +53,10 @@ fn doctors_lines(session: &mut Session, query: &str, parameters: &[&str]) -> Str
     let mut lines = column(session, &sql);
     session.run("RESET search_path");
     lines.sort();
-    lines.join("\n") + "\n"
+    lines
+        .iter()
+        .map(|line| format!("{kind} {line}\n"))
+        .collect()
 }
 
 #[test]
@@ -75,15 +78,13 @@ fn a_new_database_has_the_tables_that_are_expected_and_no_more() {
 }
 
 #[test]
-fn a_new_database_has_the_policies_that_are_expected_and_no_more() {
+fn a_new_database_has_the_policies_and_grants_that_are_expected_and_no_more() {
     let db = database();
-    let lines = doctors_lines(&mut db.superuser(), "policies.sql", &[POLICIES]);
-    compare("src/lifecycle/schema/expected/policies.txt", &lines);
-}
-
-#[test]
-fn a_new_database_has_the_grants_that_are_expected_and_no_more() {
-    let db = database();
-    let lines = doctors_lines(&mut db.superuser(), "grants.sql", &[TABLES, FUNCTIONS]);
-    compare("src/lifecycle/schema/expected/grants.txt", &lines);
+    let mut dba = db.superuser();
+    let grants = doctors_lines(&mut dba, "grant", "grants.sql", &[TABLES, FUNCTIONS]);
+    let policies = doctors_lines(&mut dba, "policy", "policies.sql", &[POLICIES]);
+    compare(
+        "src/lifecycle/schema/expected/access.txt",
+        &(grants + &policies),
+    );
 }

@@ -1,6 +1,7 @@
 //! The life cycle: install, adopt, dump and restore, replicate, schedule, diagnose, package.
 
 mod adoption;
+mod adoption_raw;
 mod adoption_refusals;
 mod adoption_states;
 mod adoption_today;
@@ -8,6 +9,7 @@ pub mod doctor;
 pub mod dump_restore;
 mod expected;
 mod install;
+mod metrics;
 mod packaging;
 mod partitions;
 mod replicas;
@@ -15,4 +17,6 @@ mod rights;
 mod schedule;
 mod schema;
 mod settings;
+mod subscriber;
 mod team;
+mod way_back;

@@ -31,9 +31,9 @@ fn vault(session: &mut Session) {
 }
 
 fn assert_discreet(refusal: &DbError, secrets: &[&str]) {
-    let told = format!("{refusal:?}");
+    let report = format!("{refusal:?}");
     for secret in secrets {
-        assert!(!told.contains(secret), "{told}");
+        assert!(!report.contains(secret), "{report}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! The real pgcrypto, in the same server, as partner in both directions.
 
+use auria_openpgp::Sealer;
 use auria_tests::{ClusterOptions, Database, Session, database};
 
 /// A session with pgcrypto at hand and a function that gives the key it needs.
@@ -139,6 +140,28 @@ fn phi_decrypt_reads_every_kind_of_value_from_both_writers() {
               WHERE public.phi_decrypt({write}) IS DISTINCT FROM value"
         ));
         assert_eq!(different, 0, "{write}");
+    }
+}
+
+#[test]
+fn both_readers_ignore_whose_a_message_is() {
+    let db = database();
+    let mut session = with_pgcrypto(&db);
+    let secret: String = session.value("SELECT public.key()");
+    let sealer = Sealer::new(secret.as_bytes()).unwrap();
+    for owner in [[0; 16], *b"a\r\nb/../\0%s\x1b[2J\x7f", [0xFF; 16]] {
+        // Lengths on both sides of a border between packet headers.
+        for text in ["", "João 🦷\n", &"x".repeat(140), &"ção".repeat(90_000)] {
+            let message = sealer.seal_for(text, &owner).unwrap();
+            let row = session
+                .query_one(
+                    "SELECT public.pgp_sym_decrypt($1, public.key()), public.phi_decrypt($1)",
+                    &[&message],
+                )
+                .unwrap();
+            let (theirs, ours): (String, String) = (row.get(0), row.get(1));
+            assert!(theirs == text && ours == text, "{} octets", text.len());
+        }
     }
 }
 

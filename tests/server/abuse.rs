@@ -7,9 +7,9 @@ use uuid::Uuid;
 /// At most that many calls of one function by one role.
 const CALLS: usize = 60;
 
-struct Function {
-    call: String,
-    arguments: Vec<String>,
+pub(super) struct Function {
+    pub(super) call: String,
+    pub(super) arguments: Vec<String>,
 }
 
 /// From the catalogue, so that a function made later is covered without a change here.
@@ -36,7 +36,7 @@ fn functions(db: &Database) -> Vec<Function> {
 }
 
 /// Values of a type as SQL; the first is one that a well-meaning caller would send.
-fn values(kind: &str, user: Uuid) -> Vec<String> {
+pub(super) fn values(kind: &str, user: Uuid) -> Vec<String> {
     let given = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
     match kind {
         "uuid" => vec![

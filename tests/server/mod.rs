@@ -1,6 +1,8 @@
 //! The server around it: crashes, memory, and the harness that starts it.
 
 mod abuse;
+mod abuse_at_random;
+mod abuse_in_contexts;
 mod backtraces;
 mod crash;
 mod encodings;

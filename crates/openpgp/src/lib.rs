@@ -6,6 +6,8 @@
 //! within the bounds of [`limits`], does not panic, does not abort where memory is short, and gives
 //! the same error for a wrong key and for damaged data.
 //!
+//! [`NameKey`] makes names comparable that are stored in such messages alone.
+//!
 //! The cipher implementations are those of the `pgp` crate and the crates it is made of.
 
 mod buffer;
@@ -17,6 +19,7 @@ mod keyed;
 pub mod limits;
 mod literal;
 mod message;
+mod name_key;
 mod packet;
 mod read;
 mod s2k;
@@ -27,7 +30,9 @@ mod write;
 pub use cipher::Cipher;
 pub use error::{OpenError, SealError};
 pub use limits::MAX_PLAINTEXT;
+pub use literal::Owner;
 pub use message::{Description, describe};
+pub use name_key::NameKey;
 pub use read::{Opener, Plaintext};
 pub use s2k::{Hash, S2k};
 pub use work::KeepGoing;

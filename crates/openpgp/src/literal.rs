@@ -4,19 +4,32 @@ use std::ops::Range;
 
 use crate::OpenError;
 
+/// Whose a text is, by the id of the user.
+pub type Owner = [u8; 16];
+
 pub(crate) const UTF8: u8 = b'u';
 const TEXT: u8 = b't';
 const BINARY: u8 = b'b';
 
-/// Mode, length of the file name, date.
-pub(crate) const HEADER: usize = 6;
+/// How long [`write_header`]'s header is: mode, length of the file name, the file name, date.
+pub(crate) const fn header_len(owner: Option<&Owner>) -> usize {
+    2 + owner_octets(owner).len() + 4
+}
 
 /// A literal packet's body, split.
 pub(crate) struct Literal {
     mode: u8,
-    nameless_and_dateless: bool,
+    name: Name,
+    dateless: bool,
     /// Where in the body the data is.
     pub(crate) data: Range<usize>,
+}
+
+/// What the field for a file name holds.
+enum Name {
+    Empty,
+    Owner(Owner),
+    Foreign,
 }
 
 impl Literal {
@@ -28,16 +41,30 @@ impl Literal {
         let date = rest
             .get(name_len..name_len + 4)
             .ok_or(OpenError::WrongKeyOrCorrupt)?;
+        let name = match &rest[..name_len] {
+            [] => Name::Empty,
+            name => name.try_into().map_or(Name::Foreign, Name::Owner),
+        };
         Ok(Self {
             mode: *mode,
-            nameless_and_dateless: name_len == 0 && date == [0; 4],
+            name,
+            dateless: date == [0; 4],
             data: 2 + name_len + 4..body.len(),
         })
     }
 
     /// Written the way [`write_header`] writes.
     pub(crate) fn is_ours(&self) -> bool {
-        self.mode == UTF8 && self.nameless_and_dateless
+        self.mode == UTF8 && self.dateless && !matches!(self.name, Name::Foreign)
+    }
+
+    /// The owner that [`write_header`] wrote. A file name of another writer, who gives a date or
+    /// another mode with it, is none.
+    pub(crate) fn owner(&self) -> Option<Owner> {
+        match self.name {
+            Name::Owner(owner) if self.is_ours() => Some(owner),
+            _ => None,
+        }
     }
 
     /// Whether the data's line endings may be the network's CRLF rather than the writer's own.
@@ -47,8 +74,19 @@ impl Literal {
     }
 }
 
-pub(crate) fn write_header(out: &mut Vec<u8>) {
-    out.extend_from_slice(&[UTF8, 0, 0, 0, 0, 0]);
+/// The owner stands in the field for a file name, which readers of OpenPGP ignore.
+pub(crate) fn write_header(out: &mut Vec<u8>, owner: Option<&Owner>) {
+    let name = owner_octets(owner);
+    out.extend_from_slice(&[UTF8, name.len() as u8]);
+    out.extend_from_slice(name);
+    out.extend_from_slice(&[0; 4]);
+}
+
+const fn owner_octets(owner: Option<&Owner>) -> &[u8] {
+    match owner {
+        Some(owner) => owner,
+        None => &[],
+    }
 }
 
 /// Turns CRLF line endings into LF, in place, and returns the new length.
@@ -119,5 +157,33 @@ mod tests {
                 .data,
             8..12
         );
+    }
+
+    #[test]
+    fn a_header_is_read_as_it_was_written() {
+        for owner in [None, Some(*b"0123456789abcdef")] {
+            let mut body = Vec::new();
+            write_header(&mut body, owner.as_ref());
+            assert_eq!(body.len(), header_len(owner.as_ref()));
+            let header = body.len();
+            body.extend_from_slice(b"data");
+            let literal = Literal::parse(&body).expect("own header");
+            assert!(literal.is_ours() && literal.owner() == owner);
+            assert_eq!(literal.data, header..header + 4);
+        }
+    }
+
+    #[test]
+    fn a_file_name_of_another_writer_is_no_owner() {
+        for body in [
+            &b"b\x10ficha-medica.txt\0\0\0\0"[..],
+            b"t\x10ficha-medica.txt\0\0\0\0",
+            b"u\x10ficha-medica.txt\0\0\0\x01",
+            b"u\x0fficha-medica.tx\0\0\0\0",
+            b"u\x11ficha-medica.text\0\0\0\0",
+        ] {
+            let literal = Literal::parse(body).expect("well formed");
+            assert!(!literal.is_ours() && literal.owner().is_none());
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     inflate::inflate,
     keyed::Keyed,
     limits::{MAX_NESTING, MAX_PLAINTEXT},
-    literal::{self, Literal},
+    literal::{self, Literal, Owner},
     message::Message,
     packet::{self, Body, Packet},
     work::{KeepGoing, STRIDE, Work},
@@ -37,14 +37,17 @@ pub struct Opener {
 /// An opened message; wiped when dropped.
 pub struct Plaintext<'a> {
     buffer: &'a mut Buffer,
-    text: Range<usize>,
-    current_form: bool,
+    content: Content,
 }
 
 /// Where in the buffer the content of a message is, and how it was written.
+#[derive(Default)]
 struct Content {
     text: Range<usize>,
     current_form: bool,
+    /// Of a message in the current form alone.
+    owner: Option<Owner>,
+    integrity_protected: bool,
 }
 
 impl Opener {
@@ -70,19 +73,16 @@ impl Opener {
         // panic is the way out.
         let mut plaintext = Plaintext {
             buffer: &mut self.buffer,
-            text: 0..0,
-            current_form: false,
+            content: Content::default(),
         };
         let mut work = Work::new(keep_going);
-        let content = read(
+        plaintext.content = read(
             &self.secret,
             &mut self.keys,
             plaintext.buffer,
             message,
             &mut work,
         )?;
-        plaintext.text = content.text;
-        plaintext.current_form = content.current_form;
         Ok(plaintext)
     }
 }
@@ -112,10 +112,17 @@ fn read(
             Err(OpenError::WrongKeyOrCorrupt)
         }
         Err(error) => Err(error),
-        Ok(content) => Ok(Content {
-            current_form: content.current_form && outer_is_current,
-            ..content
-        }),
+        Ok(content) => {
+            let current_form = content.current_form && outer_is_current;
+            Ok(Content {
+                current_form,
+                // Nobody can have put an owner into a message in the current form, or taken one
+                // out of it, who has no secret. Without an MDC anybody can.
+                owner: content.owner.filter(|_| current_form),
+                integrity_protected: message.integrity_protected,
+                ..content
+            })
+        }
     }
 }
 
@@ -219,13 +226,27 @@ fn text(buffer: &mut Buffer, body: Range<usize>) -> Result<Content, OpenError> {
     Ok(Content {
         text,
         current_form: literal.is_ours(),
+        owner: literal.owner(),
+        integrity_protected: false,
     })
 }
 
 impl Plaintext<'_> {
     /// The message is, inside and out, of the form this crate writes today.
     pub fn is_current_form(&self) -> bool {
-        self.current_form
+        self.content.current_form
+    }
+
+    /// Whose the text is. Only [`Sealer::seal_for`](crate::Sealer::seal_for) names an owner; a
+    /// message that is not in the current form has none.
+    pub fn owner(&self) -> Option<&Owner> {
+        self.content.owner.as_ref()
+    }
+
+    /// The message has an MDC. One without may have been made of pieces of other messages, and of
+    /// one that names its owner, by somebody who has no secret.
+    pub fn is_integrity_protected(&self) -> bool {
+        self.content.integrity_protected
     }
 }
 
@@ -233,14 +254,15 @@ impl Deref for Plaintext<'_> {
     type Target = str;
 
     fn deref(&self) -> &str {
-        std::str::from_utf8(&self.buffer[self.text.clone()]).expect("checked when it was opened")
+        std::str::from_utf8(&self.buffer[self.content.text.clone()])
+            .expect("checked when it was opened")
     }
 }
 
 /// Never the text itself.
 impl fmt::Debug for Plaintext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Plaintext({} octets)", self.text.len())
+        write!(f, "Plaintext({} octets)", self.content.text.len())
     }
 }
 

@@ -1,8 +1,9 @@
 //! Writing: one form only.
 //!
 //! SKESK v4 (AES-256, iterated and salted S2K over SHA-256) whose S2K result is the session key
-//! itself, then SEIPD v1 holding one literal packet, mode `u`, no name, date 0, uncompressed
-//! (RFC 4880, 5.3, 5.13, 5.9; RFC 9580 keeps all of them readable).
+//! itself, then SEIPD v1 holding one literal packet, mode `u`, date 0, uncompressed (RFC 4880, 5.3,
+//! 5.13, 5.9; RFC 9580 keeps all of them readable). Its file name is empty, or the 16 octets of the
+//! owner's id: under the MDC, so that nobody without the secret can give a value another owner.
 
 use aes::Aes256Enc;
 use cfb_mode::cipher::KeyInit;
@@ -14,7 +15,8 @@ use crate::{
     cipher::Cipher,
     keyed,
     limits::MAX_PLAINTEXT,
-    literal, packet,
+    literal::{self, Owner},
+    packet,
     s2k::{Hash, S2k, SALT},
     session_key::{self, SessionKeyPacket},
     work::Work,
@@ -76,12 +78,21 @@ impl Sealer {
         })
     }
 
-    /// `plaintext` as a message. Never twice the same.
+    /// `plaintext` as a message of nobody's. Never twice the same.
     pub fn seal(&self, plaintext: &str) -> Result<Vec<u8>, SealError> {
+        self.write(plaintext, None)
+    }
+
+    /// `plaintext` as a message that names its owner. Never twice the same.
+    pub fn seal_for(&self, plaintext: &str, owner: &Owner) -> Result<Vec<u8>, SealError> {
+        self.write(plaintext, Some(owner))
+    }
+
+    fn write(&self, plaintext: &str, owner: Option<&Owner>) -> Result<Vec<u8>, SealError> {
         if plaintext.len() > MAX_PLAINTEXT {
             return Err(SealError::TooLarge);
         }
-        let literal_len = literal::HEADER + plaintext.len();
+        let literal_len = literal::header_len(owner) + plaintext.len();
         let encrypted_len = PREFIX + packet::header_len(literal_len) + literal_len + MDC;
         let mut message = Vec::new();
         message.try_reserve_exact(self.session_key.len() + 7 + encrypted_len)?;
@@ -96,7 +107,7 @@ impl Sealer {
         message.extend_from_slice(&random);
         message.extend_from_slice(&random[random.len() - 2..]);
         packet::write_header(&mut message, packet::LITERAL, literal_len);
-        literal::write_header(&mut message);
+        literal::write_header(&mut message, owner);
         message.extend_from_slice(plaintext.as_bytes());
         message.extend_from_slice(&[0xD3, 0x14]);
         let mdc = Sha1::digest(&message[encrypted..]);

@@ -11,7 +11,7 @@ use std::{
 };
 
 use auria_openpgp::{OpenError, Opener, Sealer};
-use common::SECRET;
+use common::{OWNERS, SECRET};
 
 /// Runs gpg without an agent's questions, in a home of its own.
 fn gpg(home: &Path, arguments: &[&str], input: &[u8]) -> Vec<u8> {
@@ -143,6 +143,7 @@ fn gpg_defaults_text_mode_old_style_packets_and_large_inputs_are_read() {
 #[test]
 fn gpg_reads_what_is_written() {
     let home = Home::new();
+    let sealer = Sealer::new(SECRET).unwrap();
     for text in [
         "",
         "Ana",
@@ -150,9 +151,33 @@ fn gpg_reads_what_is_written() {
         "João 🦷",
         &"ção ".repeat(300_000),
     ] {
-        let message = Sealer::new(SECRET).unwrap().seal(text).unwrap();
-        let read = gpg(home.0.path(), &["--decrypt"], &message);
-        assert!(read == text.as_bytes(), "{} octets", text.len());
+        let nobodys = sealer.seal(text).unwrap();
+        // Every octet that an id may have, those that end a C string or a line among them.
+        for message in [nobodys]
+            .into_iter()
+            .chain(OWNERS.map(|owner| sealer.seal_for(text, &owner).unwrap()))
+        {
+            let read = gpg(home.0.path(), &["--decrypt"], &message);
+            assert!(read == text.as_bytes(), "{} octets", text.len());
+        }
+    }
+}
+
+#[test]
+fn a_file_name_that_gpg_writes_is_no_owner() {
+    let home = Home::new();
+    for mode in [&[][..], &["--textmode"]] {
+        let named = [
+            mode,
+            &["--set-filename", "ficha-medica.txt", "--compress-algo"],
+            &["none", "--symmetric"],
+        ]
+        .concat();
+        let message = gpg(home.0.path(), &named, b"text");
+        let mut opener = Opener::new(SECRET);
+        let opened = opener.open(&message, &mut || true).unwrap();
+        assert_eq!((&*opened, opened.owner()), ("text", None));
+        assert!(!opened.is_current_form() && opened.is_integrity_protected());
     }
 }
 

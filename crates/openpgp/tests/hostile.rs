@@ -5,7 +5,7 @@
 mod common;
 
 use auria_openpgp::{MAX_PLAINTEXT, OpenError, Opener, SealError, Sealer, describe};
-use common::{SECRET, encrypt, literal, packet, stored, zip, zlib};
+use common::{OWNERS, SECRET, encrypt, literal, packet, stored, zip, zlib};
 
 fn open(message: &[u8]) -> Result<String, OpenError> {
     Opener::new(SECRET)
@@ -15,22 +15,24 @@ fn open(message: &[u8]) -> Result<String, OpenError> {
 
 #[test]
 fn flipping_any_bit_of_a_message_gives_the_one_error_or_nothing_else_than_the_text() {
-    let message = Sealer::new(SECRET)
-        .unwrap()
-        .seal("Maria da Conceição")
-        .unwrap();
-    let mut opener = Opener::new(SECRET);
-    for position in 0..message.len() {
-        for bit in 0..8 {
-            let mut damaged = message.clone();
-            damaged[position] ^= 1 << bit;
-            assert_eq!(
-                opener
-                    .open(&damaged, &mut || true)
-                    .map(|text| text.to_string()),
-                Err(OpenError::WrongKeyOrCorrupt),
-                "octet {position} bit {bit}"
-            );
+    let sealer = Sealer::new(SECRET).unwrap();
+    for message in [
+        sealer.seal("Maria da Conceição").unwrap(),
+        sealer.seal_for("Maria da Conceição", &OWNERS[0]).unwrap(),
+    ] {
+        let mut opener = Opener::new(SECRET);
+        for position in 0..message.len() {
+            for bit in 0..8 {
+                let mut damaged = message.clone();
+                damaged[position] ^= 1 << bit;
+                assert_eq!(
+                    opener
+                        .open(&damaged, &mut || true)
+                        .map(|text| text.to_string()),
+                    Err(OpenError::WrongKeyOrCorrupt),
+                    "octet {position} bit {bit}"
+                );
+            }
         }
     }
 }
@@ -135,6 +137,10 @@ fn the_limit_is_on_the_plaintext_to_the_octet() {
     assert_eq!(open(&sealer.seal(&longest).unwrap()), Ok(longest));
     let longer = String::from_utf8(longer).unwrap();
     assert_eq!(sealer.seal(&longer), Err(SealError::TooLarge));
+    assert_eq!(
+        sealer.seal_for(&longer, &OWNERS[0]),
+        Err(SealError::TooLarge)
+    );
 }
 
 #[test]

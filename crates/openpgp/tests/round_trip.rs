@@ -5,7 +5,7 @@
 mod common;
 
 use auria_openpgp::{Cipher, Hash, Opener, S2k, Sealer, describe};
-use common::{SECRET, encrypt, literal, zip};
+use common::{OWNERS, SECRET, encrypt, literal, packet, zip};
 use pgp::{
     composed::{DecryptionOptions, Message, TheRing},
     types::Password,
@@ -19,7 +19,18 @@ proptest! {
         let mut opener = Opener::new(SECRET);
         let opened = opener.open(&message, &mut || true).unwrap();
         prop_assert_eq!(&*opened, text.as_str());
-        prop_assert!(opened.is_current_form());
+        prop_assert!(opened.is_current_form() && opened.is_integrity_protected());
+        prop_assert_eq!(opened.owner(), None);
+    }
+
+    #[test]
+    fn any_owner_comes_back_with_the_text(text in "[^\0]{0,300}", owner in any::<[u8; 16]>()) {
+        let message = Sealer::new(SECRET).unwrap().seal_for(&text, &owner).unwrap();
+        let mut opener = Opener::new(SECRET);
+        let opened = opener.open(&message, &mut || true).unwrap();
+        prop_assert_eq!(&*opened, text.as_str());
+        prop_assert_eq!(opened.owner(), Some(&owner));
+        prop_assert!(opened.is_current_form() && opened.is_integrity_protected());
     }
 
     #[test]
@@ -41,17 +52,19 @@ proptest! {
 fn lengths_on_both_sides_of_every_header_border_come_back() {
     let sealer = Sealer::new(SECRET).unwrap();
     let mut opener = Opener::new(SECRET);
+    let owner = &OWNERS[1];
     for length in (0..400).chain(8300..8400).chain([65_535, 65_536, 1 << 20]) {
         let text = "ã\r\n".repeat(length)[..]
             .chars()
             .take(length)
             .collect::<String>();
-        let message = sealer.seal(&text).unwrap();
-        assert_eq!(
-            &*opener.open(&message, &mut || true).unwrap(),
-            text,
-            "{length}"
-        );
+        for message in [sealer.seal(&text), sealer.seal_for(&text, owner)] {
+            assert_eq!(
+                &*opener.open(&message.unwrap(), &mut || true).unwrap(),
+                text,
+                "{length}"
+            );
+        }
     }
 }
 
@@ -80,18 +93,25 @@ fn one_sealer_has_one_salt_and_two_messages_share_nothing_else() {
 #[test]
 fn the_reference_implementation_reads_what_is_written() {
     for text in ["", "Ana", "linha 1\r\nlinha 2\n", &"ção ".repeat(5000)] {
-        let sealed = Sealer::new(SECRET).unwrap().seal(text).unwrap();
-        let password = Password::from(SECRET);
-        let ring = TheRing {
-            message_password: vec![&password],
-            decrypt_options: DecryptionOptions::new(),
-            ..Default::default()
-        };
-        let (mut message, _) = Message::from_bytes(&sealed[..])
-            .unwrap()
-            .decrypt_the_ring(ring, true)
-            .unwrap();
-        assert_eq!(message.as_data_string().unwrap(), text);
+        let sealer = Sealer::new(SECRET).unwrap();
+        for (sealed, name) in [
+            (sealer.seal(text), &[][..]),
+            (sealer.seal_for(text, &OWNERS[1]), &OWNERS[1][..]),
+        ] {
+            let sealed = sealed.unwrap();
+            let password = Password::from(SECRET);
+            let ring = TheRing {
+                message_password: vec![&password],
+                decrypt_options: DecryptionOptions::new(),
+                ..Default::default()
+            };
+            let (mut message, _) = Message::from_bytes(&sealed[..])
+                .unwrap()
+                .decrypt_the_ring(ring, true)
+                .unwrap();
+            assert_eq!(message.as_data_string().unwrap(), text);
+            assert_eq!(message.literal_data_header().unwrap().file_name(), name);
+        }
     }
 }
 
@@ -123,4 +143,24 @@ fn another_writers_form_is_distinguished_from_the_current_one() {
             .is_current_form()
     );
     assert!(!describe(&foreign).unwrap().current_form);
+}
+
+#[test]
+fn an_owner_is_believed_in_the_form_that_is_written_and_in_no_other() {
+    // A literal packet as it is written, in other wrappings.
+    let mut body = vec![b'u', 16];
+    body.extend_from_slice(&OWNERS[1]);
+    body.extend_from_slice(&[0, 0, 0, 0, b'x']);
+    let literal = packet(11, &body);
+    let mut opener = Opener::new(SECRET);
+    for (foreign, protected) in [
+        (encrypt(&literal, true), true),
+        (encrypt(&literal, false), false),
+        (encrypt(&zip(&literal), true), true),
+    ] {
+        let opened = opener.open(&foreign, &mut || true).unwrap();
+        assert_eq!((&*opened, opened.owner()), ("x", None));
+        assert!(!opened.is_current_form());
+        assert_eq!(opened.is_integrity_protected(), protected);
+    }
 }

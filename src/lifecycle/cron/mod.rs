@@ -11,7 +11,7 @@ use super::schema::owner::{self, Owner};
 use super::schema::{FUNCTIONS, Function};
 use crate::error::{self, Error, Result};
 use crate::pg::roles;
-use crate::pg::spi::{self, Arg, Snapshot, Spi};
+use crate::pg::spi::{self, Arg, Rows, Snapshot, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::{args, statement};
 
@@ -111,7 +111,7 @@ fn schedule() -> Result<
 }
 
 /// Registers a job that is missing, gives one that exists its command, and
-/// tells how it is now. Some versions of pg_cron cut names at 63 bytes.
+/// returns how it is now. Some versions of pg_cron cut names at 63 bytes.
 fn register(spi: &Spi, job: &Job, database: &str) -> Result<(String, String, String, bool)> {
     let name = job.name_in(database);
     let command = Arg::from(job.command);
@@ -194,12 +194,12 @@ fn cleanup_credit_transactions() -> Result<i32, ErrorReport> {
     })?)
 }
 
-/// What is wrong with the jobs, where pg_cron is in this database: those that
-/// are not registered, and a second reset of the month.
+/// The owner of pg_cron's tables, and the name of this database, if pg_cron is
+/// in it.
 ///
-/// `cron.job` shows each role its own jobs, so it is read with the rights of
-/// the table's owner, who must be a superuser.
-pub fn wrong_jobs(spi: &Spi) -> Result<Vec<String>> {
+/// Each role sees its own jobs there, so they are read with the rights of the
+/// tables' owner, who must be a superuser.
+fn owner_of_jobs(spi: &Spi) -> Result<Option<(pg_sys::Oid, String)>> {
     let rows = spi.read_once(
         "SELECT c.relowner, pg_catalog.current_database()::text \
            FROM pg_catalog.pg_class c \
@@ -211,10 +211,17 @@ pub fn wrong_jobs(spi: &Spi) -> Result<Vec<String>> {
           WHERE c.relname = 'job'",
         &[],
     )?;
-    let Some(row) = rows.first() else {
+    rows.first()
+        .map(|row| Ok((row.expect(1)?, row.expect(2)?)))
+        .transpose()
+}
+
+/// What is wrong with the jobs, where pg_cron is in this database: those that
+/// are not registered, and a second reset of the month.
+pub fn wrong_jobs(spi: &Spi) -> Result<Vec<String>> {
+    let Some((owner, database)) = owner_of_jobs(spi)? else {
         return Ok(Vec::new());
     };
-    let (owner, database): (pg_sys::Oid, String) = (row.expect(1)?, row.expect(2)?);
     roles::acting_as(owner, || {
         let mut wrong = second_resets(spi)?;
         for job in JOBS {
@@ -251,4 +258,15 @@ fn second_resets(spi: &Spi) -> Result<Vec<String>> {
         &[],
     )?;
     rows.iter().map(|row| row.expect(1)).collect()
+}
+
+/// What `of` makes of the last runs of the jobs: rows of a metric's name, its
+/// labels and its value. `None` where pg_cron is not in this database.
+pub fn last_runs<T>(spi: &Spi, of: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<Option<T>> {
+    let Some((owner, _)) = owner_of_jobs(spi)? else {
+        return Ok(None);
+    };
+    roles::acting_as(owner, || {
+        of(&spi.read_once(include_str!("last_runs.sql"), &[])?).map(Some)
+    })
 }

@@ -5,6 +5,7 @@ WITH RECURSIVE managed (oid) AS (
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = 'public' AND c.relname = ANY (pg_catalog.string_to_array($1, ' ')) AND c.relkind IN ('r', 'p')
         OR n.nspname = 'auria' AND c.relkind = 'r'
+        OR n.nspname = 'auria_raw' AND c.relkind IN ('r', 'p')
         OR n.nspname = 'storage' AND c.relname = 'objects'
      UNION
     SELECT i.inhrelid FROM managed m JOIN pg_catalog.pg_inherits i ON i.inhparent = m.oid

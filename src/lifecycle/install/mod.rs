@@ -4,13 +4,7 @@
 //! |---|---|
 //! | `trust` | whether what exists may be taken over, called or fired |
 //! | `preflight` | what has the name of a managed object and cannot become it |
-//! | `platform` | stand-ins for what Supabase would have brought |
-//! | `functions` | making, adopting and restoring the functions of `public` |
-//! | `policies` | policies that the database had before |
 
-pub mod functions;
-pub mod platform;
-pub mod policies;
 mod preflight;
 pub mod trust;
 
@@ -18,7 +12,7 @@ use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::migrate::{self, Scope};
+use super::migrate::{self, Scope, platform, raw_tables};
 use super::schema::{FUNCTIONS, TABLES, owner};
 use crate::error::{Error, Result};
 use crate::pg::spi::Spi;
@@ -36,6 +30,7 @@ fn prepare_install() -> Result<(), ErrorReport> {
         if !extension::is_restore() {
             trust::refuse_untrusted(spi)?;
             preflight::refuse(spi)?;
+            raw_tables::refuse_obstacles(spi)?;
         }
         extension::outside_of_extension(|| {
             platform::ensure_roles(spi)?;

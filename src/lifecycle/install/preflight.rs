@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 
 use crate::args;
 use crate::error::{Error, Result};
+use crate::lifecycle::migrate::raw_tables;
 use crate::lifecycle::schema::{FUNCTIONS, tables};
 use crate::pg::spi::Spi;
 
@@ -46,6 +47,11 @@ fn refuse_other_user_ids(spi: &Spi) -> Result<()> {
 
 /// A partition is refused, too: who reads its parent reads it past its policies.
 fn refuse_no_table(spi: &Spi) -> Result<()> {
+    // The original's views over its raw tables are replaced.
+    let raw: Vec<_> = raw_tables::found(spi)?
+        .iter()
+        .map(|table| table.name)
+        .collect();
     let rows = spi.query_once(
         "SELECT CASE c.relkind WHEN 'r' THEN 'partition' WHEN 'p' THEN 'partition' \
                                WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' \
@@ -54,9 +60,10 @@ fn refuse_no_table(spi: &Spi) -> Result<()> {
                 c.oid::pg_catalog.regclass::text \
            FROM pg_catalog.regexp_split_to_table($1, ' ') AS name \
            JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass('public.' || name) \
-          WHERE c.relkind NOT IN ('r', 'p') OR c.relispartition \
+          WHERE (c.relkind NOT IN ('r', 'p') OR c.relispartition) \
+            AND name <> ALL (pg_catalog.string_to_array($2, ' ')) \
           ORDER BY name",
-        args![&tables()],
+        args![&tables(), &raw.join(" ")],
     )?;
     let Some(row) = rows.first() else {
         return Ok(());

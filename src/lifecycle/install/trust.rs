@@ -6,6 +6,7 @@ use pgrx::PgSqlErrorCode;
 use crate::args;
 use crate::error::{Error, Result};
 use crate::guc;
+use crate::lifecycle::migrate::raw_tables;
 use crate::lifecycle::schema::{owner, signatures, tables};
 use crate::pg::extension;
 use crate::pg::spi::Spi;
@@ -44,13 +45,17 @@ pub fn refuse_untrusted(spi: &Spi) -> Result<()> {
 /// role that owns the schema and the roles that may become it.
 pub fn untrusted(spi: &Spi) -> Result<Vec<String>> {
     let owner = owner::determine(spi)?;
+    let raw = raw_tables::found(spi)?;
+    let names = raw.iter().fold(tables(), |names, table| {
+        format!("{names} {}_raw", table.name)
+    });
     // The planner expects far more rows of the recursive parts than there are,
     // and would spend seconds on compiling the query.
     extension::with_settings(&[(c"jit", c"off")], || {
         let rows = spi.query_once(
             include_str!("untrusted.sql"),
             args![
-                &tables(),
+                &names,
                 &signatures(),
                 &guc::trusted_owners().join(","),
                 &owner,

@@ -165,11 +165,12 @@ fn ensure_foreign_key(
 fn ensure_unique(
     p_table: Option<&str>,
     p_name: Option<&str>,
-    p_columns: Option<Vec<String>>,
+    p_columns: Option<Vec<Option<String>>>,
 ) -> Result<(), ErrorReport> {
     let table = required(p_table, "auria.ensure_unique", "p_table")?;
     let name = required(p_name, "auria.ensure_unique", "p_name")?;
-    let columns = required(p_columns, "auria.ensure_unique", "p_columns")?;
+    let columns: Option<Vec<String>> = p_columns.and_then(|columns| columns.into_iter().collect());
+    let columns = required(columns, "auria.ensure_unique", "p_columns")?;
     spi::connected(|spi| {
         if constraint(spi, table, name)?.is_some() {
             return Ok(());

@@ -9,8 +9,22 @@
 //! -- @as owner of storage.buckets
 //! -- @as schema owner
 //! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `platform` | stand-ins for what Supabase would have brought |
+//! | `raw_tables` | patient data that the original has brought to `public.*_raw` |
+//! | `ensure` | constraints and indexes on tables that hold rows |
+//! | `rules` | rules that old rows break |
+//! | `functions` | making, adopting and restoring the functions of `public` |
+//! | `policies` | policies that the database had before |
+//! | `warnings` | what the DBA must act on |
 
 pub mod ensure;
+pub mod functions;
+pub mod platform;
+mod policies;
+pub mod raw_tables;
 mod rules;
 pub mod warnings;
 
@@ -18,9 +32,8 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use sha2::{Digest, Sha256};
 
+use self::functions::Replace;
 use self::warnings::Report;
-use super::install::functions::{self, Replace};
-use super::install::{platform, policies};
 use super::schema::owner::{self, Owner};
 use super::schema::{FUNCTIONS, MIGRATIONS, Migration};
 use crate::args;
@@ -28,6 +41,8 @@ use crate::error::{self, Error, Result};
 use crate::pg::spi::{self, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::pg::{extension, roles};
+use crate::phi::columns::TABLES;
+use crate::sealed::{layout, reopen};
 
 /// What stands in a migration for the schema of pg_trgm, in the notation that
 /// PostgreSQL 16 introduced for extension scripts.
@@ -44,6 +59,8 @@ pub enum Scope {
     Install,
     /// The migrations that the record does not hold: UPDATE.
     Pending,
+    /// All migrations, and the functions as they are: the layout has changed.
+    Layout,
     /// All migrations and functions, as they were shipped.
     Again,
 }
@@ -52,7 +69,7 @@ impl Scope {
     fn functions(self) -> Replace {
         match self {
             Self::Install => Replace::Adopted,
-            Self::Pending => Replace::Nothing,
+            Self::Pending | Self::Layout => Replace::Nothing,
             Self::Again => Replace::Everything,
         }
     }
@@ -204,7 +221,7 @@ pub fn run(scope: Scope) -> Result<Outcome> {
 
 /// Runs `work` so that what it makes belongs to no extension, with a fixed
 /// search path, and without the notices of IF NOT EXISTS.
-fn quietly<T>(work: impl FnOnce(&Spi) -> Result<T>) -> Result<T> {
+pub fn quietly<T>(work: impl FnOnce(&Spi) -> Result<T>) -> Result<T> {
     extension::outside_of_extension(|| {
         extension::with_settings(
             &[
@@ -234,21 +251,34 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
     let owner = platform::ensure_owner(spi, owner::determine(spi)?)?;
     platform::ensure_records(spi)?;
     platform::ensure_schemas(spi, &owner)?;
+    layout::ensure_schema(spi, &owner)?;
     owner::take_ownership(spi, &owner)?;
     owner::grant_foundation(spi, &owner, &trigram_schema)?;
 
     let mut report = Report::default();
+    let raw = match scope {
+        Scope::Install => raw_tables::found(spi)?,
+        Scope::Pending | Scope::Layout | Scope::Again => Vec::new(),
+    };
+    raw_tables::rename(spi, &owner, &raw, &mut report)?;
     functions::ensure(spi, &owner, scope.functions(), &mut report)?;
     if scope == Scope::Install {
         policies::drop_original(spi, &owner)?;
     }
 
     let recorded = owner.act(|| recorded(spi))?;
+    let due: Vec<&Migration> = MIGRATIONS
+        .iter()
+        .filter(|migration| scope != Scope::Pending || !recorded.contains(&migration.number))
+        .collect();
+    let sealed = layout::sealed(spi)?;
+    if due.is_empty() {
+        reopen::refresh(spi, &owner, &sealed)?;
+    } else {
+        reopen::open(spi, &owner, &sealed)?;
+    }
     let mut applied = Vec::new();
-    for migration in MIGRATIONS {
-        if scope == Scope::Pending && recorded.contains(&migration.number) {
-            continue;
-        }
+    for &migration in &due {
         let sql = migration.sql.replace(TRIGRAM_SCHEMA, &trigram_schema);
         let mut warnings = ensure::collecting_warnings(|| run_sections(spi, &sql, &owner))?;
         owner.act(|| {
@@ -262,6 +292,24 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
             name: migration.name,
             warnings,
         });
+    }
+    if !due.is_empty() {
+        reopen::close(spi, &owner, &sealed, scope != Scope::Pending)?;
+    }
+    if !raw.is_empty() {
+        raw_tables::encrypt_leftovers(spi, &owner, &mut report)?;
+        let warnings = ensure::collecting_warnings(|| {
+            owner.act(|| {
+                let open = TABLES
+                    .into_iter()
+                    .filter(|table| !sealed.iter().any(|one| one.name == table.name));
+                open.into_iter()
+                    .try_for_each(|table| layout::seal(spi, table))
+            })
+        })?;
+        warnings
+            .into_iter()
+            .for_each(|warning| report.warn(warning));
     }
     for name in owner.act(|| rules::promote(spi))? {
         report.inform(format!(

@@ -93,7 +93,8 @@ pub fn determine(spi: &Spi) -> Result<String> {
 
 /// Gives the tables that superusers own, or another role, and the record to
 /// the owner, and grants it what the schema builds on: the owner of `auth` and
-/// `storage` objects keeps them.
+/// `storage` objects keeps them. What functions were before they were replaced
+/// stays with a superuser: `auria.restore_replaced()` trusts it.
 pub fn take_ownership(spi: &Spi, owner: &Owner) -> Result<()> {
     let rows = spi.query_once(
         "SELECT pg_catalog.format('ALTER TABLE %I.%I OWNER TO %I', n.nspname, c.relname, $2) \
@@ -107,7 +108,7 @@ pub fn take_ownership(spi: &Spi, owner: &Owner) -> Result<()> {
                                       JOIN pg_catalog.pg_class p ON p.oid = a.relid \
                                      WHERE p.relnamespace = n.oid \
                                        AND p.relname = ANY (pg_catalog.string_to_array($1, ' ')))) \
-                 OR n.nspname = 'auria' AND c.relkind = 'r')",
+                 OR n.nspname = 'auria' AND c.relkind = 'r' AND c.relname <> 'replaced_functions')",
         args![&tables(), &owner.name],
     )?;
     let statements: Vec<String> = rows

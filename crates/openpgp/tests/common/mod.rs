@@ -15,6 +15,15 @@ use pgp::{
 
 pub const SECRET: &[u8] = b"a secret of more than sixteen octets";
 
+/// Ids with every kind of octet: nothing but zeros, line ends, a name that gpg gives a meaning
+/// to, the highest octets.
+pub const OWNERS: [[u8; 16]; 4] = [
+    [0; 16],
+    *b"a\r\nb/../\0%s\x1b[2J\x7f",
+    *b"_CONSOLE_CONSOLE",
+    [0xFF; 16],
+];
+
 pub fn packet(tag: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![0xC0 | tag, 255];
     out.extend_from_slice(&(body.len() as u32).to_be_bytes());

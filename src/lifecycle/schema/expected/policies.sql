@@ -13,4 +13,4 @@ SELECT p.polrelid::pg_catalog.regclass::text || ' ' || p.polname
                            pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), '\s', '', 'g'), '-') AS line
   FROM pg_catalog.pg_policy p
  WHERE p.polname = ANY (pg_catalog.string_to_array($1, ' '))
-   AND p.polrelid::pg_catalog.regclass::text ~ '^(public|auria|storage)\.'
+   AND p.polrelid::pg_catalog.regclass::text ~ '^(public|auria|auria_raw|storage)\.'

@@ -8,12 +8,13 @@
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
 
+use super::warnings::Report;
 use crate::args;
 use crate::error::{Error, Result};
 use crate::guc::{self, AdoptFunctions};
-use crate::lifecycle::migrate::warnings::Report;
 use crate::lifecycle::schema::owner::Owner;
 use crate::lifecycle::schema::{COVERED_BODIES, FUNCTIONS, Function};
+use crate::pg::roles;
 use crate::pg::spi::{Spi, quoted_literal};
 
 /// When a function that is not the compiled one is replaced.
@@ -28,13 +29,29 @@ pub enum Replace {
     Everything,
 }
 
+/// A function that exists, and what its body is known by.
+pub struct Body {
+    /// The function.
+    pub oid: pg_sys::Oid,
+    md5: String,
+    md5_without_cr: String,
+}
+
+impl Body {
+    /// Whether it is one that the original shipped under this signature, and
+    /// that the extension covers.
+    pub fn is_known(&self, signature: &str) -> bool {
+        COVERED_BODIES.iter().any(|body| {
+            body.signature == signature && (body.md5 == self.md5 || body.md5 == self.md5_without_cr)
+        })
+    }
+}
+
 /// What stands under one of our signatures.
 struct Existing {
-    oid: pg_sys::Oid,
     /// Whether it is the library's.
     is_compiled: bool,
-    body_md5: String,
-    body_md5_without_cr: String,
+    body: Body,
     /// Whether CREATE OR REPLACE could replace it.
     is_replaceable: bool,
     /// Whether it is a function at all, not a procedure or an aggregate.
@@ -86,14 +103,12 @@ pub fn ensure_one(
         }
         return Ok(());
     }
-    let known = COVERED_BODIES.iter().any(|body| {
-        body.signature == signature
-            && (body.md5 == existing.body_md5 || body.md5 == existing.body_md5_without_cr)
-    });
     let wanted = match replace {
         Replace::Everything => true,
         Replace::Nothing => false,
-        Replace::Adopted => known || guc::adopt_functions() == AdoptFunctions::All,
+        Replace::Adopted => {
+            existing.body.is_known(signature) || guc::adopt_functions() == AdoptFunctions::All
+        }
     };
     if !wanted {
         let text = format!(
@@ -108,7 +123,8 @@ pub fn ensure_one(
         }
         return let_owner_execute(spi, function, owner);
     }
-    if !existing.is_function || !existing.is_replaceable && has_dependants(spi, &existing)? {
+    if !existing.is_function || !existing.is_replaceable && has_dependants(spi, existing.body.oid)?
+    {
         report.warn(format!(
             "function {signature} was left unchanged: its declaration differs and other objects \
              depend on it; drop it, then run {}",
@@ -116,7 +132,7 @@ pub fn ensure_one(
         ));
         return let_owner_execute(spi, function, owner);
     }
-    keep(spi, &existing, function, owner)?;
+    keep(spi, existing.body.oid, signature)?;
     if !existing.is_replaceable {
         spi.execute_script(&format!("DROP FUNCTION {signature}"))?;
     }
@@ -134,16 +150,17 @@ pub fn ensure_one(
 /// to make; then the function goes to the schema's owner and is tied.
 fn create(spi: &Spi, function: &Function, owner: &Owner) -> Result<()> {
     let signature = function.signature;
-    let (library, extension) = library_and_extension(spi)?;
+    let (library, _) = library_and_extension(spi)?;
     spi.execute_script(
         &function
             .create
             .replace("'MODULE_PATHNAME'", &quoted_literal(&library)),
     )?;
     spi.execute_script(&format!(
-        "ALTER FUNCTION {signature} OWNER TO {}; ALTER FUNCTION {signature} DEPENDS ON EXTENSION {extension}",
+        "ALTER FUNCTION {signature} OWNER TO {}",
         owner.quoted()
     ))?;
+    tie(spi, signature, true)?;
     owner.act(|| {
         spi.query_once(
             "INSERT INTO auria.installed_functions (signature) VALUES ($1) ON CONFLICT DO NOTHING",
@@ -151,6 +168,15 @@ fn create(spi: &Spi, function: &Function, owner: &Owner) -> Result<()> {
         )
     })?;
     Ok(())
+}
+
+/// Makes DROP EXTENSION drop a function, or leave it.
+pub fn tie(spi: &Spi, signature: &str, tied: bool) -> Result<()> {
+    let (_, extension) = library_and_extension(spi)?;
+    let no = if tied { "" } else { "NO " };
+    spi.execute_script(&format!(
+        "ALTER FUNCTION {signature} {no}DEPENDS ON EXTENSION {extension}"
+    ))
 }
 
 /// The library, and the extension that owns this call's functions: it may have
@@ -178,12 +204,9 @@ fn library_and_extension(spi: &Spi) -> Result<(String, String)> {
 
 fn existing(spi: &Spi, function: &Function) -> Result<Option<Existing>> {
     let rows = spi.query_once(
-        "SELECT p.oid, \
-                l.lanname = 'c' AND p.probin = (SELECT me.probin FROM pg_catalog.pg_proc me \
+        "SELECT l.lanname = 'c' AND p.probin = (SELECT me.probin FROM pg_catalog.pg_proc me \
                                       JOIN pg_catalog.pg_namespace n ON n.oid = me.pronamespace AND n.nspname = 'auria' \
                                      WHERE me.proname = 'prepare_install'), \
-                pg_catalog.md5(p.prosrc), \
-                pg_catalog.md5(pg_catalog.replace(p.prosrc, E'\\r', '')), \
                 p.prokind = 'f' AND p.pronargdefaults = 0 \
                     AND pg_catalog.pg_get_function_result(p.oid) = $2 \
                     AND NOT EXISTS (SELECT FROM pg_catalog.unnest(p.proargnames[1:p.pronargs]) \
@@ -197,39 +220,66 @@ fn existing(spi: &Spi, function: &Function) -> Result<Option<Existing>> {
             function.returns,
             function.arguments],
     )?;
+    let (Some(row), Some(body)) = (rows.first(), body(spi, function.signature)?) else {
+        return Ok(None);
+    };
+    Ok(Some(Existing {
+        is_compiled: row.get(1)?.unwrap_or(false),
+        body,
+        is_replaceable: row.get(2)?.unwrap_or(false),
+        is_function: row.expect(3)?,
+    }))
+}
+
+/// The function of this signature, if there is one.
+pub fn body(spi: &Spi, signature: &str) -> Result<Option<Body>> {
+    let rows = spi.query_once(
+        "SELECT p.oid, pg_catalog.md5(p.prosrc), \
+                pg_catalog.md5(pg_catalog.replace(p.prosrc, E'\\r', '')) \
+           FROM pg_catalog.pg_proc p WHERE p.oid = pg_catalog.to_regprocedure($1)",
+        args![signature],
+    )?;
     rows.first()
         .map(|row| {
-            Ok(Existing {
+            Ok(Body {
                 oid: row.expect(1)?,
-                is_compiled: row.get(2)?.unwrap_or(false),
-                body_md5: row.expect(3)?,
-                body_md5_without_cr: row.expect(4)?,
-                is_replaceable: row.get(5)?.unwrap_or(false),
-                is_function: row.expect(6)?,
+                md5: row.expect(2)?,
+                md5_without_cr: row.expect(3)?,
             })
         })
         .transpose()
 }
 
 /// Whether something would have to go with the function.
-fn has_dependants(spi: &Spi, existing: &Existing) -> Result<bool> {
+pub fn has_dependants(spi: &Spi, function: pg_sys::Oid) -> Result<bool> {
     spi.exists(
         "SELECT FROM pg_catalog.pg_depend d \
                          WHERE d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
                            AND d.refobjid = $1 AND d.deptype IN ('n', 'a', 'i')",
-        args![existing.oid],
+        args![function],
     )
 }
 
-/// Keeps the definition of what is about to be replaced.
-fn keep(spi: &Spi, existing: &Existing, function: &Function, owner: &Owner) -> Result<()> {
-    owner.act(|| {
+/// Keeps the definition of what is about to be replaced, for
+/// [`way_back`](crate::lifecycle::way_back): with the rights of the record's
+/// owner, a superuser, since whoever writes it chooses whose rights code gets
+/// there.
+pub fn keep(spi: &Spi, function: pg_sys::Oid, signature: &str) -> Result<()> {
+    let record = spi.query_once(
+        "SELECT c.relowner FROM pg_catalog.pg_class c \
+          WHERE c.oid = 'auria.replaced_functions'::pg_catalog.regclass",
+        &[],
+    )?;
+    let record_owner: pg_sys::Oid = record
+        .one()?
+        .ok_or_else(|| crate::error::unexpected_null("auria.replaced_functions"))?;
+    roles::acting_as(record_owner, || {
         spi.query_once(
             "INSERT INTO auria.replaced_functions (signature, definition, owner) \
              SELECT $2, pg_catalog.pg_get_functiondef(p.oid), r.rolname \
                FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_roles r ON r.oid = p.proowner \
               WHERE p.oid = $1",
-            args![existing.oid, function.signature],
+            args![function, signature],
         )
     })?;
     Ok(())

@@ -1,0 +1,238 @@
+//! `auria.erase_user()`, `auria.erase_patient()`: removes what is stored about a
+//! person, and reports what was removed, what was kept, and what is left to do.
+
+use pgrx::datum::Uuid as SqlUuid;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use uuid::Uuid;
+
+use super::export::{rows, stored};
+use super::parts::{self, NAMED_DRAFT, NAMED_EVALUATION, Part, Parts, Subject};
+use super::storage;
+use crate::args;
+use crate::error::{Error, Result, required};
+use crate::lifecycle::schema::owner;
+use crate::pg::roles;
+use crate::pg::spi::{self, Spi};
+use crate::pg::transaction;
+use crate::rpc::credits::required_id;
+
+/// What tax law makes a company keep, for five years as a rule.
+const PAYMENTS: [&str; 3] = [
+    "public.payment_history",
+    "public.credit_pack_purchases",
+    "public.webhook_events",
+];
+
+const KEPT: &str = "a payment, which tax law keeps: p_keep_payments is true";
+
+/// A row of the report: action, object, number of rows, detail.
+type Reported = (String, String, Option<i64>, Option<String>);
+
+/// Removes what is stored about a dentist, their patients included, and reports
+/// it: `removed` and `kept` with the number of rows, `not reached` for a table
+/// that the schema's owner may not delete from, `delete file` for each file, and
+/// `to do`. With `p_keep_payments`, payments and purchases stay. The account in
+/// `auth.users` is the platform's to delete.
+///
+/// Safe to repeat: nothing is left to remove then. All or nothing. Errors: 22004
+/// NULL; 23503 a team's rows that refer to what is removed; 25006 read-only. For
+/// service_role.
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)] // a result row of SQL
+fn erase_user(
+    p_user_id: Option<SqlUuid>,
+    p_keep_payments: Option<bool>,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(action, String),
+            name!(object, String),
+            name!(row_count, Option<i64>),
+            name!(detail, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    const THIS: &str = "auria.erase_user";
+    let user = required_id(p_user_id, THIS, "p_user_id")?;
+    let keep = required(p_keep_payments, THIS, "p_keep_payments")?;
+    transaction::refuse_if_read_only(c"auria.erase_user()");
+    let report = spi::connected(|spi| erase(spi, Subject::User, user, keep))?;
+    Ok(TableIterator::new(report))
+}
+
+/// [`erase_user`] about a patient.
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)] // a result row of SQL
+fn erase_patient(
+    p_patient_id: Option<SqlUuid>,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(action, String),
+            name!(object, String),
+            name!(row_count, Option<i64>),
+            name!(detail, Option<String>),
+        ),
+    >,
+    ErrorReport,
+> {
+    let patient = required_id(p_patient_id, "auria.erase_patient", "p_patient_id")?;
+    transaction::refuse_if_read_only(c"auria.erase_patient()");
+    let report =
+        spi::connected(|spi| erase(spi, Subject::Patient { by_name: true }, patient, false))?;
+    Ok(TableIterator::new(report))
+}
+
+fn erase(spi: &Spi, mut subject: Subject, id: Uuid, keep_payments: bool) -> Result<Vec<Reported>> {
+    let mut report = Vec::new();
+    // A deferred trigger would run at the commit, when the rights are no
+    // longer the owner's.
+    spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
+    let owner = owner::of_schema(spi)?;
+    let (parts, all_rows) = roles::acting_as(owner, || {
+        if subject == (Subject::Patient { by_name: true }) && !names_can_be_read(spi, id) {
+            subject = Subject::Patient { by_name: false };
+            report.push(to_do(
+                "public.evaluations",
+                "a value of this dentist cannot be decrypted, so evaluations and drafts that carry the \
+                 patient's name alone were not looked for: see auria.phi_status()",
+            ));
+        }
+        let parts = parts::of(spi, subject)?;
+        lock(spi, &parts, subject, id)?;
+        let all_rows = match subject {
+            Subject::User => None,
+            Subject::Patient { .. } => rows(spi, &parts, id, stored)?.into_datum(),
+        };
+        Ok::<_, Error>((parts, all_rows))
+    })?;
+    let files = storage::objects(spi, subject, id, all_rows)?;
+    let tables = roles::acting_as(owner, || remove(spi, &parts, id, keep_payments))?;
+
+    let mut result = tables;
+    result.extend(parts.mentions.iter().map(|(table, columns)| {
+        let detail = format!(
+            "the rows belong to others; where {columns} mentions the user, it is cleared when the account is deleted"
+        );
+        ("kept".to_owned(), table.clone(), None, Some(detail))
+    }));
+    result.extend(files.into_iter().map(|(bucket, name)| {
+        let detail = "delete it with the API of the file store".to_owned();
+        (
+            "delete file".to_owned(),
+            format!("{bucket}/{name}"),
+            None,
+            Some(detail),
+        )
+    }));
+    result.append(&mut report);
+    if subject == Subject::User {
+        result.push(to_do(
+            "auth.users",
+            if keep_payments {
+                "keep the row, which the payments refer to and would be deleted with: clear its email, phone \
+                 and metadata with the platform's interface, and ban the account"
+            } else {
+                "delete the account with the platform's interface"
+            },
+        ));
+    }
+    result.push(to_do(
+        "VACUUM FULL",
+        "old row versions stay in the files of the tables above and of pg_catalog.pg_statistic until then, and \
+         in WAL, standbys and backups until these are recycled",
+    ));
+    Ok(result)
+}
+
+fn to_do(object: &str, detail: &str) -> Reported {
+    (
+        "to do".to_owned(),
+        object.to_owned(),
+        None,
+        Some(detail.to_owned()),
+    )
+}
+
+/// Whether the names that would be compared can be read: where a view decrypts
+/// them, one damaged value must not keep a patient from being erased.
+fn names_can_be_read(spi: &Spi, id: Uuid) -> bool {
+    transaction::attempt(|| {
+        let sql = format!(
+            "SELECT (SELECT pg_catalog.count(*) FROM public.evaluations t WHERE {NAMED_EVALUATION}) \
+                  + (SELECT pg_catalog.count(*) FROM public.evaluation_drafts t WHERE {NAMED_DRAFT})"
+        );
+        spi.read_once(&sql, args![id])?.one::<i64>()
+    })
+    .is_ok()
+}
+
+/// Keeps others from adding rows that refer to the patient: their evaluations
+/// would stay and lose the reference.
+fn lock(spi: &Spi, parts: &Parts, subject: Subject, id: Uuid) -> Result<()> {
+    let patients = parts
+        .tables
+        .iter()
+        .find(|part| part.relation == "public.patients");
+    if let (Subject::Patient { .. }, Some(patients)) = (subject, patients) {
+        spi.execute(
+            &format!("SELECT FROM {} WHERE id = $1 FOR UPDATE", patients.stored),
+            args![id],
+        )?;
+    }
+    Ok(())
+}
+
+/// Removes the rows of each table and counts them; what is to be kept is
+/// counted.
+fn remove(spi: &Spi, parts: &Parts, id: Uuid, keep_payments: bool) -> Result<Vec<Reported>> {
+    let mut kept = Vec::new();
+    if keep_payments {
+        kept.extend(PAYMENTS.map(str::to_owned));
+        // What belongs to a payment alone is kept with it: referred to comes last.
+        for part in parts.tables.iter().rev() {
+            if !part.through.is_empty() && part.through.iter().all(|table| kept.contains(table)) {
+                kept.push(part.relation.clone());
+            }
+        }
+    }
+    let is_kept = |part: &Part| kept.contains(&part.relation);
+    // Counted first: what is removed may be what says whose the rows are.
+    let mut counts = Vec::new();
+    for part in &parts.tables {
+        counts.push(if is_kept(part) && part.out_of_reach.is_none() {
+            let sql = format!(
+                "SELECT pg_catalog.count(*) FROM {} AS t WHERE {}",
+                part.relation, part.condition
+            );
+            spi.query_once(&sql, args![id])?.one::<i64>()?.unwrap_or(0)
+        } else {
+            0
+        });
+    }
+    // The second time takes what a team's trigger has written meanwhile.
+    for _ in 0..2 {
+        for (part, count) in parts.tables.iter().zip(&mut counts) {
+            if part.out_of_reach.is_none() && !is_kept(part) {
+                let sql = format!(
+                    "DELETE FROM {} AS t WHERE {}",
+                    part.relation, part.condition
+                );
+                *count += spi.execute(&sql, args![id])? as i64;
+            }
+        }
+    }
+    let reported = |(part, count): (&Part, i64)| {
+        let (action, count, detail) = match &part.out_of_reach {
+            Some(reason) => ("not reached", None, Some(reason.clone())),
+            None if is_kept(part) => ("kept", Some(count), Some(KEPT.to_owned())),
+            None => ("removed", Some(count), None),
+        };
+        (action.to_owned(), part.relation.clone(), count, detail)
+    };
+    Ok(parts.tables.iter().zip(counts).map(reported).collect())
+}

@@ -1,0 +1,173 @@
+//! `auria.export_user()`, `auria.export_patient()`: everything that is stored
+//! about a person, as one document.
+
+use pgrx::datum::Uuid as SqlUuid;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::parts::{self, Part, Parts, Subject};
+use super::storage;
+use crate::args;
+use crate::error::{self, Error, Result};
+use crate::lifecycle::schema::owner;
+use crate::pg::bytes::Jsonb;
+use crate::pg::roles;
+use crate::pg::spi::{self, Arg, Spi, quoted_identifier, quoted_literal};
+use crate::phi::columns::{Kind, TABLES};
+use crate::rpc::credits::required_id;
+
+/// Everything that is stored about a dentist: the rows of every table, with
+/// patient data in plain, the files, and what could not be included. The account
+/// in `auth.users` is the platform's to export.
+///
+/// A user without rows gives empty lists. Errors: 22004 NULL; 39000 a value that
+/// no secret opens; 54000 more than a jsonb can hold. For service_role, also on
+/// a standby.
+#[pg_extern(sql = false)]
+fn export_user(p_user_id: Option<SqlUuid>) -> Result<Jsonb, ErrorReport> {
+    let user = required_id(p_user_id, "auria.export_user", "p_user_id")?;
+    Ok(spi::connected(|spi| export(spi, Subject::User, user))?)
+}
+
+/// [`export_user`] about a patient.
+#[pg_extern(sql = false)]
+fn export_patient(p_patient_id: Option<SqlUuid>) -> Result<Jsonb, ErrorReport> {
+    let patient = required_id(p_patient_id, "auria.export_patient", "p_patient_id")?;
+    Ok(spi::connected(|spi| {
+        export(spi, Subject::Patient { by_name: true }, patient)
+    })?)
+}
+
+#[derive(Serialize)]
+struct Object {
+    bucket_id: String,
+    name: String,
+}
+
+#[derive(Serialize)]
+struct NotIncluded {
+    table: String,
+    reason: String,
+}
+
+fn export(spi: &Spi, subject: Subject, id: Uuid) -> Result<Jsonb> {
+    let owner = owner::of_schema(spi)?;
+    let (rows, parts) = roles::acting_as(owner, || {
+        let parts = parts::of(spi, subject)?;
+        let rows = rows(spi, &parts, id, exported)?;
+        Ok::<_, Error>((rows, parts))
+    })?;
+    let rows = rows.into_datum();
+    let objects: Vec<Object> = storage::objects(spi, subject, id, rows)?
+        .into_iter()
+        .map(|(bucket_id, name)| Object { bucket_id, name })
+        .collect();
+    let document = spi.read_once(
+        "SELECT pg_catalog.jsonb_build_object( \
+                    'subject', pg_catalog.jsonb_build_object('kind', $1, 'id', $2), \
+                    'exported_at', pg_catalog.now(), \
+                    'tables', $3, \
+                    'storage_objects', $4::pg_catalog.jsonb, \
+                    'not_included', $5::pg_catalog.jsonb)",
+        &[
+            Arg::from(subject.word()),
+            Arg::from(id),
+            Arg::of_type(pg_sys::JSONBOID, rows),
+            Arg::from(&json(&objects)?),
+            Arg::from(&json(&not_included(&parts, subject))?),
+        ],
+    )?;
+    let document = document.first().map_or(Ok(None), |row| row.jsonb(1))?;
+    document.ok_or_else(|| error::unexpected_null("an export"))
+}
+
+fn json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|_| error::unexpected_null("an export"))
+}
+
+fn not_included(parts: &Parts, subject: Subject) -> Vec<NotIncluded> {
+    let out_of_reach = parts.tables.iter().filter_map(|part| {
+        Some(NotIncluded {
+            table: part.relation.clone(),
+            reason: part.out_of_reach.clone()?,
+        })
+    });
+    let mentions = parts.mentions.iter().map(|(table, columns)| NotIncluded {
+        table: table.clone(),
+        reason: format!("its rows belong to others and may mention the user in {columns}"),
+    });
+    let account = (subject == Subject::User).then(|| NotIncluded {
+        table: "auth.users".to_owned(),
+        reason: "the platform's: export the account with its own interface".to_owned(),
+    });
+    out_of_reach.chain(mentions).chain(account).collect()
+}
+
+/// The rows of each table that can be read, as an object of arrays: what
+/// `select` makes of each row.
+pub fn rows(spi: &Spi, parts: &Parts, id: Uuid, select: fn(&Part) -> String) -> Result<Jsonb> {
+    let tables: Vec<String> = parts
+        .tables
+        .iter()
+        .filter(|part| part.out_of_reach.is_none())
+        .map(|part| format!("({}, {})", quoted_literal(&part.relation), select(part)))
+        .collect();
+    // PostgreSQL needs to see $1 where no table uses it.
+    let sql = format!(
+        "SELECT COALESCE(pg_catalog.jsonb_object_agg(name, rows), '{{}}') \
+           FROM (VALUES {}) AS tables (name, rows) WHERE $1 IS NOT NULL",
+        tables.join(", ")
+    );
+    let rows = spi.read_once(&sql, args![id])?;
+    let rows = rows.first().map_or(Ok(None), |row| row.jsonb(1))?;
+    rows.ok_or_else(|| error::unexpected_null("an export"))
+}
+
+/// The rows as the person may read them: without ciphertexts, and where there
+/// is nothing else, decrypted.
+fn exported(part: &Part) -> String {
+    let mut row = "pg_catalog.to_jsonb(t)".to_owned();
+    let columns = TABLES
+        .iter()
+        .filter(|table| part.relation == format!("public.{}", table.name))
+        .flat_map(|table| table.columns);
+    for column in columns {
+        let (plain, encrypted) = (
+            column.plain.to_string_lossy(),
+            column.encrypted.to_string_lossy(),
+        );
+        if !part.has(&encrypted) {
+            continue;
+        }
+        let value = format!("public.phi_decrypt(t.{})", quoted_identifier(&encrypted));
+        let value = match column.kind {
+            Kind::Jsonb => format!("{value}::pg_catalog.jsonb"),
+            Kind::Text | Kind::Date => format!("pg_catalog.to_jsonb({value})"),
+        };
+        row = format!(
+            "(({row}) - {}) || pg_catalog.jsonb_build_object({}, CASE WHEN t.{} IS NULL THEN {value} ELSE pg_catalog.to_jsonb(t.{}) END)",
+            quoted_literal(&encrypted),
+            quoted_literal(&plain),
+            quoted_identifier(&plain),
+            quoted_identifier(&plain),
+        );
+    }
+    all(&row, &part.relation, &part.condition)
+}
+
+/// The rows as they are stored, of a sealed table without what is encrypted.
+pub fn stored(part: &Part) -> String {
+    all(
+        "pg_catalog.to_jsonb(t)",
+        &part.stored,
+        &part.stored_condition(),
+    )
+}
+
+fn all(row: &str, relation: &str, condition: &str) -> String {
+    format!(
+        "(SELECT COALESCE(pg_catalog.jsonb_agg({row}), '[]') FROM {relation} AS t WHERE {condition})"
+    )
+}

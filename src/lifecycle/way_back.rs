@@ -1,0 +1,135 @@
+//! `auria.restore_replaced()`: the way back. Puts the functions in place again
+//! that the adoption had replaced, so that a database that leaves the extension
+//! runs as before.
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::migrate::functions::tie;
+use super::migrate::{quietly, require_superuser};
+use super::schema::{FUNCTIONS, Function, owner};
+use crate::args;
+use crate::error::{Error, Result};
+use crate::pg::extension;
+use crate::pg::spi::{Spi, quoted_identifier};
+use crate::pg::transaction::{self, Lock};
+
+/// A function as the adoption found it.
+struct Found {
+    function: &'static Function,
+    definition: String,
+    owner: String,
+}
+
+/// Restores each function in `auria.replaced_functions` as the adoption found
+/// it, which is its earliest entry, gives it to the role that owned it, and
+/// unties it, so that DROP EXTENSION leaves it. Grants stay as they are. Raises
+/// a NOTICE that says how many, and a WARNING for each whose owner is gone: that
+/// one stays with the schema's owner.
+///
+/// Superusers only (42501): the record is a superuser's, as what it holds may
+/// get a superuser's rights back. 55000 where it belongs to another role; 2BP01
+/// where the declarations differ and something depends on the function.
+#[pg_extern(sql = false)]
+fn restore_replaced() -> Result<(), ErrorReport> {
+    transaction::refuse_if_read_only(c"auria.restore_replaced()");
+    require_superuser("auria.restore_replaced")?;
+    transaction::lock(Lock::Migration, 0);
+    let (restored, warnings) = quietly(|spi| {
+        refuse_foreign_record(spi)?;
+        let owner = owner::determine(spi)?;
+        let found = found(spi)?;
+        let mut warnings = Vec::new();
+        for one in &found {
+            restore(spi, one, &owner, &mut warnings)?;
+        }
+        Ok((found.len(), warnings))
+    })?;
+    for warning in warnings {
+        extension::warn(&warning);
+    }
+    extension::inform(&format!(
+        "{restored} functions are as they were before the extension and stay when it is dropped"
+    ));
+    Ok(())
+}
+
+/// Whoever can write the record chooses code and whose rights it gets.
+fn refuse_foreign_record(spi: &Spi) -> Result<()> {
+    let rows = spi.query_once(
+        "SELECT r.rolname::pg_catalog.text \
+           FROM pg_catalog.pg_class c \
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'auria' \
+           JOIN pg_catalog.pg_roles r ON NOT r.rolsuper AND r.rolname !~ '^pg_' \
+          WHERE c.relname = 'replaced_functions' \
+            AND (r.oid = c.relowner \
+                 OR pg_catalog.has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE') \
+                 OR pg_catalog.has_table_privilege(r.oid, c.oid, 'DELETE, TRUNCATE, TRIGGER')) \
+          ORDER BY r.oid = c.relowner DESC, 1",
+        &[],
+    )?;
+    match rows.one::<String>()? {
+        None => Ok(()),
+        Some(role) => Err(Error::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "auria.replaced_functions can be written by a role that is no superuser",
+        )
+        .detail(format!("Role \"{role}\" could have changed what is restored, and its owner."))
+        .hint(
+            "Read the definitions and owners in auria.replaced_functions. If they are right, make a superuser \
+             its owner (ALTER TABLE … OWNER TO), revoke what others may write, and call it again.",
+        )),
+    }
+}
+
+fn found(spi: &Spi) -> Result<Vec<Found>> {
+    let rows = spi.query_once(
+        "SELECT DISTINCT ON (signature) signature, definition, owner \
+           FROM auria.replaced_functions ORDER BY signature, id",
+        &[],
+    )?;
+    let mut found = Vec::new();
+    for row in rows.iter() {
+        let signature: String = row.expect(1)?;
+        // Only what was replaced is put back: nothing else can be named.
+        if let Some(function) = FUNCTIONS.iter().find(|known| known.signature == signature) {
+            found.push(Found {
+                function,
+                definition: row.expect(2)?,
+                owner: row.expect(3)?,
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Runs the definition that PostgreSQL itself wrote. No code of the function
+/// runs before it belongs to its owner.
+fn restore(spi: &Spi, found: &Found, owner: &str, warnings: &mut Vec<String>) -> Result<()> {
+    let signature = found.function.signature;
+    let replaced = transaction::attempt(|| spi.execute_script(&found.definition));
+    if let Err(caught) = replaced {
+        // Other names of arguments, defaults or result: not to be replaced in place.
+        if caught.code != PgSqlErrorCode::ERRCODE_INVALID_FUNCTION_DEFINITION {
+            spi.execute_script(&found.definition)?;
+        }
+        spi.execute_script(&format!("DROP FUNCTION IF EXISTS {signature}"))?;
+        spi.execute_script(&found.definition)?;
+        spi.execute_script(found.function.access)?;
+    }
+    let exists = spi.exists(
+        "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1",
+        args![&found.owner],
+    )?;
+    if !exists {
+        warnings.push(format!(
+            "role \"{}\", which owned function {signature}, does not exist: the function belongs to role \"{owner}\"",
+            found.owner
+        ));
+    }
+    spi.execute_script(&format!(
+        "ALTER FUNCTION {signature} OWNER TO {}",
+        quoted_identifier(if exists { &found.owner } else { owner })
+    ))?;
+    tie(spi, signature, false)
+}

@@ -1,0 +1,211 @@
+//! Opening a value for whoever may see it.
+
+use std::cell::RefCell;
+use std::ffi::CString;
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use pgrx::{Internal, pg_sys};
+use uuid::Uuid;
+
+use crate::error::{self, Result};
+use crate::lifecycle::schema::owner;
+use crate::pg::bytes::Text;
+use crate::pg::spi::{self, Snapshot};
+use crate::pg::{extension, planner, relation, roles, session, transaction};
+use crate::phi::{self, Origin};
+use crate::statement;
+
+statement! {
+    SIGNED_IN_USER = "SELECT auth.uid()";
+}
+
+/// Whose values a role may see.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reader {
+    /// The backend, the schema's owner, superusers: everybody's.
+    Backend,
+    /// A user who is signed in: their own.
+    User(Uuid),
+    /// Nobody's.
+    Nobody,
+}
+
+impl Reader {
+    /// Without an owner, a value may be a copy of anybody's.
+    fn may_see(self, origin: &Origin) -> bool {
+        match self {
+            Self::Backend => true,
+            Self::User(user) => origin.owner == Some(user),
+            Self::Nobody => false,
+        }
+    }
+}
+
+/// What a [`Reader`] was found by. As with a policy that asks for the user by
+/// a sub-select, one statement has one reader.
+#[derive(PartialEq, Eq)]
+struct Asked {
+    role: pg_sys::Oid,
+    transaction: u32,
+    statement: i64,
+    claims: [Option<CString>; 2],
+}
+
+thread_local! {
+    static READER: RefCell<Option<(Asked, Reader)>> = const { RefCell::new(None) };
+}
+
+/// The text in a value of a stored table. A signed-in user sees values that
+/// name them as the owner; service_role and the schema's owner see all; anon
+/// and others none. NULL gives NULL. Works on a hot standby.
+///
+/// What cannot be read is an error where `strict` is true, which the views say,
+/// and NULL elsewhere: 39000 wrong key, corrupt data, or somebody else's; 54000 over the
+/// limits; 22021 not text; 55000 no key, or one that is refused.
+#[pg_extern(sql = false)]
+fn open_text(ciphertext: Option<&[u8]>, strict: Option<bool>) -> Result<Option<Text>, ErrorReport> {
+    let Some(ciphertext) = ciphertext else {
+        return Ok(None);
+    };
+    let reader = reader()?;
+    let opened = phi::decrypt_bound(ciphertext, |text, origin| {
+        reader.may_see(&origin).then(|| Text::copy_of(text))
+    });
+    match opened.and_then(|text| text.ok_or_else(error::phi_wrong_key_or_corrupt)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if strict == Some(false) && error.is_about_a_stored_value() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// For an UPDATE or DELETE of a view PostgreSQL makes the whole old row,
+/// whatever the statement needs of it. An unreadable value must not keep the
+/// row from being changed or erased: planned for such a statement,
+/// [`open_text`] is not strict.
+#[pg_extern(sql = false)]
+fn old_row_support(request: Internal) -> Internal {
+    let views: Vec<pg_sys::Oid> = [c"patients", c"evaluations", c"evaluation_drafts"]
+        .into_iter()
+        .filter_map(|view| relation::find(c"public", view))
+        .collect();
+    planner::second_argument_off_in_writes(request, &views)
+}
+
+fn reader() -> Result<Reader> {
+    let role = roles::effective();
+    let (transaction, statement) = (transaction::local_number(), session::statement());
+    let claims = [
+        session::setting(c"request.jwt.claims"),
+        session::setting(c"request.jwt.claim.sub"),
+    ];
+    let known = READER.with_borrow(|known| match known {
+        Some((asked, reader))
+            if asked.role == role
+                && asked.transaction == transaction
+                && asked.statement == statement
+                && asked.claims[0].as_deref() == claims[0]
+                && asked.claims[1].as_deref() == claims[1] =>
+        {
+            Some(*reader)
+        }
+        _ => None,
+    });
+    if let Some(reader) = known {
+        return Ok(reader);
+    }
+    let asked = Asked {
+        role,
+        transaction,
+        statement,
+        claims: claims.map(|claim| claim.map(ToOwned::to_owned)),
+    };
+    let reader = find_reader(role)?;
+    READER.set(Some((asked, reader)));
+    Ok(reader)
+}
+
+fn find_reader(role: pg_sys::Oid) -> Result<Reader> {
+    // It has no SET of its own, which would cost more than opening a value.
+    extension::with_settings(&[(c"search_path", c"pg_catalog, pg_temp")], || {
+        spi::connected(|spi| {
+            if roles::has_rights_of(role, c"service_role")
+                || roles::has_rights_of_role(role, owner::of_schema(spi)?)
+            {
+                return Ok(Reader::Backend);
+            }
+            if !roles::has_rights_of(role, c"authenticated") {
+                return Ok(Reader::Nobody);
+            }
+            // The function is not ours, and has the caller's rights.
+            let rows = spi.query(&SIGNED_IN_USER, Snapshot::Caller, &[])?;
+            Ok(rows.one()?.map_or(Reader::Nobody, Reader::User))
+        })
+    })
+}
+
+/// A value as the open layout stores it: naming nobody, under the current
+/// secret. For the schema's owner.
+#[pg_extern(sql = false)]
+fn unbound_value(ciphertext: Option<&[u8]>) -> Result<Option<Vec<u8>>, ErrorReport> {
+    let Some(ciphertext) = ciphertext else {
+        return Ok(None);
+    };
+    let text = phi::decrypt_bound(ciphertext, |text, origin| {
+        (!origin.is_current_for(None)).then(|| zeroize::Zeroizing::new(text.as_bytes().to_vec()))
+    })?;
+    Ok(Some(match text {
+        Some(text) => phi::encrypt(&text)?,
+        None => ciphertext.to_vec(),
+    }))
+}
+
+/// A value as the sealed layout stores it: naming this owner, under the
+/// current secret. One that is so already, or that no secret opens, stays as it
+/// is. For the schema's owner.
+#[pg_extern(sql = false)]
+fn bound_value(
+    ciphertext: Option<&[u8]>,
+    owner: Option<pgrx::datum::Uuid>,
+) -> Result<Option<Vec<u8>>, ErrorReport> {
+    let (Some(ciphertext), Some(owner)) = (ciphertext, owner) else {
+        return Ok(ciphertext.map(<[u8]>::to_vec));
+    };
+    let owner = Uuid::from_bytes(*owner.as_bytes());
+    let opened = phi::decrypt_bound(ciphertext, |text, origin| {
+        if origin.is_current_for(Some(owner)) {
+            return Ok(ciphertext.to_vec());
+        }
+        let text = zeroize::Zeroizing::new(text.as_bytes().to_vec());
+        Err(text)
+    });
+    match opened {
+        Ok(Ok(current)) => Ok(Some(current)),
+        Ok(Err(text)) => Ok(Some(phi::encrypt_for(&text, owner)?)),
+        Err(error) if error.is_about_a_stored_value() => Ok(Some(ciphertext.to_vec())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the unique constraint over names compares; NULL for a name that no
+/// secret opens. For the schema's owner.
+#[pg_extern(sql = false)]
+fn name_digest(
+    owner: Option<pgrx::datum::Uuid>,
+    ciphertext: Option<&[u8]>,
+) -> Result<Option<Vec<u8>>, ErrorReport> {
+    let (Some(ciphertext), Some(owner)) = (ciphertext, owner) else {
+        return Ok(None);
+    };
+    let opened = phi::decrypt_bound(ciphertext, |text, _| {
+        zeroize::Zeroizing::new(text.as_bytes().to_vec())
+    });
+    match opened {
+        Ok(name) => {
+            let owner = Uuid::from_bytes(*owner.as_bytes());
+            Ok(Some(phi::name_digest(owner, &name)?.to_vec()))
+        }
+        Err(error) if error.is_about_a_stored_value() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

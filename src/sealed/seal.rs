@@ -1,0 +1,79 @@
+//! `auria.phi_seal()`.
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::{layout, obstacles};
+use crate::error::{Error, Result};
+use crate::lifecycle::migrate::require_superuser;
+use crate::lifecycle::schema::owner;
+use crate::pg::procedure::Call;
+use crate::pg::{extension, transaction};
+use crate::phi;
+use crate::phi::columns::TABLES;
+
+/// Seals every table with patient data that is open, in one transaction.
+///
+/// Errors: 42501 for others than superusers; 2D000 where it cannot commit;
+/// 55000 no key, or values that are not encrypted, differ from the plain ones
+/// or cannot be read: nothing has changed then.
+#[pg_extern(sql = false)]
+fn phi_seal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
+    let call = Call::of(fcinfo, "auria.phi_seal")?;
+    transaction::refuse_if_read_only(c"auria.phi_seal()");
+    require_superuser("auria.phi_seal")?;
+    let (mentioning, publications) = call.transaction(owner::of_schema, |spi| {
+        obstacles::set_lock_timeout(spi)?;
+        let (mut mentioning, mut publications) = (Vec::new(), Vec::new());
+        let sealed = layout::sealed(spi)?;
+        for (table, source) in TABLES.into_iter().zip(&phi::sources(spi)?) {
+            if sealed.iter().any(|one| one.name == table.name) {
+                continue;
+            }
+            spi.execute_script(&format!(
+                "LOCK TABLE public.{} IN ACCESS EXCLUSIVE MODE",
+                table.name
+            ))?;
+            obstacles::refuse_on_table(spi, table)?;
+            refuse_unless_complete(table.name, &phi::count(spi, source)?)?;
+            mentioning.extend(obstacles::mentioning(spi, table)?);
+            publications.extend(obstacles::publications(spi, table)?);
+            layout::seal(spi, table)?;
+        }
+        Ok((mentioning, publications))
+    })?;
+    for function in mentioning {
+        extension::inform(&format!(
+            "the body of function {function} has the names of patient data: it goes on through the views, except \
+             for what docs/phi.md lists"
+        ));
+    }
+    for publication in publications {
+        extension::inform(&format!(
+            "publication {publication} publishes the stored table now: a view cannot be published"
+        ));
+    }
+    pgrx::notice!(
+        "auria: patient data is sealed. Old copies may remain in WAL, backups, replicas and logs, and in \
+         PostgreSQL's statistics: as a superuser, run VACUUM FULL pg_catalog.pg_statistic"
+    );
+    Ok(())
+}
+
+fn refuse_unless_complete(table: &str, counts: &[phi::Count]) -> Result<()> {
+    for count in counts {
+        if count.not_encrypted > 0 || count.differing > 0 || count.unreadable > 0 {
+            return Err(Error::new(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("table \"{table}\" cannot be sealed yet"),
+            )
+            .detail(format!(
+                "In one of its columns {} values are not encrypted, {} differ from the plain ones, \
+                 {} cannot be read.",
+                count.not_encrypted, count.differing, count.unreadable
+            ))
+            .hint("CALL auria.phi_backfill(), and look at SELECT * FROM auria.phi_status()."));
+        }
+    }
+    Ok(())
+}

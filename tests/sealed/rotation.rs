@@ -1,0 +1,114 @@
+//! Rotation of the key of a sealed database, with clients at work.
+
+use auria_tests::{As, Cluster, ClusterOptions, Session, refused_with};
+
+use super::{insert_patient, seal};
+
+const FIRST: &str = "first-secret-of-thirty-two-octets";
+const SECOND: &str = "second-secret-of-thirty-two-octets";
+
+fn use_keys(cluster: &Cluster, dba: &mut Session, current: &str, previous: Option<&str>) {
+    let current = cluster.secret_file(&format!("{current}.key"), current);
+    dba.run(&format!(
+        "ALTER SYSTEM SET auria.phi_key_file = '{}'",
+        current.display()
+    ));
+    match previous {
+        Some(secret) => {
+            let previous = cluster.secret_file("previous.key", secret);
+            dba.run(&format!(
+                "ALTER SYSTEM SET auria.phi_previous_key_file = '{}'",
+                previous.display()
+            ));
+        }
+        None => dba.run("ALTER SYSTEM RESET auria.phi_previous_key_file"),
+    }
+    cluster.reload();
+    std::thread::sleep(std::time::Duration::from_millis(300));
+}
+
+#[test]
+fn names_stay_unique_and_readable_while_the_key_changes_under_four_writers() {
+    let cluster = ClusterOptions::default().start();
+    let db = cluster.database();
+    let mut dba = db.superuser();
+    dba.run("LOAD 'auria_pg'");
+    use_keys(&cluster, &mut dba, FIRST, None);
+    let dentist = db.sign_up("ana@clinica.test");
+    for number in 0..50 {
+        insert_patient(&mut db.service(), dentist, &format!("Antiga {number}"));
+    }
+    seal(&db);
+    use_keys(&cluster, &mut dba, SECOND, Some(FIRST));
+
+    // What was stored under the previous key is still unique.
+    let mut session = db.session(As::User(dentist));
+    refused_with(
+        session.batch_execute(&format!(
+            "INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', 'Antiga 7')"
+        )),
+        "23505",
+    );
+    let outcomes = db.concurrently(5, As::User(dentist), |place, session| {
+        if place == 0 {
+            let mut dba = db.superuser();
+            dba.run("CALL auria.phi_backfill(10)");
+            return 0;
+        }
+        (0..40)
+            .filter(|number| {
+                // Each name is tried by all four.
+                session
+                    .execute(
+                        "INSERT INTO public.patients (user_id, name, phone) VALUES ($1, $2, '1')",
+                        &[&dentist, &format!("Nova {number}")],
+                    )
+                    .is_ok()
+            })
+            .count()
+    });
+    assert_eq!(outcomes.iter().sum::<usize>(), 40, "{outcomes:?}");
+    dba.run("CALL auria.phi_backfill(1000)");
+    assert!(!dba.value::<bool>(
+        "SELECT bool_or(previous_key_needed OR outdated > 0) FROM auria.phi_status()"
+    ));
+    use_keys(&cluster, &mut dba, SECOND, None);
+    let mut session = db.session(As::User(dentist));
+    assert_eq!(
+        session.value::<i64>("SELECT count(DISTINCT name) FROM public.patients"),
+        90
+    );
+    for name in ["Antiga 7", "Nova 7"] {
+        refused_with(
+            session.batch_execute(&format!(
+                "INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', '{name}')"
+            )),
+            "23505",
+        );
+    }
+}
+
+#[test]
+fn a_writer_that_began_under_the_old_key_and_one_under_the_new_cannot_both_store_a_name() {
+    let cluster = ClusterOptions::default().start();
+    let db = cluster.database();
+    let mut dba = db.superuser();
+    dba.run("LOAD 'auria_pg'");
+    use_keys(&cluster, &mut dba, FIRST, None);
+    let dentist = db.sign_up("ana@clinica.test");
+    seal(&db);
+    let insert =
+        format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', 'Maria')");
+
+    // The old one first, not committed.
+    let mut old = db.session(As::User(dentist));
+    old.run("BEGIN; SELECT count(name) FROM public.patients; INSERT INTO public.patients (user_id, name) VALUES (auth.uid(), 'Outra')");
+    use_keys(&cluster, &mut dba, SECOND, Some(FIRST));
+    old.run(&insert);
+    let mut new = db.session(As::User(dentist));
+    new.run("SET statement_timeout = '500ms'");
+    refused_with(new.batch_execute(&insert), "57014");
+    new.run("RESET statement_timeout");
+    old.run("COMMIT");
+    refused_with(new.batch_execute(&insert), "23505");
+}

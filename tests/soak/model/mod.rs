@@ -1,0 +1,34 @@
+//! What must be true: one practice after the other, each changed by one client at a time, and the practices that all
+//! clients charge at once.
+
+pub mod books;
+pub mod crowd;
+pub mod records;
+
+use uuid::Uuid;
+
+use books::Books;
+use records::Records;
+
+/// A user, and everything the database must have about them.
+pub struct Practice {
+    pub user: Uuid,
+    pub books: Books,
+    pub records: Records,
+    /// References that were sent with a charge.
+    pub references: Vec<(&'static str, Uuid)>,
+    /// A violation was found in it: what is expected is not known any more.
+    pub is_broken: bool,
+}
+
+impl Practice {
+    pub fn new(user: Uuid) -> Self {
+        Practice {
+            user,
+            books: Books::default(),
+            records: Records::default(),
+            references: Vec::new(),
+            is_broken: false,
+        }
+    }
+}
