@@ -446,6 +446,23 @@ const FUNCTIONS: &str = "
     auria.doctor()                                          - - s
     auria.phi_backfill(integer)                             - - s
     auria.reset_monthly(integer)                            - - s
+    auria.metrics(text)                                     - - s
+    auria.export_user(uuid)                                 - - s
+    auria.export_patient(uuid)                              - - s
+    auria.erase_user(uuid,boolean)                          - - s
+    auria.erase_patient(uuid)                               - - s
+    auria.open_text(bytea,boolean)                          - u s
+    auria.bound_value(bytea,uuid)                           - - -
+    auria.unbound_value(bytea)                              - - -
+    auria.name_digest(uuid,bytea)                           - - -
+    auria.old_row_support(internal)                         - - -
+    auria.phi_seal()                                        - - -
+    auria.phi_unseal()                                      - - -
+    auria.refuse_direct_write()                             - - -
+    auria.sealed_insert()                                   - - -
+    auria.sealed_update()                                   - - -
+    auria.sealed_delete()                                   - - -
+    auria.restore_replaced()                                - - -
     auria.migrate(boolean)                                  - - -
     auria.schedule()                                        - - -
     auria.prepare_install()                                 - - -
