@@ -265,6 +265,20 @@ pub fn has_dependants(spi: &Spi, function: pg_sys::Oid) -> Result<bool> {
 /// owner, a superuser, since whoever writes it chooses whose rights code gets
 /// there.
 pub fn keep(spi: &Spi, function: pg_sys::Oid, signature: &str) -> Result<()> {
+    as_owner_of_the_record(spi, || {
+        spi.execute(
+            "INSERT INTO auria.replaced_functions (signature, definition, owner) \
+             SELECT $2, pg_catalog.pg_get_functiondef(p.oid), r.rolname \
+               FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_roles r ON r.oid = p.proowner \
+              WHERE p.oid = $1",
+            args![function, signature],
+        )
+    })
+}
+
+/// Runs `work`, which writes to `auria.replaced_functions`, with the rights of
+/// its owner.
+pub fn as_owner_of_the_record(spi: &Spi, work: impl FnOnce() -> Result<usize>) -> Result<()> {
     let record = spi.query_once(
         "SELECT c.relowner FROM pg_catalog.pg_class c \
           WHERE c.oid = 'auria.replaced_functions'::pg_catalog.regclass",
@@ -273,16 +287,7 @@ pub fn keep(spi: &Spi, function: pg_sys::Oid, signature: &str) -> Result<()> {
     let record_owner: pg_sys::Oid = record
         .one()?
         .ok_or_else(|| crate::error::unexpected_null("auria.replaced_functions"))?;
-    roles::acting_as(record_owner, || {
-        spi.query_once(
-            "INSERT INTO auria.replaced_functions (signature, definition, owner) \
-             SELECT $2, pg_catalog.pg_get_functiondef(p.oid), r.rolname \
-               FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_roles r ON r.oid = p.proowner \
-              WHERE p.oid = $1",
-            args![function, signature],
-        )
-    })?;
-    Ok(())
+    roles::acting_as(record_owner, work).map(drop)
 }
 
 fn was_installed(spi: &Spi, function: &Function) -> Result<bool> {

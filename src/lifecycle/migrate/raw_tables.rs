@@ -81,7 +81,7 @@ pub fn rename(spi: &Spi, owner: &Owner, tables: &[&Table], report: &mut Report) 
                  the view's definition is kept in auria.replaced_functions"
             ));
         }
-        keep_view(spi, owner, name)?;
+        keep_view(spi, name)?;
         spi.execute_script(&format!("DROP VIEW IF EXISTS public.{name}"))?;
         for function in trigger_functions(table) {
             drop_trigger_function(spi, &function, report)?;
@@ -170,9 +170,9 @@ fn missing_from_table(spi: &Spi, name: &str) -> Result<Vec<String>> {
     )
 }
 
-fn keep_view(spi: &Spi, owner: &Owner, name: &str) -> Result<()> {
-    owner.act(|| {
-        spi.query_once(
+fn keep_view(spi: &Spi, name: &str) -> Result<()> {
+    functions::as_owner_of_the_record(spi, || {
+        spi.execute(
             "INSERT INTO auria.replaced_functions (signature, definition, owner) \
              SELECT 'view public.' || $1, \
                     pg_catalog.format('CREATE VIEW public.%I AS %s', $1, pg_catalog.pg_get_viewdef(c.oid)), \
@@ -181,8 +181,7 @@ fn keep_view(spi: &Spi, owner: &Owner, name: &str) -> Result<()> {
               WHERE c.oid = pg_catalog.to_regclass('public.' || $1)",
             args![name],
         )
-    })?;
-    Ok(())
+    })
 }
 
 /// Drops a trigger function of a view that is gone, if the original shipped it
