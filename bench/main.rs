@@ -6,6 +6,9 @@
 //!
 //! `cargo bench … -- NAME…` runs the groups of these names only and writes nothing.
 
+// A measurement that cannot do its work stops there.
+#![allow(clippy::unwrap_used)]
+
 mod credits;
 mod growth;
 mod phi;
@@ -19,6 +22,9 @@ use auria_tests::{ClusterOptions, TWIN};
 
 use crate::report::Report;
 use crate::rounds::Sides;
+
+/// Measures some lines and adds them to the report.
+type Group = fn(&Sides<'_>, &mut Report);
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args()
@@ -41,7 +47,7 @@ fn main() -> ExitCode {
     };
     let mut report = Report::of(&mut native.superuser());
     // Each group adds its lines. The order is that of the table.
-    let groups: [(&str, fn(&Sides<'_>, &mut Report)); 5] = [
+    let groups: [(&str, Group); 5] = [
         ("credits", credits::run),
         ("pgbench", credits::run_pgbench),
         ("growth", growth::run),
