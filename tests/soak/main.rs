@@ -63,6 +63,8 @@ fn main() -> ExitCode {
         ExitCode::SUCCESS
     } else {
         println!("\nThe end of the server's log:\n{}", world.end_of_log());
+        // Once more, where somebody who sees only the end of the output finds them.
+        world.report.print_violations();
         ExitCode::FAILURE
     }
 }

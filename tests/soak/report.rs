@@ -157,9 +157,9 @@ impl Report {
         for note in &detail.notes {
             println!("note: {note}");
         }
-        for violation in &detail.violations {
-            println!("VIOLATION: {violation}");
-        }
+        drop(detail);
+        self.print_violations();
+        let detail = self.detail();
         println!(
             "result: {}",
             if detail.violations.is_empty() {
@@ -169,5 +169,11 @@ impl Report {
             }
         );
         detail.violations.is_empty()
+    }
+
+    pub fn print_violations(&self) {
+        for violation in &self.detail().violations {
+            println!("VIOLATION: {violation}");
+        }
     }
 }
