@@ -6,6 +6,7 @@
 //! | `schema` | what must exist: read from `sql/` at build time; who owns it |
 //! | `install` | CREATE EXTENSION: trust, adoption, functions, stand-ins |
 //! | `migrate` | applying the migrations and keeping the record |
+//! | `locks` | all tables locked at once, before anything is changed |
 //! | `doctor` | whether everything is as it should be |
 //! | `way_back` | the functions that the adoption replaced, put in place again |
 //! | `cron` | the regular jobs, registered with pg_cron |
@@ -13,6 +14,7 @@
 mod cron;
 mod doctor;
 mod install;
+pub mod locks;
 pub mod migrate;
 pub mod schema;
 mod way_back;

@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::CaughtError;
@@ -175,6 +176,19 @@ pub fn replacing<T>(
     PgTryBuilder::new(AssertUnwindSafe(work))
         .catch_when(code, move |_| instead().raise())
         .execute()
+}
+
+/// How long a process waits for a lock before it looks for a deadlock.
+pub fn deadlock_timeout() -> Duration {
+    // SAFETY: reads a setting, in milliseconds.
+    Duration::from_millis(u64::try_from(unsafe { pg_sys::DeadlockTimeout }).unwrap_or(0))
+}
+
+/// How long the session waits for a lock; None where it waits without end.
+pub fn lock_timeout() -> Option<Duration> {
+    // SAFETY: reads a setting, in milliseconds.
+    let milliseconds = u64::try_from(unsafe { pg_sys::LockTimeout }).unwrap_or(0);
+    (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
 }
 
 /// The time now() gives: when the transaction began.

@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use super::{layout, obstacles};
 use crate::error::{Error, Result};
+use crate::lifecycle::locks;
 use crate::lifecycle::migrate::require_superuser;
 use crate::lifecycle::schema::owner;
 use crate::pg::procedure::Call;
@@ -15,7 +16,8 @@ use crate::phi::columns::TABLES;
 /// Seals every table with patient data that is open, in one transaction.
 ///
 /// Errors: 42501 for others than superusers; 2D000 where it cannot commit;
-/// 55000 no key, or values that are not encrypted, differ from the plain ones
+/// 55P03 tables that are in use for a minute, or for as long as the session's
+/// `lock_timeout` says; 55000 no key, or values that are not encrypted, differ from the plain ones
 /// or cannot be read: nothing has changed then.
 #[pg_extern(sql = false)]
 fn phi_seal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
@@ -23,17 +25,17 @@ fn phi_seal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
     transaction::refuse_if_read_only(c"auria.phi_seal()");
     require_superuser("auria.phi_seal")?;
     let (mentioning, publications) = call.transaction(owner::of_schema, |spi| {
-        obstacles::set_lock_timeout(spi)?;
         let (mut mentioning, mut publications) = (Vec::new(), Vec::new());
         let sealed = layout::sealed(spi)?;
+        let open = TABLES
+            .iter()
+            .filter(|table| !sealed.iter().any(|one| one.name == table.name));
+        locks::lock_together(spi, open.map(|table| format!("public.{}", table.name)))?;
+        obstacles::set_lock_timeout(spi)?;
         for (table, source) in TABLES.into_iter().zip(&phi::sources(spi)?) {
             if sealed.iter().any(|one| one.name == table.name) {
                 continue;
             }
-            spi.execute_script(&format!(
-                "LOCK TABLE public.{} IN ACCESS EXCLUSIVE MODE",
-                table.name
-            ))?;
             obstacles::refuse_on_table(spi, table)?;
             refuse_unless_complete(table.name, &phi::count(spi, source)?)?;
             mentioning.extend(obstacles::mentioning(spi, table)?);

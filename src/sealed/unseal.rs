@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use super::{layout, obstacles, reopen};
 use crate::error::Result;
+use crate::lifecycle::locks;
 use crate::lifecycle::migrate::{self, Scope, require_superuser};
 use crate::lifecycle::schema::owner::{self, Owner};
 use crate::pg::procedure::Call;
@@ -16,7 +17,7 @@ use crate::phi::columns::{PATIENTS, Table};
 /// views, in one transaction. The plain columns come last in their tables.
 ///
 /// Errors: 42501 for others than superusers; 2D000 where it cannot commit; 2BP01
-/// what a team built on a view; 39000 a value that no key opens; 55000 no key:
+/// what a team built on a view; 55P03 as for `auria.phi_seal()`; 39000 a value that no key opens; 55000 no key:
 /// nothing has changed then.
 #[pg_extern(sql = false)]
 fn phi_unseal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
@@ -30,8 +31,11 @@ fn phi_unseal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
         |spi| {
             let owner = Owner::named(owner::determine(spi)?);
             let sealed = layout::sealed(spi)?;
+            if !sealed.is_empty() {
+                locks::lock_schema(spi)?;
+            }
+            obstacles::set_lock_timeout(spi)?;
             owner.act(|| {
-                obstacles::set_lock_timeout(spi)?;
                 for table in &sealed {
                     obstacles::refuse_on_view(spi, table)?;
                     unseal(spi, table)?;
@@ -53,8 +57,7 @@ fn unseal(spi: &Spi, table: &Table) -> Result<()> {
     let grants = layout::all_rows(spi, include_str!("grants.sql"), name)?;
     let comments = layout::all_rows(spi, include_str!("comments.sql"), name)?;
     spi.execute_script(&format!(
-        "LOCK TABLE auria_raw.{name}_raw IN ACCESS EXCLUSIVE MODE; \
-         DROP VIEW IF EXISTS public.{name}; \
+        "DROP VIEW IF EXISTS public.{name}; \
          DROP TRIGGER IF EXISTS refuse_direct_write ON auria_raw.{name}_raw; \
          ALTER TABLE auria_raw.{name}_raw SET SCHEMA public; \
          ALTER TABLE public.{name}_raw RENAME TO {name}"

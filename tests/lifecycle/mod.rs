@@ -19,4 +19,5 @@ mod schema;
 mod settings;
 mod subscriber;
 mod team;
+mod under_load;
 mod way_back;

@@ -99,9 +99,8 @@ impl Fault {
             // The last one when a session begins; that no other internal error is meant shows in the log.
             Fault::FullDisk => &["53100", "58030", "XX000"],
             Fault::FailingVault => &["55000"],
-            // Both take locks on every table while others work; whoever waits in the other direction is given up by
-            // PostgreSQL. PostgREST reads its schema again after them.
-            Fault::MigrateAgain | Fault::ExtensionUpdate => &["40P01", "55P03", "PGRST202"],
+            // PostgREST reads its schema again after them. Nobody is given up for them by PostgreSQL.
+            Fault::MigrateAgain | Fault::ExtensionUpdate => &["PGRST202"],
             Fault::Sealing => &[
                 "40P01", "55P03", "40001", "42P10", "0A000", "PGRST202", "42P01", "PGRST204",
                 "PGRST200", "PGRST205",

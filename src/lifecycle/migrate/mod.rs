@@ -34,6 +34,7 @@ use sha2::{Digest, Sha256};
 
 use self::functions::Replace;
 use self::warnings::Report;
+use super::locks;
 use super::schema::owner::{self, Owner};
 use super::schema::{FUNCTIONS, MIGRATIONS, Migration};
 use crate::args;
@@ -98,7 +99,9 @@ pub struct Outcome {
 /// triggers and defaults that were lost. What concerns a function or a policy
 /// is a row without a number.
 ///
-/// Superusers only (42501). 0A000 when pg_trgm is missing.
+/// Superusers only (42501). 0A000 when pg_trgm is missing. 55P03 when a table is
+/// in use for a minute, or for as long as the session's `lock_timeout` says:
+/// with anything to apply, all tables of the schema are locked first, at once.
 #[pg_extern(sql = false)]
 fn migrate(
     again: Option<bool>,
@@ -252,8 +255,19 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
     platform::ensure_records(spi)?;
     platform::ensure_schemas(spi, &owner)?;
     layout::ensure_schema(spi, &owner)?;
+    if scope != Scope::Pending {
+        locks::lock_schema(spi)?;
+    }
     owner::take_ownership(spi, &owner)?;
     owner::grant_foundation(spi, &owner, &trigram_schema)?;
+    let recorded = owner.act(|| recorded(spi))?;
+    let due: Vec<&Migration> = MIGRATIONS
+        .iter()
+        .filter(|migration| scope != Scope::Pending || !recorded.contains(&migration.number))
+        .collect();
+    if !due.is_empty() {
+        locks::lock_schema(spi)?;
+    }
 
     let mut report = Report::default();
     let raw = match scope {
@@ -266,11 +280,6 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
         policies::drop_original(spi, &owner)?;
     }
 
-    let recorded = owner.act(|| recorded(spi))?;
-    let due: Vec<&Migration> = MIGRATIONS
-        .iter()
-        .filter(|migration| scope != Scope::Pending || !recorded.contains(&migration.number))
-        .collect();
     let sealed = layout::sealed(spi)?;
     if due.is_empty() {
         reopen::refresh(spi, &owner, &sealed)?;
