@@ -35,15 +35,25 @@ const FOUND: &str = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) \
        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
       WHERE c.relkind IN ('r', 'p', 'v') ORDER BY c.relkind = 'v' DESC, wanted.place";
 
+/// The extension's own tables, which a charge reads and a dump copies.
+const RECORDS: &str = "SELECT 'auria.' OPERATOR(pg_catalog.||) c.relname FROM pg_catalog.pg_class c \
+      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     WHERE n.nspname = 'auria' AND c.relkind = 'r'";
+
 /// Locks everything that a migration may change against all use, until the
-/// transaction ends.
+/// transaction ends. To be called before anything else is locked.
 ///
 /// Errors: 55P03 when something is in use for a minute.
 pub fn lock_schema(spi: &Spi) -> Result<()> {
     let public = TABLES.iter().map(|name| format!("public.{name}"));
     let stored = TABLES.iter().map(|name| format!("auria_raw.{name}_raw"));
     let others = ["auth.users", "storage.buckets", "storage.objects"].map(str::to_owned);
-    lock_together(spi, public.chain(stored).chain(others))
+    let rows = spi.query_once(RECORDS, &[])?;
+    let records: Vec<String> = rows
+        .iter()
+        .map(|row| row.expect(1))
+        .collect::<Result<_>>()?;
+    lock_together(spi, public.chain(stored).chain(others).chain(records))
 }
 
 /// Locks those of the relations that exist against all use, until the

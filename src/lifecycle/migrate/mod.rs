@@ -101,7 +101,7 @@ pub struct Outcome {
 ///
 /// Superusers only (42501). 0A000 when pg_trgm is missing. 55P03 when a table is
 /// in use for a minute, or for as long as the session's `lock_timeout` says:
-/// with anything to apply, all tables of the schema are locked first, at once.
+/// all tables of the schema are locked first, at once.
 #[pg_extern(sql = false)]
 fn migrate(
     again: Option<bool>,
@@ -250,14 +250,12 @@ pub fn quietly<T>(work: impl FnOnce(&Spi) -> Result<T>) -> Result<T> {
 
 fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
     let trigram_schema = trigram_schema(spi)?;
+    locks::lock_schema(spi)?;
     platform::ensure_roles(spi)?;
     let owner = platform::ensure_owner(spi, owner::determine(spi)?)?;
     platform::ensure_records(spi)?;
     platform::ensure_schemas(spi, &owner)?;
     layout::ensure_schema(spi, &owner)?;
-    if scope != Scope::Pending {
-        locks::lock_schema(spi)?;
-    }
     owner::take_ownership(spi, &owner)?;
     owner::grant_foundation(spi, &owner, &trigram_schema)?;
     let recorded = owner.act(|| recorded(spi))?;
@@ -265,9 +263,6 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
         .iter()
         .filter(|migration| scope != Scope::Pending || !recorded.contains(&migration.number))
         .collect();
-    if !due.is_empty() {
-        locks::lock_schema(spi)?;
-    }
 
     let mut report = Report::default();
     let raw = match scope {
