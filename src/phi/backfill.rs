@@ -60,7 +60,11 @@ fn phi_backfill(
     let mut keys = keys_in_use()?;
     loop {
         for source in &call.transaction(owner::of_schema, sources)? {
-            Walk::default().over(&call, source, batch_size)?;
+            let walk = Walk {
+                settles_digests: !keys.are_several(),
+                ..Walk::default()
+            };
+            walk.over(&call, source, batch_size)?;
         }
         if keys.are_several() {
             pgrx::notice!(
@@ -84,6 +88,8 @@ const STORED_AT_ONCE: usize = 16 << 20;
 
 #[derive(Default)]
 struct Walk {
+    /// Not while somebody may write who knows the previous digests alone.
+    settles_digests: bool,
     rows: usize,
     encrypted: usize,
     rewritten: usize,
@@ -149,7 +155,7 @@ impl Walk {
                 Due::Leaving => left += 1,
                 Due::Encryption | Due::Rewriting => to_do = true,
             }
-            to_do |= source.is_digested(place) && due_digest(seen, place)?.is_some();
+            to_do |= self.settles(source, place) && due_digest(seen, place)?.is_some();
         }
         if !to_do {
             self.left += left;
@@ -164,13 +170,17 @@ impl Walk {
         Ok(())
     }
 
+    fn settles(&self, source: &Source, place: usize) -> bool {
+        self.settles_digests && source.is_digested(place)
+    }
+
     fn renew(&mut self, spi: &Spi, source: &Source, record: &Record<'_>) -> Result<()> {
         let mut new: Vec<Option<Vec<u8>>> = vec![None; record.len()];
         let mut size = 0;
         let mut digest = None;
         for place in 0..record.len() {
             let value = record.value(place)?;
-            if source.is_digested(place) {
+            if self.settles(source, place) {
                 digest = due_digest(record, place)?;
             }
             match due(&value)? {

@@ -4,7 +4,7 @@
 //! seen by the next; what was derived from a secret is kept for as long as the
 //! secret stays the same, and wiped when it changes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use auria_openpgp::{NameKey, OpenError, Opener, Plaintext, SealError, Sealer};
 use sha2::{Digest, Sha256};
@@ -318,6 +318,26 @@ impl KeysInUse {
             advisory::wait_for(Says::UsingTheKey(*mark));
         }
     }
+}
+
+thread_local! {
+    /// The transaction that found nobody under another key: nobody begins under
+    /// one while its own is the current one.
+    static ALONE_IN: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// Whether a running transaction may still write under another key than this
+/// one does. For every row that is written during a rotation.
+pub fn another_key_is_in_use(spi: &Spi) -> Result<bool> {
+    let transaction = Some(transaction::local_number());
+    if ALONE_IN.get() == transaction {
+        return Ok(false);
+    }
+    let are_several = KeysInUse::look(spi)?.are_several();
+    if !are_several {
+        ALONE_IN.set(transaction);
+    }
+    Ok(are_several)
 }
 
 impl Keyring {

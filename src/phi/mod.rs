@@ -29,8 +29,8 @@ use crate::error::{Error, Result};
 use crate::pg::transaction;
 
 pub use keyring::{
-    Origin, Written, decrypt, decrypt_bound, encrypt, encrypt_for, name_digest,
-    previous_name_digest,
+    KeysInUse, Origin, Written, another_key_is_in_use, decrypt, decrypt_bound, encrypt,
+    encrypt_for, name_digest, previous_name_digest,
 };
 pub use page::sources;
 pub use status::{Count, count};

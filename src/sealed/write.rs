@@ -529,8 +529,7 @@ impl Digests {
     }
 
     /// Sets the digest. During a rotation the row is written under the previous
-    /// one first, and under the current one at once: it meets in the index
-    /// whoever knows one of the two alone, also while they have not committed.
+    /// one first: it meets in the index whoever knows that one alone.
     fn set(&self, table: &Table, new: &mut Assignments) {
         if table.name == columns::PATIENTS.name {
             let first = self.previous.or(self.current);
@@ -538,15 +537,25 @@ impl Digests {
         }
     }
 
+    /// Writes the row under the current digest, too, where it meets whoever has
+    /// done so before. While somebody may still write who knows the previous
+    /// secret alone, it then goes back to the previous one, for them to meet:
+    /// `auria.phi_backfill()` settles it when they have ended.
     fn settle(&self, spi: &Spi, table: &Table, id: Uuid) -> Result<()> {
-        let (Some(current), Some(_)) = (&self.current, &self.previous) else {
+        let (Some(current), Some(previous)) = (&self.current, &self.previous) else {
             return Ok(());
         };
         let settle = "UPDATE auria_raw.patients_raw SET name_digest = $2 \
              WHERE id OPERATOR(pg_catalog.=) $1";
-        updated_at::kept("auria_raw.patients_raw", || {
-            run(spi, table, settle, args![id, &current[..]])
-        })?;
+        let set_to = |digest: &[u8; 16]| {
+            updated_at::kept("auria_raw.patients_raw", || {
+                run(spi, table, settle, args![id, &digest[..]]).map(drop)
+            })
+        };
+        set_to(current)?;
+        if phi::another_key_is_in_use(spi)? {
+            set_to(previous)?;
+        }
         Ok(())
     }
 }

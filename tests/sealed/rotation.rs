@@ -1,11 +1,13 @@
 //! Rotation of the key of a sealed database, with clients at work.
 
-use auria_tests::{As, Cluster, ClusterOptions, Session, refused_with};
+use auria_tests::{As, Cluster, ClusterOptions, Database, Session, refused_with};
+use uuid::Uuid;
 
 use super::{insert_patient, seal};
 
 const FIRST: &str = "first-secret-of-thirty-two-octets";
 const SECOND: &str = "second-secret-of-thirty-two-octets";
+const THIRD: &str = "third-secret-of-thirty-two-octets";
 
 fn use_keys(cluster: &Cluster, dba: &mut Session, current: &str, previous: Option<&str>) {
     let current = cluster.secret_file(&format!("{current}.key"), current);
@@ -110,5 +112,93 @@ fn a_writer_that_began_under_the_old_key_and_one_under_the_new_cannot_both_store
     refused_with(new.batch_execute(&insert), "57014");
     new.run("RESET statement_timeout");
     old.run("COMMIT");
+    refused_with(new.batch_execute(&insert), "23505");
+}
+
+/// A transaction that knows the first key alone, which is not the current one any more.
+fn begun_under_the_first_key(
+    cluster: &Cluster,
+    db: &Database<'_>,
+    dentist: Uuid,
+) -> (Session, Session) {
+    let mut dba = db.superuser();
+    dba.run("LOAD 'auria_pg'");
+    use_keys(cluster, &mut dba, FIRST, None);
+    let mut old = db.session(As::User(dentist));
+    old.run("BEGIN; INSERT INTO public.patients (user_id, name) VALUES (auth.uid(), 'Outra')");
+    use_keys(cluster, &mut dba, SECOND, Some(FIRST));
+    (old, dba)
+}
+
+#[test]
+fn an_old_writer_meets_a_name_that_was_committed_under_the_new_key_and_backfilled() {
+    let cluster = ClusterOptions::default().start();
+    let db = cluster.database();
+    let mut dba = db.superuser();
+    dba.run("LOAD 'auria_pg'");
+    use_keys(&cluster, &mut dba, FIRST, None);
+    let dentist = db.sign_up("ana@clinica.test");
+    insert_patient(&mut db.service(), dentist, "Antiga");
+    seal(&db);
+    let insert = |name: &str| {
+        format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', '{name}')")
+    };
+    let rename =
+        |name: &str| format!("UPDATE public.patients SET name = '{name}' WHERE name = 'Outra'");
+
+    for statement in [
+        insert("Maria"),
+        insert("Renomeada"),
+        rename("Maria"),
+        rename("Antiga"),
+    ] {
+        let (mut old, mut dba) = begun_under_the_first_key(&cluster, &db, dentist);
+        let mut new = db.session(As::User(dentist));
+        new.run("DELETE FROM public.patients WHERE name <> 'Antiga'");
+        new.run(&insert("Maria"));
+        new.run(&insert("Nova"));
+        new.run("UPDATE public.patients SET name = 'Renomeada' WHERE name = 'Nova'");
+        // It passes over all rows, and then waits for the old writer.
+        dba.run("SET statement_timeout = '2s'");
+        refused_with(dba.batch_execute("CALL auria.phi_backfill(10)"), "57014");
+        refused_with(old.batch_execute(&statement), "23505");
+        old.run("ROLLBACK");
+        // And whoever comes under the new key meets what was kept for the old one.
+        refused_with(new.batch_execute(&insert("Maria")), "23505");
+        dba.run("RESET statement_timeout");
+        dba.run("CALL auria.phi_backfill(10)");
+        assert!(!dba.value::<bool>(
+            "SELECT bool_or(previous_key_needed OR outdated > 0) FROM auria.phi_status()"
+        ));
+        use_keys(&cluster, &mut dba, SECOND, None);
+        for name in ["Antiga", "Maria", "Renomeada"] {
+            refused_with(new.batch_execute(&insert(name)), "23505");
+        }
+        // Back to the first key, for the next round.
+        use_keys(&cluster, &mut dba, FIRST, Some(SECOND));
+        dba.run("CALL auria.phi_backfill(10)");
+    }
+}
+
+#[test]
+fn a_name_settled_under_the_new_key_is_met_by_a_writer_that_keeps_the_old_digest() {
+    let cluster = ClusterOptions::default().start();
+    let db = cluster.database();
+    let mut dba = db.superuser();
+    dba.run("LOAD 'auria_pg'");
+    use_keys(&cluster, &mut dba, FIRST, None);
+    let dentist = db.sign_up("ana@clinica.test");
+    seal(&db);
+    use_keys(&cluster, &mut dba, SECOND, Some(FIRST));
+    let insert =
+        format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', 'Maria')");
+    let mut settled = db.session(As::User(dentist));
+    settled.run(&format!("BEGIN; {insert}"));
+    // From here on, there is a writer under a key that is no longer the current one.
+    use_keys(&cluster, &mut dba, THIRD, Some(SECOND));
+    let mut new = db.session(As::User(dentist));
+    new.run("SET statement_timeout = '500ms'");
+    refused_with(new.batch_execute(&insert), "57014");
+    settled.run("COMMIT");
     refused_with(new.batch_execute(&insert), "23505");
 }
