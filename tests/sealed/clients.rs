@@ -284,6 +284,52 @@ fn a_row_with_an_unreadable_value_can_be_changed_and_deleted() {
 }
 
 #[test]
+fn an_unreadable_value_that_a_statement_needs_is_an_error_and_never_taken_for_null() {
+    let db = database();
+    let (mut session, dentist, patient, evaluation) = sealed_practice(&db);
+    let other = insert_patient(&mut session, dentist, "Outra");
+    db.superuser().run(&format!(
+        "UPDATE auria_raw.patients_raw SET name_encrypted = '\\xc30d', birth_date_encrypted = '\\xc30d' WHERE id = '{patient}'"
+    ));
+    let before = (stored(&db, patient), stored(&db, other));
+    let one = format!("WHERE id = '{patient}'");
+    for statement in [
+        format!("UPDATE public.patients SET notes = name {one}"),
+        format!("UPDATE public.patients SET notes = 'Sra. ' || name {one}"),
+        format!("UPDATE public.patients SET notes = coalesce(name, 'sem nome') {one}"),
+        format!("UPDATE public.patients SET birth_date = birth_date + 1 {one}"),
+        format!(
+            "UPDATE public.patients p SET notes = (SELECT p.name || count(*) FROM public.evaluations) {one}"
+        ),
+        format!("UPDATE public.patients SET phone = '1' {one} AND name <> 'x'"),
+        format!(
+            "UPDATE public.patients SET phone = '1' {one} AND EXISTS (SELECT FROM public.evaluations e WHERE e.patient_name <> name)"
+        ),
+        format!("DELETE FROM public.patients {one} AND name IS NULL"),
+        format!(
+            "UPDATE public.patients a SET name = b.name FROM public.patients b
+              WHERE a.id = '{other}' AND b.id = '{patient}'"
+        ),
+        format!(
+            "UPDATE public.evaluations e SET patient_name = p.name FROM public.patients p
+              WHERE e.id = '{evaluation}' AND p.id = '{patient}'"
+        ),
+        format!(
+            "WITH c AS (SELECT name FROM public.patients {one}) UPDATE public.patients SET notes = c.name FROM c WHERE id = '{other}'"
+        ),
+    ] {
+        refused_by(&mut session, "39000", &statement);
+    }
+    assert_eq!(before, (stored(&db, patient), stored(&db, other)));
+    // What is not needed is in nobody's way.
+    session.run(&format!(
+        "UPDATE public.patients SET notes = phone {one} AND email IS DISTINCT FROM 'x'"
+    ));
+    session.run(&format!("UPDATE public.patients SET name = 'Maria' {one}"));
+    session.run(&format!("DELETE FROM public.patients {one}"));
+}
+
+#[test]
 fn ciphertexts_that_are_not_the_plain_value_are_refused_to_clients() {
     let db = database();
     let (mut session, dentist, patient, _) = sealed_practice(&db);
