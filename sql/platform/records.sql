@@ -75,3 +75,18 @@ COMMENT ON COLUMN auria.replaced_functions.signature IS 'Name and argument types
 COMMENT ON COLUMN auria.replaced_functions.replaced_at IS 'When the compiled function replaced it';
 COMMENT ON COLUMN auria.replaced_functions.definition IS 'CREATE OR REPLACE FUNCTION, as pg_get_functiondef wrote it';
 COMMENT ON COLUMN auria.replaced_functions.owner IS 'Role that owned the function';
+
+-- How often use_credits has answered false, for auria.metrics(). Sequences, because a number taken from one costs no row,
+-- no lock that others wait for, and stays when the transaction is rolled back. Every other operation counts as `other`: a
+-- caller who invents names makes nothing grow. A DBA may add auria.refused_OPERATION for an operation of the team's own;
+-- auria.migrate() gives it to the schema's owner, who counts.
+CREATE SEQUENCE IF NOT EXISTS auria.refused_case_analysis;
+CREATE SEQUENCE IF NOT EXISTS auria.refused_dsd_simulation;
+CREATE SEQUENCE IF NOT EXISTS auria.refused_other;
+
+REVOKE ALL ON SEQUENCE auria.refused_case_analysis, auria.refused_dsd_simulation, auria.refused_other
+    FROM PUBLIC, anon, authenticated, service_role;
+
+COMMENT ON SEQUENCE auria.refused_case_analysis IS 'How many charges of this operation were refused';
+COMMENT ON SEQUENCE auria.refused_dsd_simulation IS 'How many charges of this operation were refused';
+COMMENT ON SEQUENCE auria.refused_other IS 'How many charges were refused of operations without a sequence of their own';

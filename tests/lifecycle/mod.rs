@@ -12,6 +12,7 @@ mod install;
 mod metrics;
 mod packaging;
 mod partitions;
+mod refused_charges;
 mod replicas;
 mod rights;
 mod schedule;

@@ -108,7 +108,8 @@ pub fn take_ownership(spi: &Spi, owner: &Owner) -> Result<()> {
                                       JOIN pg_catalog.pg_class p ON p.oid = a.relid \
                                      WHERE p.relnamespace = n.oid \
                                        AND p.relname = ANY (pg_catalog.string_to_array($1, ' ')))) \
-                 OR n.nspname = 'auria' AND c.relkind = 'r' AND c.relname <> 'replaced_functions')",
+                 OR n.nspname = 'auria' AND (c.relkind = 'r' AND c.relname <> 'replaced_functions' \
+                                             OR c.relkind = 'S' AND c.relname LIKE 'refused\\_%'))",
         args![&tables(), &owner.name],
     )?;
     let statements: Vec<String> = rows
