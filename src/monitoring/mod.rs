@@ -2,7 +2,7 @@
 //!
 //! | group | what it reads |
 //! |---|---|
-//! | `ledger` | entries of the last hour, by the index on their time; a sequence |
+//! | `ledger` | the last 500 pages of the ledger; a sequence |
 //! | `refusals` | the last numbers of sequences |
 //! | `calls` | PostgreSQL's counters of function calls, where `track_functions` is `all` |
 //! | `subscriptions` | a sample of 200 pages |
@@ -14,6 +14,8 @@
 //!
 //! A charge that was refused changes no row, by contract; `ledger::refusal`
 //! counts it in a sequence.
+
+mod ledger;
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -35,9 +37,7 @@ type Metric = (String, Option<Jsonb>, f64);
 type Group = (&'static str, fn(&Spi) -> Result<Vec<Metric>>);
 
 const GROUPS: &[Group] = &[
-    ("ledger", |spi| {
-        metrics_of(&spi.read_once(include_str!("ledger.sql"), &[])?)
-    }),
+    ("ledger", ledger::metrics),
     ("refusals", |spi| {
         metrics_of(&spi.read_once(include_str!("refusals.sql"), &[])?)
     }),

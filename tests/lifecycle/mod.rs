@@ -10,6 +10,7 @@ pub mod dump_restore;
 mod expected;
 mod install;
 mod metrics;
+mod metrics_cost;
 mod packaging;
 mod partitions;
 mod refused_charges;
