@@ -75,3 +75,52 @@ COMMENT ON COLUMN auria.replaced_functions.signature IS 'Name and argument types
 COMMENT ON COLUMN auria.replaced_functions.replaced_at IS 'When the compiled function replaced it';
 COMMENT ON COLUMN auria.replaced_functions.definition IS 'CREATE OR REPLACE FUNCTION, as pg_get_functiondef wrote it';
 COMMENT ON COLUMN auria.replaced_functions.owner IS 'Role that owned the function';
+
+-- How often use_credits has answered false, for auria.metrics(). Sequences, because a number taken from one costs no row,
+-- no lock that others wait for, and stays when the transaction is rolled back. Every other operation counts as `other`: a
+-- caller who invents names makes nothing grow. A DBA may add auria.refused_OPERATION for an operation of the team's own;
+-- auria.migrate() gives it to the schema's owner, who counts.
+CREATE SEQUENCE IF NOT EXISTS auria.refused_case_analysis;
+CREATE SEQUENCE IF NOT EXISTS auria.refused_dsd_simulation;
+CREATE SEQUENCE IF NOT EXISTS auria.refused_other;
+
+REVOKE ALL ON SEQUENCE auria.refused_case_analysis, auria.refused_dsd_simulation, auria.refused_other
+    FROM PUBLIC, anon, authenticated, service_role;
+
+COMMENT ON SEQUENCE auria.refused_case_analysis IS 'How many charges of this operation were refused';
+COMMENT ON SEQUENCE auria.refused_dsd_simulation IS 'How many charges of this operation were refused';
+COMMENT ON SEQUENCE auria.refused_other IS 'How many charges were refused of operations without a sequence of their own';
+
+-- An erasure writes one entry, and nothing changes or removes one.
+CREATE TABLE IF NOT EXISTS auria.erasures (
+    id           bigint       NOT NULL  GENERATED ALWAYS AS IDENTITY  PRIMARY KEY,
+    erased_at    timestamptz  NOT NULL  DEFAULT now(),
+    subject      text         NOT NULL,
+    login        text         NOT NULL,
+    role         text         NOT NULL,
+    removed      jsonb        NOT NULL,
+    kept         jsonb        NOT NULL,
+    not_reached  jsonb        NOT NULL,
+    files        bigint       NOT NULL
+);
+
+ALTER TABLE auria.erasures ENABLE ROW LEVEL SECURITY;
+REVOKE ALL ON TABLE auria.erasures FROM PUBLIC, anon, authenticated, service_role;
+GRANT SELECT ON TABLE auria.erasures TO service_role;
+
+DROP POLICY IF EXISTS erasures_select_service_role ON auria.erasures;
+CREATE POLICY erasures_select_service_role ON auria.erasures
+    FOR SELECT TO service_role
+    USING (true);
+
+COMMENT ON TABLE auria.erasures IS
+    'Erasures of personal data on request (LGPD, article 18), for an auditor: names neither the person nor what was stored';
+COMMENT ON COLUMN auria.erasures.id IS 'As auria.erase_user() and auria.erase_patient() report it';
+COMMENT ON COLUMN auria.erasures.erased_at IS 'When the transaction of the erasure began';
+COMMENT ON COLUMN auria.erasures.subject IS 'What kind of person was erased: user (a dentist, with their patients) or patient';
+COMMENT ON COLUMN auria.erasures.login IS 'Role that had logged in';
+COMMENT ON COLUMN auria.erasures.role IS 'Role whose rights were in force';
+COMMENT ON COLUMN auria.erasures.removed IS 'Number of rows removed, by table';
+COMMENT ON COLUMN auria.erasures.kept IS 'Number of rows kept, by table: payments; null for rows that mention the person';
+COMMENT ON COLUMN auria.erasures.not_reached IS 'Tables whose rows the owner of the schema could not remove';
+COMMENT ON COLUMN auria.erasures.files IS 'How many files the caller was asked to delete';

@@ -6,6 +6,7 @@
 //! | `account` | a user's subscription row, read or locked |
 //! | `entry` | rows of the ledger |
 //! | `spend` | use_credits, can_use_credits |
+//! | `refusal` | how many charges were refused, for `auria.metrics()` |
 //! | `refund` | refund_credits |
 //! | `purchase` | add_bonus_credits |
 //! | `settle` | the monthly resets |
@@ -28,6 +29,7 @@ mod entry;
 mod plan_change;
 mod purchase;
 mod refund;
+mod refusal;
 mod reset;
 mod settle;
 mod spend;
@@ -41,6 +43,7 @@ pub use cases::{can_create_case, increment_case_usage};
 pub use plan_change::{record_plan_change, settle_plan_change};
 pub use purchase::add_bonus;
 pub use refund::refund;
+pub use refusal::count_refusal;
 pub use settle::reset_with_rollover;
 pub use spend::{can_spend, cost_of, spend};
 

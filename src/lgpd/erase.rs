@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 use uuid::Uuid;
 
 use super::export::{rows, stored};
+use super::log::{self, Caller};
 use super::parts::{self, NAMED_DRAFT, NAMED_EVALUATION, Part, Parts, Subject};
 use super::storage;
 use crate::args;
@@ -27,17 +28,17 @@ const PAYMENTS: [&str; 3] = [
 const KEPT: &str = "a payment, which tax law keeps: p_keep_payments is true";
 
 /// A row of the report: action, object, number of rows, detail.
-type Reported = (String, String, Option<i64>, Option<String>);
+pub type Reported = (String, String, Option<i64>, Option<String>);
 
 /// Removes what is stored about a dentist, their patients included, and reports
 /// it: `removed` and `kept` with the number of rows, `not reached` for a table
-/// that the schema's owner may not delete from, `delete file` for each file, and
-/// `to do`. With `p_keep_payments`, payments and purchases stay. The account in
+/// that the schema's owner may not delete from, `delete file` for each file,
+/// `recorded` with the entry in the log of erasures, and `to do`. With `p_keep_payments`, payments and purchases stay. The account in
 /// `auth.users` is the platform's to delete.
 ///
 /// Safe to repeat: nothing is left to remove then. All or nothing. Errors: 22004
-/// NULL; 23503 a team's rows that refer to what is removed; 25006 read-only. For
-/// service_role.
+/// NULL; 23503 a team's rows that refer to what is removed; 25006 read-only;
+/// 55000 without the log. For service_role.
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)] // a result row of SQL
 fn erase_user(
@@ -89,6 +90,7 @@ fn erase_patient(
 
 fn erase(spi: &Spi, mut subject: Subject, id: Uuid, keep_payments: bool) -> Result<Vec<Reported>> {
     let mut report = Vec::new();
+    let caller = Caller::now(spi)?;
     // A deferred trigger would run at the commit, when the rights are no
     // longer the owner's.
     spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
@@ -129,6 +131,15 @@ fn erase(spi: &Spi, mut subject: Subject, id: Uuid, keep_payments: bool) -> Resu
             Some(detail),
         )
     }));
+    let entry = log::record(spi, &caller, subject, &result)?;
+    result.push((
+        "recorded".to_owned(),
+        "auria.erasures".to_owned(),
+        None,
+        Some(format!(
+            "entry {entry}: note it with the request, because the log names nobody"
+        )),
+    ));
     result.append(&mut report);
     if subject == Subject::User {
         result.push(to_do(

@@ -7,8 +7,10 @@
 //! | `export` | `auria.export_user()`, `auria.export_patient()` |
 //! | `erase` | `auria.erase_user()`, `auria.erase_patient()` |
 //! | `storage` | the files of a person |
+//! | `log` | `auria.erasures`: what was erased, without saying whose it was |
 
 mod erase;
 mod export;
+mod log;
 mod parts;
 mod storage;

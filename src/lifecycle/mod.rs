@@ -21,3 +21,4 @@ mod way_back;
 
 pub use cron::last_runs;
 pub use doctor::catalogue_failures;
+pub use migrate::functions::as_owner_of_record;

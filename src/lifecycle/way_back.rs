@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::pg::extension;
 use crate::pg::spi::{Spi, quoted_identifier};
 use crate::pg::transaction::{self, Lock};
+use crate::sealed::layout;
 
 /// A function as the adoption found it.
 struct Found {
@@ -27,23 +28,28 @@ struct Found {
 /// a NOTICE that says how many, and a WARNING for each whose owner is gone: that
 /// one stays with the schema's owner.
 ///
+/// The views of an earlier sealed layout, and their trigger functions, stay in
+/// the record: the tables have the views' names now. A NOTICE names them.
+///
 /// Superusers only (42501): the record is a superuser's, as what it holds may
-/// get a superuser's rights back. 55000 where it belongs to another role; 2BP01
-/// where the declarations differ and something depends on the function.
+/// get a superuser's rights back. 55000 where it belongs to another role, and
+/// in a sealed database; 2BP01 where the declarations differ and something
+/// depends on the function.
 #[pg_extern(sql = false)]
 fn restore_replaced() -> Result<(), ErrorReport> {
     transaction::refuse_if_read_only(c"auria.restore_replaced()");
     require_superuser("auria.restore_replaced")?;
     transaction::lock(Lock::Migration, 0);
-    let (restored, warnings) = quietly(|spi| {
+    let (restored, kept, warnings) = quietly(|spi| {
         refuse_foreign_record(spi)?;
+        refuse_sealed(spi)?;
         let owner = owner::determine(spi)?;
         let found = found(spi)?;
         let mut warnings = Vec::new();
         for one in &found {
             restore(spi, one, &owner, &mut warnings)?;
         }
-        Ok((found.len(), warnings))
+        Ok((found.len(), kept_in_record(spi)?, warnings))
     })?;
     for warning in warnings {
         extension::warn(&warning);
@@ -51,7 +57,43 @@ fn restore_replaced() -> Result<(), ErrorReport> {
     extension::inform(&format!(
         "{restored} functions are as they were before the extension and stay when it is dropped"
     ));
+    if !kept.is_empty() {
+        extension::inform(&format!(
+            "not restored, because tables have taken the place of the views: {}",
+            kept.join(", ")
+        ));
+    }
     Ok(())
+}
+
+/// The views that decrypt would go with the extension, and what is encrypted
+/// would stay where the original's functions do not look.
+fn refuse_sealed(spi: &Spi) -> Result<()> {
+    if layout::sealed(spi)?.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "this database is sealed",
+    )
+    .detail("Without the extension nobody would read its patients.")
+    .hint("Run CALL auria.phi_unseal() first."))
+}
+
+/// What the record holds beside functions that can be put back.
+fn kept_in_record(spi: &Spi) -> Result<Vec<String>> {
+    let rows = spi.query_once(
+        "SELECT DISTINCT signature FROM auria.replaced_functions ORDER BY 1",
+        &[],
+    )?;
+    let signatures: Vec<String> = rows
+        .iter()
+        .map(|row| row.expect(1))
+        .collect::<Result<_>>()?;
+    Ok(signatures
+        .into_iter()
+        .filter(|signature| FUNCTIONS.iter().all(|known| known.signature != *signature))
+        .collect())
 }
 
 /// Whoever can write the record chooses code and whose rights it gets.

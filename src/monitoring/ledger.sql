@@ -1,12 +1,18 @@
--- The last hour by idx_credit_usage_created_at, 100,000 entries at most. An operation without a price is `other`, so that
+-- From the last pages of the ledger, and the time at which they begin where it has more: the middle of the times there, because
+-- a refund writes the use that it gives back anew, at the end. An operation without a price is `other`, so that
 -- nobody makes a time series by inventing a name.
-WITH recent AS MATERIALIZED (
-    SELECT u.operation, u.is_free, count(*) AS entries, sum(u.credits_used) AS credits
-      FROM (SELECT operation, is_free, credits_used
-              FROM public.credit_usage
-             WHERE created_at > now() - interval '1 hour'
-             LIMIT 100000) AS u
-     GROUP BY u.operation, u.is_free
+WITH since (time) AS MATERIALIZED (
+    SELECT greatest(now() - interval '1 hour', (SELECT max(time) FROM (BEGINNINGS) AS b (time)))
+), scale (seconds, factor) AS MATERIALIZED (
+    SELECT seconds, 3600 / seconds
+      FROM (SELECT greatest(extract(epoch FROM now() - time), 1) AS seconds FROM since) AS s
+), entries (operation, is_free, credits_used, entry, created_at) AS MATERIALIZED (
+    ENTRIES
+), recent AS (
+    SELECT e.operation, e.is_free, count(*) AS entries, sum(e.credits_used) AS credits
+      FROM entries e, since s
+     WHERE e.created_at > s.time
+     GROUP BY e.operation, e.is_free
 ), kinds (kind) AS (
     VALUES ('charge'), ('free'), ('refund')
 ), operations (operation) AS (
@@ -21,11 +27,16 @@ WITH recent AS MATERIALIZED (
       LEFT JOIN public.credit_costs c ON c.operation = pg_catalog.regexp_replace(r.operation, '_refund$', '')
      WHERE r.operation <> 'plan_change'
 ), counted AS (
-    SELECT o.operation, k.kind, COALESCE(sum(s.entries), 0) AS entries, COALESCE(sum(s.credits), 0) AS credits
+    SELECT o.operation, k.kind,
+           pg_catalog.round(COALESCE(sum(s.entries), 0) * max(f.factor)) AS entries,
+           pg_catalog.round(COALESCE(sum(s.credits), 0) * max(f.factor)) AS credits
       FROM operations o
      CROSS JOIN kinds k
+     CROSS JOIN scale f
       LEFT JOIN seen s ON s.operation = o.operation AND s.kind = k.kind
      GROUP BY o.operation, k.kind
+), total (entries) AS (
+    SELECT COALESCE(pg_catalog.pg_sequence_last_value('public.credit_usage_entry_seq'), 0)
 )
 SELECT 'ledger_entries_last_hour', pg_catalog.jsonb_build_object('operation', operation, 'kind', kind),
        entries::double precision
@@ -35,5 +46,10 @@ SELECT 'ledger_credits_last_hour', pg_catalog.jsonb_build_object('operation', op
        credits::double precision
   FROM counted WHERE kind <> 'free'
  UNION ALL
-SELECT 'ledger_entries_total', '{}'::jsonb,
-       COALESCE(pg_catalog.pg_sequence_last_value('public.credit_usage_entry_seq'), 0)::double precision
+SELECT 'ledger_seconds_read', '{}'::jsonb, seconds::double precision FROM scale
+ UNION ALL
+SELECT 'ledger_entries_not_read', '{}'::jsonb,
+       greatest(0, t.entries - (SELECT COALESCE(max(entry), t.entries) FROM entries))::double precision
+  FROM total t
+ UNION ALL
+SELECT 'ledger_entries_total', '{}'::jsonb, entries::double precision FROM total

@@ -2,7 +2,8 @@
 //!
 //! | group | what it reads |
 //! |---|---|
-//! | `ledger` | entries of the last hour, by the index on their time; a sequence |
+//! | `ledger` | the last 500 pages of the ledger; a sequence |
+//! | `refusals` | the last numbers of sequences |
 //! | `calls` | PostgreSQL's counters of function calls, where `track_functions` is `all` |
 //! | `subscriptions` | a sample of 200 pages |
 //! | `phi` | a sample of 200 pages of each table |
@@ -11,8 +12,10 @@
 //! | `jobs` | the last runs of pg_cron's jobs |
 //! | `doctor` | the doctor's checks that read the catalogue alone |
 //!
-//! A charge that was refused leaves nothing behind, by contract, so no number
-//! says how many there were: docs/monitoring explains what comes near.
+//! A charge that was refused changes no row, by contract; `ledger::refusal`
+//! counts it in a sequence.
+
+mod ledger;
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -34,8 +37,9 @@ type Metric = (String, Option<Jsonb>, f64);
 type Group = (&'static str, fn(&Spi) -> Result<Vec<Metric>>);
 
 const GROUPS: &[Group] = &[
-    ("ledger", |spi| {
-        metrics_of(&spi.read_once(include_str!("ledger.sql"), &[])?)
+    ("ledger", ledger::metrics),
+    ("refusals", |spi| {
+        metrics_of(&spi.read_once(include_str!("refusals.sql"), &[])?)
     }),
     ("calls", |spi| {
         metrics_of(&spi.read_once(include_str!("calls.sql"), &[])?)

@@ -18,7 +18,8 @@ pub fn required_id(id: Option<SqlUuid>, function: &str, argument: &str) -> Resul
 
 /// Charges an operation to a user: true, or false and nothing changed when
 /// neither the subscription's credits nor the free tier allow it. Any number
-/// of callers at once spend exactly what there is.
+/// of callers at once spend exactly what there is. A refusal is counted for
+/// `auria.metrics()`.
 ///
 /// Errors: 22004 NULL; 22023 an operation that is too long or ends in
 /// `_refund`; 22003 a counter out of range; 23503 no such user; 25006 in a
@@ -33,7 +34,11 @@ fn use_credits(
     let operation = required(p_operation, THIS, "p_operation")?;
     transaction::refuse_if_read_only(c"use_credits()");
     Ok(spi::connected(|spi| {
-        ledger::spend(spi, user, &operation, None)
+        let is_charged = ledger::spend(spi, user, &operation, None)?;
+        if !is_charged {
+            ledger::count_refusal(spi, &operation)?;
+        }
+        Ok(is_charged)
     })?)
 }
 
@@ -52,7 +57,11 @@ fn use_credits_once(
     let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
     transaction::refuse_if_read_only(c"use_credits()");
     Ok(spi::connected(|spi| {
-        ledger::spend(spi, user, &operation, Some(reference))
+        let is_charged = ledger::spend(spi, user, &operation, Some(reference))?;
+        if !is_charged {
+            ledger::count_refusal(spi, &operation)?;
+        }
+        Ok(is_charged)
     })?)
 }
 

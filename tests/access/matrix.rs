@@ -124,6 +124,9 @@ static MATRIX: LazyLock<Vec<Rights>> = LazyLock::new(|| {
         "INSERT INTO auria.migrations (number, name, sha256) VALUES (999, 'x', 'x')"),
     read_by_backend("auria.installed_functions", "signature",
         "INSERT INTO auria.installed_functions (signature) VALUES ('x')"),
+    read_by_backend("auria.erasures", "subject",
+        "INSERT INTO auria.erasures (subject, login, role, removed, kept, not_reached, files)
+         VALUES ('patient', 'x', 'x', '{}', '{}', '{}', 0)"),
     read_by_backend("auria.replaced_functions", "signature",
         "INSERT INTO auria.replaced_functions (signature, definition, owner) VALUES ('x', 'x', 'x')"),
 ]

@@ -3,6 +3,7 @@
 mod disk;
 mod erase;
 mod export;
+mod log;
 mod sealed;
 mod team;
 

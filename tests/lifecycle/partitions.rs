@@ -6,7 +6,7 @@ use crate::lifecycle::doctor::complaints;
 use crate::support::legacy::{ANA, LAST, database_at};
 
 /// Replaces the ledger by one that is partitioned by time, as a DBA does by hand: the same rows, owner and grants.
-fn partition_the_ledger(admin: &mut Session) {
+pub fn partition_the_ledger(admin: &mut Session) {
     admin.run(
         "BEGIN;
          ALTER TABLE public.credit_usage RENAME TO credit_usage_whole;

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use auria_tests::{Database, Session, refused_with};
+use auria_tests::{Cluster, Database, RAW_STATES, Session, refused_with};
+use uuid::Uuid;
 
+use crate::sealed::seal;
+use crate::support::catalogue::column;
 use crate::support::legacy::{ANA, LAST, Rows, database_at};
 
 /// Definition and owner of each function of `public`, by its signature.
@@ -202,4 +205,155 @@ fn only_a_superuser_restores_and_only_from_a_record_that_nobody_else_could_write
         admin.run(&format!("ROLLBACK; {}", on_the_record(closed)));
     }
     assert_replaced(&mut admin, &before);
+}
+
+/// What the original's functions and triggers do on the data as it is.
+#[track_caller]
+fn assert_the_originals_functions_run(db: &Database<'_>, patients: &[&str]) {
+    let (mut service, mut admin) = (db.service(), db.superuser());
+    let used =
+        format!("SELECT credits_used_this_month FROM public.subscriptions WHERE user_id = '{ANA}'");
+    let used_before: i32 = admin.value(&used);
+    assert!(service.value::<bool>(&format!(
+        "SELECT public.use_credits('{ANA}', 'case_analysis')"
+    )));
+    assert_eq!(admin.value::<i32>(&used), used_before + 1);
+    assert!(service.value::<bool>(&format!(
+        "SELECT public.refund_credits('{ANA}', 'case_analysis')"
+    )));
+    // As the API: a dentist reads and writes tables, under row-level security.
+    let mut dentist = db.authenticated(Uuid::parse_str(ANA).unwrap());
+    let names = column(&mut dentist, "SELECT name FROM public.patients");
+    for name in patients {
+        assert!(names.iter().any(|found| found == name), "{name}: {names:?}");
+    }
+    dentist.run(&format!(
+        "INSERT INTO public.patients (user_id, name, phone) VALUES ('{ANA}', 'Depois', '(11) 90000-0000');
+         UPDATE public.patients SET email = 'depois@x.test' WHERE name = 'Depois'"
+    ));
+    // pgcrypto, called by the original, reads all that either has encrypted.
+    assert_eq!(
+        service.value::<i64>(
+            "SELECT count(*) FROM public.patients
+              WHERE name IS DISTINCT FROM public.phi_decrypt(name_encrypted)
+                 OR phone IS DISTINCT FROM public.phi_decrypt(phone_encrypted)
+                 OR email IS DISTINCT FROM public.phi_decrypt(email_encrypted)"
+        ),
+        0
+    );
+    assert_eq!(
+        service.value::<i64>(
+            "SELECT count(*) FROM public.evaluations
+              WHERE patient_name IS DISTINCT FROM public.phi_decrypt(patient_name_encrypted)"
+        ),
+        0
+    );
+}
+
+/// An adopted database, sealed. What the clinic built on names stands in the way of that, and a value whose plain one was
+/// erased.
+fn adopted_and_sealed() -> (Database<'static>, Functions) {
+    let (db, before) = adopted();
+    db.service().run("CALL auria.phi_backfill()");
+    db.superuser().run(
+        "DROP VIEW public.readable_patients; DROP INDEX public.patients_by_phone;
+         ALTER TABLE public.patients DROP COLUMN initial;
+         DROP POLICY \"Recepção vê tudo\" ON public.patients; DROP POLICY \"Sala de espera\" ON public.evaluations;
+         UPDATE public.patients
+            SET phone_encrypted = CASE WHEN phone IS NOT NULL THEN phone_encrypted END,
+                email_encrypted = CASE WHEN email IS NOT NULL THEN email_encrypted END,
+                birth_date_encrypted = CASE WHEN birth_date IS NOT NULL THEN birth_date_encrypted END",
+    );
+    let ana = Uuid::parse_str(ANA).unwrap();
+    db.authenticated(ana).run(&format!(
+        "INSERT INTO public.patients (user_id, name, notes) VALUES ('{ANA}', 'Antes do selo', 'hipertensa')"
+    ));
+    seal(&db);
+    (db, before)
+}
+
+/// Unseals and leaves, as docs/operations.md says.
+fn leave(admin: &mut Session) {
+    admin.run("CALL auria.phi_unseal()");
+    admin.run(
+        "BEGIN; CALL auria.restore_replaced(); DROP EXTENSION auria CASCADE;
+         DROP SCHEMA auria CASCADE; DROP SCHEMA auria_raw; COMMIT",
+    );
+    assert_eq!(
+        admin.value::<i64>(
+            "SELECT count(*) FROM pg_proc WHERE probin LIKE '%auria_pg%' OR pronamespace = to_regnamespace('auria')"
+        ),
+        0
+    );
+}
+
+#[test]
+fn a_database_that_was_sealed_and_worked_leaves_and_the_originals_functions_run_on_it() {
+    let (db, before) = adopted_and_sealed();
+    let mut admin = db.superuser();
+    let ana = Uuid::parse_str(ANA).unwrap();
+    db.authenticated(ana).run(&format!(
+        "INSERT INTO public.patients (user_id, name, phone) VALUES ('{ANA}', 'Sob o selo', '(11) 91111-1111');
+         UPDATE public.patients SET name = 'Com selo' WHERE name = 'Antes do selo'"
+    ));
+    db.service().run(&format!(
+        "SELECT public.use_credits('{ANA}', 'case_analysis')"
+    ));
+    leave(&mut admin);
+    assert_eq!(functions(&mut admin), before);
+    assert_the_originals_functions_run(&db, &["Com selo", "Sob o selo"]);
+    // A sign-up still makes a profile.
+    let user = db.sign_up("carla@clinica.example");
+    assert_eq!(
+        admin.value::<i64>(&format!(
+            "SELECT count(*) FROM public.profiles WHERE user_id = '{user}'"
+        )),
+        1
+    );
+}
+
+#[test]
+fn a_sealed_database_is_not_restored_before_it_is_unsealed() {
+    let (db, before) = adopted_and_sealed();
+    let mut admin = db.superuser();
+    let refusal = refused_with(
+        admin.batch_execute("CALL auria.restore_replaced()"),
+        "55000",
+    );
+    assert!(
+        refusal.hint().unwrap().contains("CALL auria.phi_unseal()"),
+        "{refusal:?}"
+    );
+    assert_replaced(&mut admin, &before);
+}
+
+#[test]
+fn a_database_that_came_with_raw_tables_leaves_with_plain_ones_and_says_what_it_leaves_out() {
+    for state in RAW_STATES {
+        let db = Cluster::shared().raw_database(state);
+        let mut admin = db.superuser();
+        let before = functions(&mut admin);
+        admin.run(
+            "LOAD 'auria_pg'; SET auria.adopt_functions = 'all'; CREATE EXTENSION auria CASCADE",
+        );
+        db.authenticated(Uuid::parse_str(ANA).unwrap()).run(&format!(
+            "INSERT INTO public.patients (user_id, name, notes) VALUES ('{ANA}', 'Sob o selo', 'hipertensa')"
+        ));
+        admin.notices();
+        leave(&mut admin);
+        // Functions of views that are tables now would write to tables that are not there.
+        let mut expected = before.clone();
+        expected.retain(|signature, _| !signature.contains("_view_"));
+        assert_ne!(expected, before);
+        assert_eq!(functions(&mut admin), expected, "{state}");
+        let notices = admin.notices();
+        let notice = notices
+            .iter()
+            .find(|notice| notice.message().starts_with("auria: not restored"))
+            .unwrap_or_else(|| panic!("{notices:?}"));
+        for object in ["public.patients_view_insert()", "view public.evaluations"] {
+            assert!(notice.message().contains(object), "{notice:?}");
+        }
+        assert_the_originals_functions_run(&db, &["Sob o selo", "João da Conceição"]);
+    }
 }

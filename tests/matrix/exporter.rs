@@ -112,7 +112,8 @@ fn an_exporter_with_no_other_rights_is_scraped_and_every_rule_and_panel_finds_it
     db.service().run(&format!(
         "SELECT public.use_credits('{ana}', 'case_analysis');
          SELECT public.use_credits('{ana}', 'dsd_simulation');
-         SELECT public.refund_credits('{ana}', 'dsd_simulation')"
+         SELECT public.refund_credits('{ana}', 'dsd_simulation');
+         SELECT public.use_credits(gen_random_uuid(), 'weekly_digest')"
     ));
     admin.run(&format!(
         "INSERT INTO public.credit_pack_purchases (user_id, pack_id, credits, amount, created_at)
@@ -135,6 +136,11 @@ fn an_exporter_with_no_other_rights_is_scraped_and_every_rule_and_panel_finds_it
         -2.0
     );
     assert_eq!(series(&page, "auria_ledger_entries_total", &[]), 3.0);
+    let refused = |operation: &str| {
+        let label = format!("operation=\"{operation}\"");
+        series(&page, "auria_charges_refused_total", &[&label])
+    };
+    assert_eq!((refused("case_analysis"), refused("other")), (0.0, 1.0));
     assert_eq!(series(&page, "auria_months_overdue", &[]), 0.0);
     let age = series(&page, "auria_purchases_oldest_pending_seconds", &[]);
     assert!((7200.0..7300.0).contains(&age), "{age}");

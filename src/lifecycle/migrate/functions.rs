@@ -265,7 +265,7 @@ pub fn has_dependants(spi: &Spi, function: pg_sys::Oid) -> Result<bool> {
 /// owner, a superuser, since whoever writes it chooses whose rights code gets
 /// there.
 pub fn keep(spi: &Spi, function: pg_sys::Oid, signature: &str) -> Result<()> {
-    as_owner_of_the_record(spi, || {
+    as_owner_of_record(spi, "auria.replaced_functions", || {
         spi.execute(
             "INSERT INTO auria.replaced_functions (signature, definition, owner) \
              SELECT $2, pg_catalog.pg_get_functiondef(p.oid), r.rolname \
@@ -274,20 +274,25 @@ pub fn keep(spi: &Spi, function: pg_sys::Oid, signature: &str) -> Result<()> {
             args![function, signature],
         )
     })
+    .map(drop)
 }
 
-/// Runs `work`, which writes to `auria.replaced_functions`, with the rights of
-/// its owner.
-pub fn as_owner_of_the_record(spi: &Spi, work: impl FnOnce() -> Result<usize>) -> Result<()> {
+/// Runs `work`, which writes to this table of schema `auria`, with the rights of
+/// the table's owner: a superuser, where nobody else is to write it.
+pub fn as_owner_of_record<T>(
+    spi: &Spi,
+    table: &str,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
     let record = spi.query_once(
         "SELECT c.relowner FROM pg_catalog.pg_class c \
-          WHERE c.oid = 'auria.replaced_functions'::pg_catalog.regclass",
-        &[],
+          WHERE c.oid = $1::pg_catalog.regclass",
+        args![table],
     )?;
     let record_owner: pg_sys::Oid = record
         .one()?
-        .ok_or_else(|| crate::error::unexpected_null("auria.replaced_functions"))?;
-    roles::acting_as(record_owner, work).map(drop)
+        .ok_or_else(|| crate::error::unexpected_null(table))?;
+    roles::acting_as(record_owner, work)
 }
 
 fn was_installed(spi: &Spi, function: &Function) -> Result<bool> {

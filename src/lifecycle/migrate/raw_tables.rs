@@ -171,7 +171,7 @@ fn missing_from_table(spi: &Spi, name: &str) -> Result<Vec<String>> {
 }
 
 fn keep_view(spi: &Spi, name: &str) -> Result<()> {
-    functions::as_owner_of_the_record(spi, || {
+    functions::as_owner_of_record(spi, "auria.replaced_functions", || {
         spi.execute(
             "INSERT INTO auria.replaced_functions (signature, definition, owner) \
              SELECT 'view public.' || $1, \
@@ -182,6 +182,7 @@ fn keep_view(spi: &Spi, name: &str) -> Result<()> {
             args![name],
         )
     })
+    .map(drop)
 }
 
 /// Drops a trigger function of a view that is gone, if the original shipped it

@@ -93,8 +93,9 @@ pub fn determine(spi: &Spi) -> Result<String> {
 
 /// Gives the tables that superusers own, or another role, and the record to
 /// the owner, and grants it what the schema builds on: the owner of `auth` and
-/// `storage` objects keeps them. What functions were before they were replaced
-/// stays with a superuser: `auria.restore_replaced()` trusts it.
+/// `storage` objects keeps them. Two records stay with a superuser: what
+/// functions were before they were replaced, which `auria.restore_replaced()`
+/// trusts, and the log of erasures, which an auditor does.
 pub fn take_ownership(spi: &Spi, owner: &Owner) -> Result<()> {
     let rows = spi.query_once(
         "SELECT pg_catalog.format('ALTER TABLE %I.%I OWNER TO %I', n.nspname, c.relname, $2) \
@@ -108,7 +109,8 @@ pub fn take_ownership(spi: &Spi, owner: &Owner) -> Result<()> {
                                       JOIN pg_catalog.pg_class p ON p.oid = a.relid \
                                      WHERE p.relnamespace = n.oid \
                                        AND p.relname = ANY (pg_catalog.string_to_array($1, ' ')))) \
-                 OR n.nspname = 'auria' AND c.relkind = 'r' AND c.relname <> 'replaced_functions')",
+                 OR n.nspname = 'auria' AND (c.relkind = 'r' AND c.relname NOT IN ('replaced_functions', 'erasures') \
+                                             OR c.relkind = 'S' AND c.relname LIKE 'refused\\_%'))",
         args![&tables(), &owner.name],
     )?;
     let statements: Vec<String> = rows

@@ -1,0 +1,85 @@
+//! The log of erasures, `auria.erasures`: what was erased, when and by whom, as
+//! numbers of rows per table. It names neither the person nor anything that was
+//! stored about them.
+
+use pgrx::PgSqlErrorCode;
+use serde_json::{Map, Value};
+
+use super::erase::Reported;
+use super::parts::Subject;
+use crate::args;
+use crate::error::{Error, Result};
+use crate::lifecycle::as_owner_of_record;
+use crate::pg::spi::Spi;
+
+const TABLE: &str = "auria.erasures";
+
+/// Who asks: the login, and the role whose rights are in force.
+pub struct Caller {
+    login: String,
+    role: String,
+}
+
+impl Caller {
+    /// Whoever calls; asked before the rights change.
+    pub fn now(spi: &Spi) -> Result<Self> {
+        let rows = spi.read_once(
+            "SELECT session_user::pg_catalog.text, current_user::pg_catalog.text",
+            &[],
+        )?;
+        let (login, role) = match rows.first() {
+            Some(row) => (row.expect(1)?, row.expect(2)?),
+            None => Default::default(),
+        };
+        Ok(Self { login, role })
+    }
+}
+
+/// Writes an entry in the transaction of the erasure: both or neither. With the
+/// rights of the log's owner, a superuser: nobody else can write it, the owner
+/// of the schema included. Returns the entry's id.
+pub fn record(spi: &Spi, caller: &Caller, subject: Subject, report: &[Reported]) -> Result<i64> {
+    if !spi.exists(
+        "SELECT WHERE pg_catalog.to_regclass($1) IS NOT NULL",
+        args![TABLE],
+    )? {
+        return Err(Error::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the log of erasures, auria.erasures, is missing",
+        )
+        .detail("Nothing was erased.")
+        .hint("Run SELECT * FROM auria.migrate(), which makes it."));
+    }
+    let counts = |action: &str| json(report.iter().filter(|(did, ..)| did == action));
+    let files = report
+        .iter()
+        .filter(|(did, ..)| did == "delete file")
+        .count() as i64;
+    as_owner_of_record(spi, TABLE, || {
+        spi.query_once(
+            "INSERT INTO auria.erasures (subject, login, role, removed, kept, not_reached, files) \
+             VALUES ($1, $2, $3, $4::pg_catalog.jsonb, $5::pg_catalog.jsonb, $6::pg_catalog.jsonb, $7) \
+             RETURNING id",
+            args![
+                subject.word(),
+                &caller.login,
+                &caller.role,
+                &counts("removed"),
+                &counts("kept"),
+                &counts("not reached"),
+                files,
+            ],
+        )?
+        .one()?
+        .ok_or_else(|| crate::error::unexpected_null(TABLE))
+    })
+}
+
+/// Tables with their numbers of rows, as an object of JSON; null where the
+/// number is not known.
+fn json<'a>(reported: impl Iterator<Item = &'a Reported>) -> String {
+    let counts: Map<String, Value> = reported
+        .map(|(_, table, count, _)| (table.clone(), Value::from(*count)))
+        .collect();
+    Value::Object(counts).to_string()
+}
