@@ -92,8 +92,12 @@ SELECT auria.ensure_unique('public.patients', 'patients_user_id_name_key', '{use
 SELECT auria.ensure_foreign_key('public.patients', 'patients_user_id_fkey',
     'user_id', 'auth.users', 'id', 'CASCADE');
 
-SELECT auria.ensure_index('public.patients', 'idx_patients_user_id', '(user_id)');
-SELECT auria.ensure_index('public.patients', 'idx_patients_created_at', '(created_at DESC)');
+-- A policy narrows every read to one dentist: an index that begins with the
+-- time alone would be read through everybody's patients. A database that has
+-- one of this name keeps it until migrate(again => true), and gets the second
+-- one. None over (user_id): this one and the unique one begin with it.
+SELECT auria.ensure_index('public.patients', 'idx_patients_created_at', '(user_id, created_at DESC)');
+SELECT auria.ensure_index('public.patients', 'idx_patients_user_created', '(user_id, created_at DESC)');
 
 DROP TRIGGER IF EXISTS update_patients_updated_at ON public.patients;
 CREATE TRIGGER update_patients_updated_at
@@ -290,10 +294,10 @@ SELECT auria.ensure_foreign_key('public.evaluations', 'evaluations_patient_id_fk
 SELECT auria.ensure_foreign_key('public.evaluations', 'evaluations_recommended_resin_id_fkey',
     'recommended_resin_id', 'public.resins', 'id', 'NO ACTION');
 
+-- None over (created_at) alone: every query asks for one dentist's evaluations.
 SELECT auria.ensure_index('public.evaluations', 'idx_evaluations_user_created', '(user_id, created_at DESC)');
 SELECT auria.ensure_index('public.evaluations', 'idx_evaluations_patient_id',
     '(patient_id) WHERE patient_id IS NOT NULL');
-SELECT auria.ensure_index('public.evaluations', 'idx_evaluations_created_at', '(created_at DESC)');
 SELECT auria.ensure_index('public.evaluations', 'idx_evaluations_recommended_resin_id',
     '(recommended_resin_id) WHERE recommended_resin_id IS NOT NULL');
 

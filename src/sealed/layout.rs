@@ -196,7 +196,6 @@ pub fn seal(spi: &Spi, table: &'static Table) -> Result<()> {
     if has_names {
         spi.execute_script(
             "SELECT auria.ensure_unique('public.patients', 'patients_user_id_name_key', '{user_id, name_digest}'); \
-             SELECT auria.ensure_index('public.patients', 'idx_patients_user_created', '(user_id, created_at DESC)'); \
              COMMENT ON COLUMN public.patients.name_digest IS \
                  'Keyed digest of user_id and name, for the unique constraint'",
         )?;

@@ -91,7 +91,6 @@ fn unseal(spi: &Spi, table: &Table) -> Result<()> {
     }
     if name == PATIENTS.name {
         required.push("DROP COLUMN name_digest".to_owned());
-        spi.execute_script("DROP INDEX IF EXISTS public.idx_patients_user_created")?;
     }
     for changes in [added, filled, required] {
         if !changes.is_empty() {

@@ -409,3 +409,40 @@ fn grants_made_by_hand_stay_also_after_a_dump_and_restore() {
     assert!(restored.value::<bool>(granted));
     Rows::of(&mut admin).assert_unchanged(&mut restored);
 }
+
+#[test]
+fn an_index_of_the_originals_stays_beside_the_one_that_serves_until_all_is_restored() {
+    let db = legacy_database();
+    let mut admin = db.superuser();
+    admin.run(
+        "CREATE INDEX idx_patients_created_at ON public.patients (created_at DESC);
+         CREATE INDEX idx_evaluations_created_at ON public.evaluations (created_at DESC);
+         CREATE EXTENSION auria CASCADE",
+    );
+    let mut indexes = || -> String {
+        admin.value(
+            "SELECT string_agg(c.relname || substring(pg_get_indexdef(c.oid) FROM ' \\(.*'), '; ' ORDER BY c.relname)
+               FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relname ~ '_(user_)?created(_at)?$'
+                AND i.indrelid IN ('public.patients'::regclass, 'public.evaluations'::regclass)",
+        )
+    };
+    let evaluations = "idx_evaluations_created_at (created_at DESC); \
+                       idx_evaluations_user_created (user_id, created_at DESC); ";
+    assert_eq!(
+        indexes(),
+        format!(
+            "{evaluations}idx_patients_created_at (created_at DESC); \
+             idx_patients_user_created (user_id, created_at DESC)"
+        )
+    );
+    let again = "SELECT FROM auria.migrate(again => true)";
+    db.superuser().run(again);
+    let restored = format!("{evaluations}idx_patients_created_at (user_id, created_at DESC)");
+    assert_eq!(indexes(), restored);
+    // Nothing is built again for nothing.
+    let files = "SELECT string_agg(oid::text, ' ' ORDER BY oid) FROM pg_class WHERE relkind = 'i' AND relname LIKE 'idx\\_%'";
+    let before: String = db.superuser().value(files);
+    db.superuser().run(again);
+    assert_eq!(indexes(), restored);
+    assert_eq!(db.superuser().value::<String>(files), before);
+}

@@ -64,7 +64,7 @@ const WARNINGS: [(usize, usize, &str); 3] = [
 ];
 
 /// What stays beside the schema of a new database, from which state on: how its lines in the catalogue start.
-const OWN_TABLES: [(usize, &str); 9] = [
+const OWN_TABLES: [(usize, &str); 10] = [
     (1, "clinic_appointments: "),
     (1, "newsletter: "),
     (1, "patients: chart_number "),
@@ -73,7 +73,8 @@ const OWN_TABLES: [(usize, &str); 9] = [
     (1, "patients: initial "),
     (1, "patients: trigger number_charts: "),
     (4, "patients: index patients_by_phone: "),
-    // AURIA's own once; today another index serves as well.
+    // AURIA's own once; today others serve as well.
+    (1, "patients: index idx_patients_user_id: "),
     (6, "credit_usage: index idx_credit_usage_user_id: "),
 ];
 

@@ -4,7 +4,7 @@
 //! rule they break is enforced for what is written from now on, and a warning
 //! says how many rows break it and how to see them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -19,6 +19,23 @@ use crate::pg::spi::{self, Spi, quoted_identifier};
 thread_local! {
     /// Where warnings go while a migration runs; nowhere else in between.
     static WARNINGS: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+    /// Whether an index of the right name and another definition is replaced.
+    static RESTORING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs migrations that restore what was shipped, where `restoring`: an index
+/// that has the name of one of theirs becomes it.
+pub fn restoring<T>(restoring: bool, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// Stops replacing however the migrations end.
+    struct Restoring;
+    impl Drop for Restoring {
+        fn drop(&mut self) {
+            RESTORING.set(false);
+        }
+    }
+    let _restoring = Restoring;
+    RESTORING.set(restoring);
+    work()
 }
 
 /// Runs one migration and returns what the functions below found meanwhile.
@@ -239,7 +256,8 @@ fn has_duplicates(
 
 /// Makes an index where the table has none of that name and none of the same
 /// definition, and makes it anew where a concurrent build left an invalid one.
-/// `p_definition` is what follows the table in CREATE INDEX, in the form in
+/// An index of that name and another definition stays, until
+/// `auria.migrate(again => true)` replaces it. `p_definition` is what follows the table in CREATE INDEX, in the form in
 /// which PostgreSQL writes it back. For migrations.
 #[pg_extern(sql = false)]
 fn ensure_index(
@@ -251,13 +269,27 @@ fn ensure_index(
     let name = required(p_name, "auria.ensure_index", "p_name")?;
     let definition = required(p_definition, "auria.ensure_index", "p_definition")?;
     spi::connected(|spi| {
-        if index_is_usable(spi, table, name)? || index_like(spi, table, definition)? {
+        let quoted = quoted_identifier(name);
+        let alike = index_like(spi, table, definition)?;
+        if index_is_usable(spi, table, name)? {
+            let is_another = !alike.iter().any(|one| one.name == name);
+            if !(RESTORING.get() && is_another) {
+                return Ok(());
+            }
+            let Some(own) = replaceable(spi, table, name)? else {
+                return Ok(());
+            };
+            spi.execute_script(&format!("DROP INDEX {own}"))?;
+            if let Some(alike) = alike.first() {
+                return spi.execute_script(&format!(
+                    "ALTER INDEX {} RENAME TO {quoted}",
+                    alike.qualified
+                ));
+            }
+        } else if !alike.is_empty() {
             return Ok(());
         }
-        spi.execute_script(&format!(
-            "CREATE INDEX {} ON {table} {definition}",
-            quoted_identifier(name)
-        ))
+        spi.execute_script(&format!("CREATE INDEX {quoted} ON {table} {definition}"))
     })?;
     Ok(())
 }
@@ -378,15 +410,23 @@ fn unique_index_over(spi: &Spi, table: &str, columns: &[String]) -> Result<bool>
     )
 }
 
-/// Whether a valid index of this definition is there, whatever its name and
-/// storage parameters.
-fn index_like(spi: &Spi, table: &str, definition: &str) -> Result<bool> {
+/// An index that is there.
+struct Index {
+    name: String,
+    /// With its schema, as SQL takes it.
+    qualified: String,
+}
+
+/// The valid indexes of this definition, whatever their names and storage
+/// parameters.
+fn index_like(spi: &Spi, table: &str, definition: &str) -> Result<Vec<Index>> {
     let rows = spi.query_once(
         "SELECT pg_catalog.regexp_replace( \
                     pg_catalog.regexp_replace(pg_catalog.pg_get_indexdef(i.indexrelid), '^.*? USING ', ''), \
-                    ' WITH \\([^)]*\\)', '', 'g') \
-           FROM pg_catalog.pg_index i \
-          WHERE i.indrelid = $1::pg_catalog.regclass AND i.indisvalid",
+                    ' WITH \\([^)]*\\)', '', 'g'), \
+                c.relname::text, i.indexrelid::pg_catalog.regclass::text \
+           FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+          WHERE i.indrelid = $1::pg_catalog.regclass AND i.indisvalid ORDER BY c.relname",
         args![table],
     )?;
     let method_and_columns = match definition.trim().strip_prefix("USING ") {
@@ -394,12 +434,29 @@ fn index_like(spi: &Spi, table: &str, definition: &str) -> Result<bool> {
         None => format!("btree {definition}"),
     };
     let sought = without_notation(&method_and_columns);
+    let mut alike = Vec::new();
     for row in rows.iter() {
         if without_notation(&row.expect::<String>(1)?) == sought {
-            return Ok(true);
+            alike.push(Index {
+                name: row.expect(2)?,
+                qualified: row.expect(3)?,
+            });
         }
     }
-    Ok(false)
+    Ok(alike)
+}
+
+/// The index of that name, as SQL takes it, unless it belongs to a constraint
+/// or to the index of a partitioned table, and cannot be dropped by itself.
+fn replaceable(spi: &Spi, table: &str, name: &str) -> Result<Option<String>> {
+    let rows = spi.query_once(
+        "SELECT i.indexrelid::pg_catalog.regclass::text \
+           FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+          WHERE i.indrelid = $1::pg_catalog.regclass AND c.relname = $2 AND NOT c.relispartition \
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conindid = i.indexrelid)",
+        args![table, name],
+    )?;
+    rows.first().map(|row| row.expect(1)).transpose()
 }
 
 /// An index definition without what PostgreSQL adds when it writes one back:

@@ -96,7 +96,7 @@ pub struct Outcome {
 /// one row for each: its number, its name, and its warnings. Nothing pending,
 /// no row. With `again`, applies all of them once more and restores every
 /// function as shipped: they are safe to repeat, and restore policies, grants,
-/// triggers and defaults that were lost. What concerns a function or a policy
+/// triggers and defaults that were lost, and indexes of another definition. What concerns a function or a policy
 /// is a row without a number.
 ///
 /// Superusers only (42501). 0A000 when pg_trgm is missing. 55P03 when a table is
@@ -284,7 +284,9 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
     let mut applied = Vec::new();
     for &migration in &due {
         let sql = migration.sql.replace(TRIGRAM_SCHEMA, &trigram_schema);
-        let mut warnings = ensure::collecting_warnings(|| run_sections(spi, &sql, &owner))?;
+        let mut warnings = ensure::collecting_warnings(|| {
+            ensure::restoring(scope == Scope::Again, || run_sections(spi, &sql, &owner))
+        })?;
         owner.act(|| {
             if migration.number == CREDITS {
                 warnings.extend(sold_without_credits(spi)?);
