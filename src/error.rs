@@ -11,6 +11,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
 use crate::pg::encoding::sendable;
+use crate::pg::fields::{Field, Fields};
 
 /// An error on its way to the client.
 #[derive(Clone, Debug)]
@@ -20,6 +21,7 @@ pub struct Error {
     message: Cow<'static, str>,
     detail: Option<Cow<'static, str>>,
     hint: Option<Cow<'static, str>>,
+    fields: Option<Box<Fields>>,
 }
 
 /// What a caller may have to decide by. A SQLSTATE is for clients: several
@@ -47,6 +49,7 @@ impl Error {
             message: message.into(),
             detail: None,
             hint: None,
+            fields: None,
         }
     }
 
@@ -65,6 +68,26 @@ impl Error {
     pub fn hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Adds the names of objects that clients read as fields of the error.
+    /// They reach a client by [`Error::raise_from_call`] alone.
+    pub fn fields(mut self, fields: Fields) -> Self {
+        self.fields = Some(Box::new(fields));
+        self
+    }
+
+    fn of_column(self, table: &str, column: &str) -> Self {
+        let fields = Fields::default()
+            .with(Field::Schema, "public")
+            .with(Field::Table, table)
+            .with(Field::Column, column);
+        self.fields(fields)
+    }
+
+    /// The names of objects, if there are any.
+    pub fn named_fields(&self) -> Option<&Fields> {
+        self.fields.as_deref()
     }
 
     /// The SQLSTATE.
@@ -104,6 +127,14 @@ impl Error {
     /// about the key or the database.
     pub fn is_about_a_stored_value(&self) -> bool {
         matches!(self.kind, Kind::WrongKeyOrCorrupt | Kind::StoredValue)
+    }
+
+    /// Raises the error, with its fields, at the end of a function that C calls.
+    pub fn raise_from_call(self) -> ! {
+        if let Some(fields) = &self.fields {
+            fields.attach(self.code as i32);
+        }
+        self.raise()
     }
 
     /// Raises the error now, for callers that have no `Result` to return it in.
@@ -377,6 +408,7 @@ pub fn phi_ciphertext_refused(table: &str, column: &str) -> Error {
     )
     .detail("The value is not the encrypted form of the plain value in the same row.")
     .hint("Write the plain column alone: a trigger encrypts it.")
+    .of_column(table, column)
 }
 
 /// 42501: the stored tables of the sealed layout are written through the views.
@@ -396,6 +428,7 @@ pub fn null_in_column(table: &str, column: &str) -> Error {
             "null value in column \"{column}\" of relation \"{table}\" violates not-null constraint"
         ),
     )
+    .of_column(table, column)
 }
 
 /// 54000: as an index over names would refuse it.

@@ -10,6 +10,7 @@ pub mod bytes;
 pub mod calendar;
 pub mod encoding;
 pub mod extension;
+pub mod fields;
 pub mod file;
 pub mod memory;
 pub mod panic;

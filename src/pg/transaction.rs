@@ -8,6 +8,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
 
+use super::fields;
 use crate::error::{self, Error, Result};
 
 /// Refuses with PostgreSQL's own error (25006) on a standby or in a read-only
@@ -94,7 +95,7 @@ pub fn rename_errors<T>(work: impl FnOnce() -> T, replace: fn(&str) -> Error) ->
 /// that rolls the subtransaction back when it gets one. Cancels and shutdowns
 /// go on as they are.
 pub fn return_errors<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    PgTryBuilder::new(AssertUnwindSafe(work))
+    PgTryBuilder::new(AssertUnwindSafe(|| fields::noting(work)))
         .catch_others(|caught| {
             let (CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) = &caught
             else {
@@ -104,7 +105,8 @@ pub fn return_errors<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
             if error::sqlstate(code).starts_with("57") {
                 caught.rethrow()
             }
-            let mut error = Error::new(code, report.message().to_owned());
+            let mut error = Error::new(code, report.message().to_owned())
+                .fields(fields::take_noted(code as i32));
             if let Some(detail) = report.detail() {
                 error = error.detail(detail.to_owned());
             }

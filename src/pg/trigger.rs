@@ -10,6 +10,7 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 use pgrx::{IntoDatum, PgSqlErrorCode, pg_sys};
 
 use super::bytes::Stored;
+use super::fields;
 use super::spi;
 use super::value::Value;
 use crate::error::{Error, Result};
@@ -79,9 +80,9 @@ pub fn fire(
         replaced: Vec::new(),
         skipped: false,
     };
-    match body(&mut row) {
+    match fields::kept(|| body(&mut row)) {
         Ok(()) => row.into_result(),
-        Err(error) => error.raise(),
+        Err(error) => error.raise_from_call(),
     }
 }
 

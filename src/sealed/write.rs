@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::layout;
 use crate::args;
 use crate::error::{self, Error, Result};
+use crate::pg::fields::{Field, Fields};
 use crate::pg::spi::{self, Arg, Snapshot, Spi, quoted_identifier};
 use crate::pg::trigger::{self, Column, RowTrigger, TriggeredRow};
 use crate::pg::{roles, transaction};
@@ -196,9 +197,9 @@ fn insert(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<
         places.join(", "),
         quoted(&returned),
     );
-    store(spi, row, table, &sql, &new.args(), &returned)?;
+    store(spi, row, &sql, &new.args(), &returned)?;
     if let Some(id) = row.column(c"id").and_then(|id| row.stored_id(id)) {
-        digests.settle(spi, table, id)?;
+        digests.settle(spi, id)?;
     }
     Ok(())
 }
@@ -280,8 +281,8 @@ fn update(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<
     );
     let mut args = new.args();
     args.push(Arg::from(id));
-    store(spi, row, table, &sql, &args, &returned)?;
-    digests.settle(spi, table, id)
+    store(spi, row, &sql, &args, &returned)?;
+    digests.settle(spi, id)
 }
 
 fn delete(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<()> {
@@ -293,7 +294,7 @@ fn delete(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<
         "DELETE FROM {} WHERE id OPERATOR(pg_catalog.=) $1",
         layout::stored_name(table)
     );
-    let deleted = run(spi, table, &sql, args![id])?;
+    let deleted = run(spi, &sql, args![id])?;
     if deleted.is_empty() {
         row.skip();
     }
@@ -305,12 +306,11 @@ fn delete(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<
 fn store(
     spi: &Spi,
     row: &mut RowTrigger<'_>,
-    table: &Table,
     sql: &str,
     args: &[Arg<'_>],
     returned: &[(Column, String)],
 ) -> Result<()> {
-    let rows = run(spi, table, sql, args)?;
+    let rows = run(spi, sql, args)?;
     let Some(found) = rows.first() else {
         row.skip();
         return Ok(());
@@ -323,20 +323,18 @@ fn store(
 
 /// Runs a statement on the stored table. Its errors speak of the table that
 /// clients know, and quote nothing that is stored but keys.
-fn run<'spi>(
-    spi: &'spi Spi,
-    table: &Table,
-    sql: &str,
-    args: &[Arg<'_>],
-) -> Result<spi::Rows<'spi>> {
+fn run<'spi>(spi: &'spi Spi, sql: &str, args: &[Arg<'_>]) -> Result<spi::Rows<'spi>> {
     let known = |text: &str| {
-        text.replace(
-            &format!("\"{}_raw\"", table.name),
-            &format!("\"{}\"", table.name),
-        )
+        columns::TABLES.iter().fold(text.to_owned(), |text, table| {
+            text.replace(
+                &format!("\"{}_raw\"", table.name),
+                &format!("\"{}\"", table.name),
+            )
+        })
     };
     through_the_view(|| transaction::return_errors(|| spi.query_kept(sql, args))).map_err(|error| {
-        let as_known = Error::new(error.code(), known(error.message_text()));
+        let as_known = Error::new(error.code(), known(error.message_text()))
+            .fields(known_fields(error.named_fields()));
         let quotes_a_key = matches!(
             error.code(),
             PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION
@@ -349,6 +347,21 @@ fn run<'spi>(
             _ => as_known,
         }
     })
+}
+
+/// The names of objects, with those of the view for those of the stored table.
+fn known_fields(fields: Option<&Fields>) -> Fields {
+    let mut fields = fields.cloned().unwrap_or_default();
+    if fields.get(Field::Schema) == Some(c"auria_raw") {
+        let stored = fields.get(Field::Table).map(|name| name.to_string_lossy());
+        let view = stored.and_then(|name| name.strip_suffix("_raw").map(str::to_owned));
+        if let Some(view) = view {
+            fields = fields
+                .with(Field::Schema, "public")
+                .with(Field::Table, &view);
+        }
+    }
+    fields
 }
 
 statement! {
@@ -541,7 +554,7 @@ impl Digests {
     /// done so before. While somebody may still write who knows the previous
     /// secret alone, it then goes back to the previous one, for them to meet:
     /// `auria.phi_backfill()` settles it when they have ended.
-    fn settle(&self, spi: &Spi, table: &Table, id: Uuid) -> Result<()> {
+    fn settle(&self, spi: &Spi, id: Uuid) -> Result<()> {
         let (Some(current), Some(previous)) = (&self.current, &self.previous) else {
             return Ok(());
         };
@@ -549,7 +562,7 @@ impl Digests {
              WHERE id OPERATOR(pg_catalog.=) $1";
         let set_to = |digest: &[u8; 16]| {
             updated_at::kept("auria_raw.patients_raw", || {
-                run(spi, table, settle, args![id, &digest[..]]).map(drop)
+                run(spi, settle, args![id, &digest[..]]).map(drop)
             })
         };
         set_to(current)?;

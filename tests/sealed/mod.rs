@@ -1,6 +1,7 @@
 //! The sealed layout: no plaintext patient data at rest, and clients that do not notice.
 
 mod clients;
+mod errors;
 mod lifecycle;
 mod obstacles;
 mod rotation;
