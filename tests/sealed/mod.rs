@@ -1,5 +1,6 @@
 //! The sealed layout: no plaintext patient data at rest, and clients that do not notice.
 
+mod audit;
 mod clients;
 mod errors;
 mod lifecycle;
