@@ -14,6 +14,7 @@ mod metrics_cost;
 mod packaging;
 mod partitions;
 mod refused_charges;
+mod released;
 mod replicas;
 mod rights;
 mod schedule;

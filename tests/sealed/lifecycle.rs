@@ -24,7 +24,7 @@ fn failures(session: &mut Session) -> String {
 }
 
 /// Columns, grants, triggers, policies, constraints and indexes of views and stored tables.
-fn catalogue(session: &mut Session) -> Vec<String> {
+pub fn catalogue(session: &mut Session) -> Vec<String> {
     let rows = session
         .query(
             "SELECT line FROM (

@@ -3,7 +3,7 @@
 mod audit;
 mod clients;
 mod errors;
-mod lifecycle;
+pub mod lifecycle;
 mod obstacles;
 mod rotation;
 mod secrecy;

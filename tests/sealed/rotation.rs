@@ -1,5 +1,8 @@
 //! Rotation of the key of a sealed database, with clients at work.
 
+use std::thread;
+use std::time::Duration;
+
 use auria_tests::{As, Cluster, ClusterOptions, Database, Session, refused_with};
 use uuid::Uuid;
 
@@ -201,4 +204,106 @@ fn a_name_settled_under_the_new_key_is_met_by_a_writer_that_keeps_the_old_digest
     refused_with(new.batch_execute(&insert), "57014");
     settled.run("COMMIT");
     refused_with(new.batch_execute(&insert), "23505");
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Write {
+    Insert,
+    Update,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Second {
+    /// Writes while the first one has not committed.
+    WhileTheFirstRuns,
+    /// Writes once the first one has committed.
+    AfterTheFirst,
+}
+
+/// Each of two transactions, one that began under the old key and one under the new, gives a patient the same name.
+#[test]
+fn one_of_two_writers_under_different_keys_stores_a_name_in_every_order() {
+    let cluster = ClusterOptions::default().start();
+    let db = cluster.database();
+    let mut dba = db.superuser();
+    dba.run("LOAD 'auria_pg'");
+    seal(&db);
+    let key = |number: usize| format!("secret-of-thirty-two-octets-and-{number}");
+    let mut number = 0;
+    for old_writes in [Write::Insert, Write::Update] {
+        for new_writes in [Write::Insert, Write::Update] {
+            for old_is_first in [true, false] {
+                for second in [Second::WhileTheFirstRuns, Second::AfterTheFirst] {
+                    for first_commits in [true, false] {
+                        let case = format!(
+                            "old {old_writes:?}, new {new_writes:?}, old is first: {old_is_first}, {second:?}, \
+                             the first commits: {first_commits}"
+                        );
+                        number += 1;
+                        use_keys(&cluster, &mut dba, &key(number), None);
+                        let dentist = db.sign_up(&format!("dentista{number}@clinica.test"));
+                        let ids = ["Um", "Dois"].map(|name| {
+                            insert_patient(&mut db.session(As::User(dentist)), dentist, name)
+                        });
+                        let statement = |write: Write, row: usize| match write {
+                            Write::Insert => format!(
+                                "INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', 'Maria')"
+                            ),
+                            Write::Update => format!(
+                                "UPDATE public.patients SET name = 'Maria' WHERE id = '{}'",
+                                ids[row]
+                            ),
+                        };
+                        let mut old = db.session(As::User(dentist));
+                        old.run("BEGIN; SELECT max(name) FROM public.patients");
+                        use_keys(&cluster, &mut dba, &key(number + 1), Some(&key(number)));
+                        let mut new = db.session(As::User(dentist));
+                        new.run("BEGIN");
+                        let (mut first, first_write, mut last, last_write) = if old_is_first {
+                            (old, statement(old_writes, 0), new, statement(new_writes, 1))
+                        } else {
+                            (new, statement(new_writes, 1), old, statement(old_writes, 0))
+                        };
+                        let end = if first_commits { "COMMIT" } else { "ROLLBACK" };
+                        first.run(&first_write);
+                        let outcome = if second == Second::AfterTheFirst {
+                            first.run(end);
+                            last.batch_execute(&last_write)
+                        } else {
+                            thread::scope(|scope| {
+                                let waiting = scope.spawn(|| last.batch_execute(&last_write));
+                                thread::sleep(Duration::from_millis(150));
+                                assert!(!waiting.is_finished(), "{case}: the second does not wait");
+                                first.run(end);
+                                waiting.join().unwrap()
+                            })
+                        };
+                        if first_commits {
+                            let Err(error) = outcome else {
+                                panic!("{case}: both store the name")
+                            };
+                            let refusal = error.as_db_error().unwrap();
+                            assert_eq!(refusal.code().code(), "23505", "{case}: {refusal:?}");
+                            assert!(
+                                refusal.message().contains("patients_user_id_name_key"),
+                                "{case}: {refusal:?}"
+                            );
+                            last.run("ROLLBACK");
+                        } else {
+                            assert!(outcome.is_ok(), "{case}: {outcome:?}");
+                            last.run("COMMIT");
+                        }
+                        let mut session = db.session(As::User(dentist));
+                        assert_eq!(
+                            session.value::<i64>(
+                                "SELECT count(*) FROM public.patients WHERE name = 'Maria'"
+                            ),
+                            1,
+                            "{case}"
+                        );
+                    }
+                }
+            }
+        }
+    }
 }
