@@ -9,7 +9,7 @@ use auria_tests::{
 };
 use uuid::Uuid;
 
-use super::{seal, sealed_practice, stored};
+use super::{insert_patient, seal, sealed_practice, stored};
 use crate::support::release::next_release;
 
 const PATIENT: &str =
@@ -424,4 +424,20 @@ fn a_dentists_id_of_another_is_seen_by_nobody_through_the_views() {
         );
     }
     let _: Uuid = patient;
+}
+
+#[test]
+fn a_snapshot_from_before_sealing_sees_no_patient_and_the_next_one_sees_all() {
+    let db = database();
+    let dentist = db.sign_up("ana@clinica.test");
+    let mut reader = db.session(As::User(dentist));
+    insert_patient(&mut reader, dentist, "Maria Oliveira");
+    reader.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM public.profiles");
+    seal(&db);
+    assert_eq!(
+        reader.value::<i64>("SELECT count(*) FROM public.patients"),
+        0
+    );
+    reader.run("COMMIT");
+    assert_eq!(reader.value::<String>(PATIENT), MARIA);
 }

@@ -55,8 +55,10 @@ fn main() -> ExitCode {
         }
     };
     println!(
-        "A soak of {} minutes, layout {:?}. To repeat it: make soak MINUTES={} SEED={}",
-        options.minutes, options.layout, options.minutes, options.seed
+        "A soak of {} minutes, layout {:?}. To repeat it: {}",
+        options.minutes,
+        options.layout,
+        command(&options)
     );
     let world = World::start(&options);
     if run(&world, &options) {
@@ -98,17 +100,24 @@ fn run(world: &World, options: &Options) -> bool {
     });
     let is_well = world.report.print();
     println!(
-        "layout {:?}; to repeat it: make soak MINUTES={} SEED={}{}",
+        "layout {:?}; to repeat it: {}",
         options.layout,
-        options.minutes,
-        options.seed,
-        match options.layout {
-            Layout::Open => "",
-            Layout::Sealed => " LAYOUT=sealed",
-            Layout::Sealing => " LAYOUT=sealing",
-        }
+        command(options)
     );
     is_well
+}
+
+/// What runs the same soak again.
+fn command(options: &Options) -> String {
+    let layout = match options.layout {
+        Layout::Open => "",
+        Layout::Sealed => " LAYOUT=sealed",
+        Layout::Sealing => " LAYOUT=sealing",
+    };
+    format!(
+        "make soak MINUTES={} SEED={}{layout}",
+        options.minutes, options.seed
+    )
 }
 
 /// A thread that panics has found something, or could not go on: either way the soak has failed.

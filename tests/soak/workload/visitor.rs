@@ -1,10 +1,13 @@
 //! A visitor without an account, with a link or with something like it.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::client::{Client, Outcome};
 use crate::door::{Request, Who};
 use crate::model::Practice;
+use crate::weather::Fault;
 
 pub fn step(client: &mut Client<'_>, practice: &mut Practice) {
     let links = practice.records.of("shared_links");
@@ -27,6 +30,7 @@ pub fn step(client: &mut Client<'_>, practice: &mut Practice) {
 /// The cases of the link's session, and no other.
 fn visit(client: &mut Client<'_>, practice: &mut Practice, token: &str, session: &Value) {
     let request = Request::Rows("get_shared_evaluation", json!({"p_token": token}));
+    let began = Instant::now();
     let Outcome::Done(answer) = client.call(Who::Anon, &request) else {
         return;
     };
@@ -43,7 +47,9 @@ fn visit(client: &mut Client<'_>, practice: &mut Practice, token: &str, session:
         .filter(|row| row["session_id"] == *session)
         .map(|row| (row["tooth"].clone(), row["patient_document"].clone()))
         .collect();
-    if seen != expected {
+    // A snapshot from before a table was rewritten sees no row of it (docs/phi.md).
+    let is_rewritten = seen.is_empty() && client.world.weather.has_any(&[Fault::Sealing], began);
+    if seen != expected && !is_rewritten {
         practice.is_broken = true;
         client.world.report.violation(format!(
             "a visitor with a link of {} sees {seen:?}, expected {expected:?}",
