@@ -10,7 +10,7 @@ export MINUTES SEED LAYOUT ONLY
 # A shell that reads no profile does not have rustup on its PATH.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help all build install uninstall setup setup-test setup-deb sql check-sql expected types lint test test-one test-quick test-matrix soak sqlsmith mutants test-faults soak-failover bench demo deb dist
+.PHONY: help all build install uninstall setup setup-test setup-deb sql check-sql expected types lint test test-one test-quick test-matrix soak sqlsmith mutants test-faults soak-failover bench bench-operations demo deb dist
 
 help:
 	@echo 'make demo [KEEP=1]                    run the story of a dental practice on a throw-away server'
@@ -18,6 +18,7 @@ help:
 	@echo 'make test-one T=name                  build, then run the outside tests whose names contain this'
 	@echo 'make test-quick                       the rules, and access, credits, phi, install and schema from outside'
 	@echo 'make bench                            measure every function beside PL/pgSQL and pgcrypto; writes docs/benchmarks.md'
+	@echo 'make bench-operations                 measure installation, adoption, sealing, dump and restore at a million rows'
 	@echo 'make soak [MINUTES=10] [SEED=n]       everything at once on a server that is broken in every way'
 	@echo 'make sqlsmith [MINUTES=30] [SEED=n]   random queries from the catalogue'
 	@echo 'make mutants                          cargo-mutants over the plain crates; hours'
@@ -109,3 +110,8 @@ test-faults: setup-test
 bench:
 	@scripts/setup test
 	@cargo bench --locked --quiet --package auria_tests --bench auria
+
+# What a DBA runs, at a million rows; some minutes more.
+bench-operations:
+	@scripts/setup test
+	@cargo bench --locked --quiet --package auria_tests --bench auria -- operations

@@ -4,17 +4,20 @@
 //! indexes, triggers and policies. Both sides run in turn, and the fastest of several rounds counts: what else the machine
 //! does only ever adds to a time.
 //!
-//! `cargo bench … -- NAME…` runs the groups of these names only and writes nothing.
+//! `cargo bench … -- NAME…` runs the groups of these names only and writes nothing. `make bench-operations` runs what takes
+//! minutes each, and writes that table alone.
 
 // A measurement that cannot do its work stops there.
 #![allow(clippy::unwrap_used)]
 
 mod credits;
 mod growth;
+mod operations;
 mod phi;
 mod reads;
 mod report;
 mod rounds;
+mod sealed;
 
 use std::process::ExitCode;
 
@@ -61,6 +64,9 @@ fn main() -> ExitCode {
     }
     if wanted.is_empty() {
         report.write();
+    } else if wanted == ["operations"] {
+        operations::run(&sides, &mut report);
+        report.write_operations();
     }
     // A goal that is missed is in the table; the run itself succeeded.
     ExitCode::SUCCESS

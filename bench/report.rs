@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use auria_tests::{Session, repository};
@@ -9,6 +10,8 @@ use serde_json::{Value, json};
 
 const BEGIN: &str = "<!-- written by make bench -->";
 const END: &str = "<!-- end of what make bench writes -->";
+const BEGIN_OPERATIONS: &str = "<!-- written by make bench-operations -->";
+const END_OPERATIONS: &str = "<!-- end of what make bench-operations writes -->";
 
 /// A line of the table.
 struct Line {
@@ -28,6 +31,8 @@ pub struct Report {
     load_before: f64,
     lines: Vec<Line>,
     sizes: Vec<(String, Vec<(&'static str, Duration)>)>,
+    plans: Vec<(String, String)>,
+    operations: Vec<(String, Duration, String)>,
 }
 
 /// A time as people read it.
@@ -50,6 +55,14 @@ fn load_average() -> f64 {
         .unwrap_or(0.0)
 }
 
+/// Writes `text` between two marks of a page.
+fn replace_between(page: &Path, begin: &str, end: &str, text: &str) {
+    let old = fs::read_to_string(page).unwrap();
+    let (before, rest) = old.split_once(begin).unwrap();
+    let (_, after) = rest.split_once(end).unwrap();
+    fs::write(page, format!("{before}{begin}\n\n{text}\n{end}{after}")).unwrap();
+}
+
 impl Report {
     /// An empty one.
     pub fn of(session: &mut Session) -> Self {
@@ -59,6 +72,8 @@ impl Report {
             load_before: load_average(),
             lines: Vec::new(),
             sizes: Vec::new(),
+            plans: Vec::new(),
+            operations: Vec::new(),
         };
         println!("{}", report.version);
         if report.load_before > 1.0 {
@@ -120,6 +135,35 @@ impl Report {
         self.sizes.push((what.into(), costs));
     }
 
+    /// How PostgreSQL answers a query.
+    pub fn plan(&mut self, query: &str, plan: String) {
+        self.plans.push((query.into(), plan));
+    }
+
+    /// What a DBA ran, and what others waited for meanwhile.
+    pub fn operation(&mut self, name: &str, took: Duration, locks: &str) {
+        println!("{name:<58} {:>8.2} s  {locks}", took.as_secs_f64());
+        self.operations.push((name.into(), took, locks.into()));
+    }
+
+    /// Writes the table of operations.
+    pub fn write_operations(&self) {
+        let mut text = format!(
+            "{}. Measured {} (UTC), load average {} before and {} after.\n\n\
+             | | seconds | locks that stop others, on tables that were there |\n|---|---|---|\n",
+            self.version,
+            self.date,
+            self.load_before,
+            load_average()
+        );
+        for (name, took, locks) in &self.operations {
+            let _ = writeln!(text, "| {name} | {:.1} | {locks} |", took.as_secs_f64());
+        }
+        let page = repository().join("docs/benchmarks.md");
+        replace_between(&page, BEGIN_OPERATIONS, END_OPERATIONS, &text);
+        println!("written: docs/benchmarks.md");
+    }
+
     fn add(&mut self, line: Line) {
         println!(
             "{:<58} {:>11} {:>11} {:>7.2} {:>6}{}",
@@ -144,14 +188,7 @@ impl Report {
         fs::write(&result, format!("{:#}\n", self.json())).unwrap();
         fs::write(root.join("docs/benchmarks.svg"), self.plot()).unwrap();
         let page = root.join("docs/benchmarks.md");
-        let text = fs::read_to_string(&page).unwrap();
-        let (before, rest) = text.split_once(BEGIN).unwrap();
-        let (_, after) = rest.split_once(END).unwrap();
-        fs::write(
-            &page,
-            format!("{before}{BEGIN}\n\n{}\n{END}{after}", self.tables()),
-        )
-        .unwrap();
+        replace_between(&page, BEGIN, END, &self.tables());
         println!(
             "written: {}, docs/benchmarks.md, docs/benchmarks.svg",
             result.display()
@@ -222,6 +259,12 @@ impl Report {
                 let costs: Vec<String> = costs.iter().map(|(_, cost)| readable(*cost)).collect();
                 let _ = writeln!(text, "| {what} | {} |", costs.join(" | "));
             }
+        }
+        if !self.plans.is_empty() {
+            text.push_str("\nThe plans of the reads:\n");
+        }
+        for (query, plan) in &self.plans {
+            let _ = write!(text, "\n*{query}*\n\n```text\n{plan}\n```\n");
         }
         text
     }

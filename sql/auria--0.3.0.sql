@@ -373,9 +373,9 @@ COMMENT ON FUNCTION auria.sealed_update() IS
 
 REVOKE ALL ON FUNCTION auria.sealed_update() FROM PUBLIC, anon, authenticated, service_role;
 
+-- Arithmetic for each row of a reset, no SQL: no SET, which would cost more than it.
 CREATE FUNCTION auria.settled_bonus(p_credits_per_month integer, p_used integer, p_rollover integer, p_bonus integer) RETURNS integer
     LANGUAGE c IMMUTABLE PARALLEL SAFE
-    SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'settled_bonus_wrapper';
 
 COMMENT ON FUNCTION auria.settled_bonus(integer, integer, integer, integer) IS
@@ -383,9 +383,9 @@ COMMENT ON FUNCTION auria.settled_bonus(integer, integer, integer, integer) IS
 
 REVOKE ALL ON FUNCTION auria.settled_bonus(integer, integer, integer, integer) FROM PUBLIC, anon, authenticated, service_role;
 
+-- Arithmetic for each row of a reset, no SQL: no SET, which would cost more than it.
 CREATE FUNCTION auria.settled_rollover(p_credits_per_month integer, p_allows_rollover boolean, p_rollover_max integer, p_used integer, p_rollover integer) RETURNS integer
     LANGUAGE c IMMUTABLE PARALLEL SAFE
-    SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'settled_rollover_wrapper';
 
 COMMENT ON FUNCTION auria.settled_rollover(integer, boolean, integer, integer, integer) IS

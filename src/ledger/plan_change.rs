@@ -13,15 +13,13 @@ use uuid::Uuid;
 use crate::error::{self, Error, Result};
 use crate::pg::spi::{self, Arg, Snapshot};
 use crate::pg::trigger::{Column, RowTrigger};
+use crate::pg::{roles, sequence};
 use crate::{args, statement};
 
 statement! {
-    /// The ledger's last number: the row is locked, so what is charged to it
-    /// later has a greater one.
-    PLANS_AND_LAST_ENTRY = "SELECT \
+    PLANS = "SELECT \
                (SELECT credits_per_month FROM public.subscription_plans WHERE id = $1), \
-               (SELECT credits_per_month FROM public.subscription_plans WHERE id = $2), \
-               coalesce(pg_catalog.pg_sequence_last_value('public.credit_usage_entry_seq'), 0)";
+               (SELECT credits_per_month FROM public.subscription_plans WHERE id = $2)";
 
     RECORD = "INSERT INTO public.credit_usage \
                (user_id, subscription_id, operation, credits_used, created_at) \
@@ -86,22 +84,24 @@ pub fn settle_plan_change(row: &mut RowTrigger<'_>) -> Result<()> {
     if !changes_plan && !starts_month {
         return Ok(());
     }
-    let before: Option<String> = row.old_value(columns.plan)?;
-    let after: Option<String> = row.new_value(columns.plan)?;
-    let (from, to, last_entry) = row.as_owner(|| {
-        spi::connected(|spi| {
-            let rows = spi.query(
-                &PLANS_AND_LAST_ENTRY,
-                Snapshot::New,
-                args![before.as_deref(), after.as_deref()],
-            )?;
-            let row = rows
-                .first()
-                .ok_or_else(|| error::unexpected_null("the plans"))?;
-            Ok((row.get(1)?, row.get(2)?, row.expect::<i64>(3)?))
-        })
-    })?;
+    // The row is locked: what is charged to it later has a greater number.
+    let last_entry = roles::with_rights_of(row.table_owner(), || {
+        sequence::last_value(c"public", c"credit_usage_entry_seq")
+    })?
+    .unwrap_or(0);
     if changes_plan {
+        let before: Option<String> = row.old_value(columns.plan)?;
+        let after: Option<String> = row.new_value(columns.plan)?;
+        let (from, to) = row.as_owner(|| {
+            spi::connected(|spi| {
+                let args = args![before.as_deref(), after.as_deref()];
+                let rows = spi.query(&PLANS, Snapshot::New, args)?;
+                let row = rows
+                    .first()
+                    .ok_or_else(|| error::unexpected_null("the plans"))?;
+                Ok((row.get(1)?, row.get(2)?))
+            })
+        })?;
         let old = |column| -> Result<i32> { Ok(row.old_value(column)?.unwrap_or(0)) };
         let mut pool = CreditPool {
             monthly: Allowance::from_plan(from),

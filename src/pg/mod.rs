@@ -19,6 +19,7 @@ pub mod procedure;
 pub mod random;
 pub mod relation;
 pub mod roles;
+pub mod sequence;
 pub mod session;
 pub mod spi;
 pub mod transaction;

@@ -261,6 +261,16 @@ impl RowTrigger<'_> {
         (actual == type_oid && !is_null).then_some(datum)
     }
 
+    /// The string under `key` of the jsonb object that is being written, to be
+    /// passed to a statement as a text: NULL where there is none, or it is no
+    /// string, or the column holds something else.
+    pub fn new_json_string(&self, column: Column, key: &str) -> spi::Arg<'static> {
+        let text = self
+            .new_datum(column, pg_sys::JSONBOID)
+            .and_then(|datum| json_string(datum, key));
+        spi::Arg::of_type(pg_sys::TEXTOID, text)
+    }
+
     /// The text, bytea or jsonb that is being written, not fetched yet.
     ///
     /// # Errors
@@ -407,6 +417,34 @@ impl RowTrigger<'_> {
             };
         }
         TriggeredRow(tuple)
+    }
+}
+
+/// The string under a key of a jsonb, as a text.
+fn json_string(jsonb: pg_sys::Datum, key: &str) -> Option<pg_sys::Datum> {
+    // SAFETY: the datum is a non-null jsonb, which is copied where it is not
+    // plain and aligned. The key is looked up in an object only, as PostgreSQL
+    // demands, and what is found points into the same memory. Nothing here
+    // recurses. Six functions of SQL for two keys take 3 µs longer.
+    unsafe {
+        let jsonb: *mut pg_sys::Jsonb = pg_sys::pg_detoast_datum(jsonb.cast_mut_ptr()).cast();
+        let root = &raw mut (*jsonb).root;
+        if (*root).header & pg_sys::JB_FOBJECT == 0 {
+            return None;
+        }
+        let found = pg_sys::getKeyJsonValueFromContainer(
+            root,
+            key.as_ptr().cast(),
+            core::ffi::c_int::try_from(key.len()).ok()?,
+            std::ptr::null_mut(),
+        );
+        if found.is_null() || (*found).type_ != pg_sys::jbvType::jbvString {
+            return None;
+        }
+        let string = (*found).val.string;
+        Some(pg_sys::Datum::from(pg_sys::cstring_to_text_with_len(
+            string.val, string.len,
+        )))
     }
 }
 

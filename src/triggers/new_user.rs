@@ -10,12 +10,8 @@ use crate::pg::trigger::{self, TriggeredRow};
 use crate::{args, statement};
 
 statement! {
-    /// The metadata are read by SQL, which bounds nesting and types by itself.
     /// A profile that exists stays as it is.
-    CREATE_PROFILE = "INSERT INTO public.profiles (user_id, full_name, cro) \
-        VALUES ($1, \
-               CASE WHEN jsonb_typeof($2 -> 'full_name') = 'string' THEN $2 ->> 'full_name' END, \
-               CASE WHEN jsonb_typeof($2 -> 'cro') = 'string' THEN $2 ->> 'cro' END) \
+    CREATE_PROFILE = "INSERT INTO public.profiles (user_id, full_name, cro) VALUES ($1, $2, $3) \
             ON CONFLICT (user_id) DO NOTHING";
 }
 
@@ -37,16 +33,15 @@ fn handle_new_user(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
         let Some(id) = id else {
             return Ok(());
         };
-        let metadata = row
-            .column(c"raw_user_meta_data")
-            .and_then(|column| row.new_datum(column, pg_sys::JSONBOID));
+        let metadata = row.column(c"raw_user_meta_data");
+        let text = |key| match metadata {
+            Some(column) => row.new_json_string(column, key),
+            None => Arg::of_type(pg_sys::TEXTOID, None),
+        };
         let created = transaction::attempt(|| {
             spi::connected(|spi| {
-                spi.query(
-                    &CREATE_PROFILE,
-                    Snapshot::New,
-                    args![id, Arg::of_type(pg_sys::JSONBOID, metadata)],
-                )?;
+                let args = args![id, text("full_name"), text("cro")];
+                spi.query(&CREATE_PROFILE, Snapshot::New, args)?;
                 Ok(())
             })
         });

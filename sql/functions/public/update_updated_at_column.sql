@@ -1,6 +1,5 @@
 CREATE OR REPLACE FUNCTION public.update_updated_at_column() RETURNS trigger
     LANGUAGE c VOLATILE PARALLEL UNSAFE
-    SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'update_updated_at_column_wrapper';
 
 COMMENT ON FUNCTION public.update_updated_at_column() IS

@@ -133,6 +133,11 @@ export const RULES = [
         -- fix the path themselves where they query: the attacks on the search path change a plan.
         AND NOT (f.oid IN ('public.check_subscription_status()'::regprocedure, 'public.settle_plan_change()'::regprocedure,
                            'public.record_plan_change()'::regprocedure)
+                 AND f.prolang = (SELECT oid FROM pg_language WHERE lanname = 'c') AND NOT f.prosecdef)
+        -- They run for each row of an update or a reset, and run no SQL at all.
+        AND NOT (f.oid IN ('public.update_updated_at_column()'::regprocedure,
+                           'auria.settled_rollover(integer, boolean, integer, integer, integer)'::regprocedure,
+                           'auria.settled_bonus(integer, integer, integer, integer)'::regprocedure)
                  AND f.prolang = (SELECT oid FROM pg_language WHERE lanname = 'c') AND NOT f.prosecdef)`,
     hole: 'ALTER FUNCTION public.get_credit_cost(text) RESET search_path',
   },
