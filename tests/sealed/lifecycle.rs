@@ -325,6 +325,50 @@ fn a_standby_reads_sealed_values_and_refuses_writes() {
 }
 
 #[test]
+fn a_standby_follows_sealing_and_unsealing() {
+    let primary = ClusterOptions::default().start();
+    let db = primary.database();
+    let dentist = db.sign_up("ana@clinica.test");
+    insert_patient(
+        &mut db.session(As::User(dentist)),
+        dentist,
+        "Maria Oliveira",
+    );
+    let standby = primary.standby();
+    let mut session = standby.session(db.name(), As::User(dentist));
+    for (command, kind) in [("phi_seal", "v"), ("phi_unseal", "r")] {
+        db.superuser().run(&format!("CALL auria.{command}()"));
+        standby.catch_up_with(&primary);
+        assert_eq!(
+            session.value::<String>(
+                "SELECT relkind::text FROM pg_class WHERE oid = 'public.patients'::regclass"
+            ),
+            kind
+        );
+        assert_eq!(session.value::<String>(PATIENT), MARIA, "{command}");
+    }
+}
+
+#[test]
+fn columns_come_last_after_unsealing_and_at_their_places_after_sealing_again() {
+    const COLUMNS: &str = "
+        SELECT string_agg(a.attname, ' ' ORDER BY a.attnum) FROM pg_attribute a
+         WHERE a.attrelid = 'public.patients'::regclass AND a.attnum > 0 AND NOT a.attisdropped";
+    let db = database();
+    let mut dba = db.superuser();
+    let open: String = dba.value(COLUMNS);
+    seal(&db);
+    dba.run("CALL auria.phi_unseal()");
+    let unsealed: String = dba.value(COLUMNS);
+    assert!(
+        unsealed.ends_with(" name phone email birth_date notes"),
+        "{unsealed}"
+    );
+    seal(&db);
+    assert_eq!(dba.value::<String>(COLUMNS), open);
+}
+
+#[test]
 fn unsealing_restores_the_open_layout() {
     let open = database();
     let mut expected: Vec<String> = crate::support::catalogue::tables(&mut open.superuser());
