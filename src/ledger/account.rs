@@ -1,5 +1,7 @@
 //! A user's subscription as the credit functions see it.
 
+use std::thread::LocalKey;
+
 use auria_credits::{
     Allowance, Charged, CountedOperation, CreditPool, DEFAULT_COST, status_counts,
 };
@@ -8,7 +10,8 @@ use uuid::Uuid;
 
 use super::entry::Use;
 use crate::error::{self, Result};
-use crate::pg::spi::{Row, Rows, Snapshot, Spi};
+use crate::pg::small_table::SmallTable;
+use crate::pg::spi::{Row, Rows, Snapshot, Spi, Statement};
 use crate::pg::transaction::{self, Lock};
 use crate::{args, statement};
 
@@ -33,14 +36,22 @@ statement! {
 
     READ_SUBSCRIPTION = subscription_and!("");
 
-    READ_PRICES = "SELECT \
-               (SELECT credits_per_month FROM public.subscription_plans WHERE id = $1), \
-               (SELECT credits FROM public.credit_costs WHERE operation = $2)";
+    COST = "SELECT credits FROM public.credit_costs WHERE operation = $1";
+
+    CREDITS_PER_MONTH = "SELECT credits_per_month FROM public.subscription_plans WHERE id = $1";
 
     /// A clinic may have removed the plan; then there is no plan.
     SUBSCRIBE = "INSERT INTO public.subscriptions (user_id, plan_id, status) \
         VALUES ($1, (SELECT id FROM public.subscription_plans WHERE id = 'starter'), 'active') \
             ON CONFLICT DO NOTHING";
+}
+
+thread_local! {
+    static COSTS: SmallTable =
+        const { SmallTable::new(c"credit_costs", c"operation", c"credits") };
+
+    static PLANS: SmallTable =
+        const { SmallTable::new(c"subscription_plans", c"id", c"credits_per_month") };
 }
 
 /// The number of advisory locks that serialise the free tier, and a transaction takes no
@@ -183,15 +194,34 @@ pub fn prices(
     plan: Option<&str>,
     operation: &str,
 ) -> Result<Prices> {
-    let rows = spi.query(&READ_PRICES, snapshot, args![plan, operation])?;
-    let (monthly, cost) = match rows.first() {
-        Some(row) => (row.get(1)?, row.get::<i32>(2)?),
-        None => (None, None),
+    let monthly = match plan {
+        Some(plan) => looked_up(spi, snapshot, &PLANS, &CREDITS_PER_MONTH, plan)?,
+        None => None,
     };
     Ok(Prices {
         monthly: Allowance::from_plan(monthly),
-        cost: cost.unwrap_or(DEFAULT_COST).max(0),
+        cost: cost_of(spi, snapshot, operation)?.max(0),
     })
+}
+
+/// The configured cost of an operation, in credits.
+pub fn cost_of(spi: &Spi, snapshot: Snapshot, operation: &str) -> Result<i32> {
+    let cost = looked_up(spi, snapshot, &COSTS, &COST, operation)?;
+    Ok(cost.unwrap_or(DEFAULT_COST))
+}
+
+/// From the table as the backend keeps it, if the snapshot allows that.
+fn looked_up(
+    spi: &Spi,
+    snapshot: Snapshot,
+    table: &'static LocalKey<SmallTable>,
+    query: &'static LocalKey<Statement>,
+    key: &str,
+) -> Result<Option<i32>> {
+    match table.with(|table| table.value(key, snapshot)) {
+        Some(value) => Ok(value),
+        None => spi.query(query, snapshot, args![key])?.one(),
+    }
 }
 
 /// Serialises the free uses of one user, who may have no row to lock. Users

@@ -1,6 +1,6 @@
 //! Spending: `use_credits`, and its twin that only answers.
 
-use auria_credits::{CountedOperation, DEFAULT_COST, free_tier, is_reserved};
+use auria_credits::{CountedOperation, free_tier, is_reserved};
 use uuid::Uuid;
 
 use super::account::{self, Account, prices};
@@ -45,8 +45,6 @@ statement! {
         charged AS (", count_and!(" AND EXISTS (SELECT FROM recorded)"), ") \
         SELECT (SELECT count(*) FROM recorded), (SELECT count(*) FROM charged)"
     );
-
-    COST = "SELECT credits FROM public.credit_costs WHERE operation = $1";
 }
 
 /// The longest name of an operation, in bytes: it is a key of two indexes.
@@ -97,8 +95,7 @@ pub fn can_spend(spi: &Spi, user: Uuid, operation: &str) -> Result<bool> {
 
 /// The configured cost of an operation, in credits.
 pub fn cost_of(spi: &Spi, operation: &str) -> Result<i32> {
-    let rows = spi.query(&COST, Snapshot::Caller, args![operation])?;
-    Ok(rows.one()?.unwrap_or(DEFAULT_COST))
+    account::cost_of(spi, Snapshot::Caller, operation)
 }
 
 /// Refuses names that the ledger could not keep apart or not store.

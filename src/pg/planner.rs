@@ -3,10 +3,10 @@
 use pgrx::{Internal, pg_sys};
 
 /// The answer to a planner that asks whether the call can be simplified: in a
-/// statement that updates or deletes rows of one of these views and needs the
-/// value for nothing but the whole old row, the call with `false` as its second
-/// argument; anywhere else no change.
-pub fn second_argument_off_in_old_rows(request: Internal, relations: &[pg_sys::Oid]) -> Internal {
+/// statement that updates or deletes rows of one of these views, the call with
+/// `false` as its second argument, if its value is only part of the old row
+/// that the view's trigger gets; anywhere else no change.
+pub fn second_argument_off_in_writes(request: Internal, relations: &[pg_sys::Oid]) -> Internal {
     // SAFETY: the planner passes a node, whose tag says what it is. It lives
     // until this returns, as do the query and the call in it.
     let changed = unsafe { changed_call(request, relations) };
@@ -31,9 +31,6 @@ unsafe fn changed_call(request: Internal, relations: &[pg_sys::Oid]) -> Option<p
             return None;
         }
         let call = (*request).fcall;
-        if !is_for_the_old_row_alone((*root).parse, call) {
-            return None;
-        }
         if (*call).args.is_null() || (*(*call).args).length != 2 {
             return None;
         }
@@ -41,7 +38,8 @@ unsafe fn changed_call(request: Internal, relations: &[pg_sys::Oid]) -> Option<p
         let is_on = (*flag).xpr.type_ == pg_sys::NodeTag::T_Const
             && !(*flag).constisnull
             && (*flag).constvalue.value() != 0;
-        if !is_on {
+        let value: *mut pg_sys::Var = pg_sys::list_nth((*call).args, 0).cast();
+        if !is_on || !only_in_old_row((*root).parse, value) {
             return None;
         }
         let copy: *mut pg_sys::FuncExpr = pg_sys::copyObjectImpl(call.cast()).cast();
@@ -66,43 +64,79 @@ unsafe fn writes_to(query: *const pg_sys::Query, relations: &[pg_sys::Oid]) -> b
     }
 }
 
-/// Whether the query has the call in its old row, the junk entry that the
-/// rewriter adds for INSTEAD OF triggers, and neither in what it sets nor in
-/// its conditions.
+/// Whether a column of the stored table is needed for nothing but the old row,
+/// which PostgreSQL always makes as a whole. False where that cannot be seen.
 ///
 /// # Safety
-/// The query must be one that is being planned, of which the call is a part.
-unsafe fn is_for_the_old_row_alone(
-    query: *const pg_sys::Query,
-    call: *mut pg_sys::FuncExpr,
-) -> bool {
-    // SAFETY: the list is read within its length, and holds target entries.
+/// The query must be an UPDATE or DELETE that is being planned, and the value
+/// a node.
+unsafe fn only_in_old_row(query: *const pg_sys::Query, value: *mut pg_sys::Var) -> bool {
+    // SAFETY: as above. Tags are compared before a node is taken for one; the
+    // lists are the query's, of target entries and expressions.
     unsafe {
-        let entries = (*query).targetList;
-        let count = if entries.is_null() {
-            0
-        } else {
-            (*entries).length
+        if (*value).xpr.type_ != pg_sys::NodeTag::T_Var {
+            return false;
+        }
+        let targets: Vec<*mut pg_sys::TargetEntry> = elements((*query).targetList);
+        let is_row = |target: &&*mut pg_sys::TargetEntry| {
+            let target = **target;
+            (*target).resjunk && (*(*target).expr).type_ == pg_sys::NodeTag::T_RowExpr
         };
-        let mut is_in_old_row = false;
-        for place in 0..count {
-            let entry: *const pg_sys::TargetEntry = pg_sys::list_nth(entries, place).cast();
-            if (*entry).resjunk {
-                is_in_old_row |= holds((*entry).expr.cast(), call.cast());
-            } else if holds((*entry).expr.cast(), call.cast()) {
-                return false;
+        let Some(row) = targets.iter().find(is_row).copied() else {
+            return false;
+        };
+        let columns: Vec<*mut pg_sys::Node> =
+            elements((*(*row).expr.cast::<pg_sys::RowExpr>()).args);
+        let column_of = |number: i16| {
+            let index = usize::try_from(number).ok()?.checked_sub(1)?;
+            columns.get(index).copied()
+        };
+        if !uses((*row).expr.cast(), value) {
+            return false;
+        }
+        let mut assigned = Vec::new();
+        for target in targets.into_iter().filter(|target| !(**target).resjunk) {
+            let keeps = column_of((*target).resno)
+                .is_some_and(|column| pg_sys::equal(column.cast(), (*target).expr.cast()));
+            if !keeps {
+                assigned.push((*target).resno);
+                if uses((*target).expr.cast(), value) {
+                    return false;
+                }
             }
         }
-        is_in_old_row && !holds((*query).jointree.cast(), call.cast())
+        if uses((*query).jointree.cast(), value) {
+            return false;
+        }
+        // RETURNING shows the row as the trigger returns it.
+        variables((*query).returningList.cast())
+            .into_iter()
+            .filter(|returned| (**returned).varno as i32 == (*query).resultRelation)
+            .all(|returned| match (*returned).varattno {
+                0 => false,
+                number if assigned.contains(&number) => true,
+                number => column_of(number).is_none_or(|column| !uses(column, value)),
+            })
     }
 }
 
-/// Whether the same function is called on the same column somewhere in the
-/// node, also by a sub-select in it.
+/// Whether the node mentions the column, also in a sub-select, where another
+/// relation may have the same number: then it is taken for this one.
 ///
 /// # Safety
-/// The node must be of a query tree, or null; `call` a `FuncExpr`.
-unsafe extern "C-unwind" fn holds(node: *mut pg_sys::Node, call: *mut std::ffi::c_void) -> bool {
+/// The node must be an expression, a list of them, or a jointree, or null; the
+/// value a Var.
+unsafe fn uses(node: *mut pg_sys::Node, value: *mut pg_sys::Var) -> bool {
+    // SAFETY: as above.
+    unsafe { mentions(node, value.cast()) }
+}
+
+/// # Safety
+/// As for [`uses`].
+unsafe extern "C-unwind" fn mentions(
+    node: *mut pg_sys::Node,
+    value: *mut std::ffi::c_void,
+) -> bool {
     // SAFETY: the tag is compared before a node is taken for what it is; the
     // walkers visit what belongs to the node.
     unsafe {
@@ -110,33 +144,39 @@ unsafe extern "C-unwind" fn holds(node: *mut pg_sys::Node, call: *mut std::ffi::
             return false;
         }
         match (*node).type_ {
-            pg_sys::NodeTag::T_FuncExpr if is_same_call(node.cast(), call.cast()) => true,
-            pg_sys::NodeTag::T_Query => {
-                pg_sys::query_tree_walker(node.cast(), Some(holds), call, 0)
+            pg_sys::NodeTag::T_Var => {
+                let (found, value): (*mut pg_sys::Var, *mut pg_sys::Var) =
+                    (node.cast(), value.cast());
+                (*found).varno == (*value).varno && (*found).varattno == (*value).varattno
             }
-            _ => pg_sys::expression_tree_walker(node, Some(holds), call),
+            pg_sys::NodeTag::T_Query => {
+                pg_sys::query_tree_walker(node.cast(), Some(mentions), value, 0)
+            }
+            _ => pg_sys::expression_tree_walker(node, Some(mentions), value),
         }
     }
 }
 
+/// The columns of this query that the node mentions.
+///
 /// # Safety
-/// Both must be valid.
-unsafe fn is_same_call(one: *const pg_sys::FuncExpr, other: *const pg_sys::FuncExpr) -> bool {
-    // SAFETY: the caller's promise; an argument is compared by its tag first.
+/// The node must be an expression, or a list of them, or null.
+unsafe fn variables(node: *mut pg_sys::Node) -> Vec<*mut pg_sys::Var> {
+    const EVERYWHERE: u32 = pg_sys::PVC_RECURSE_AGGREGATES
+        | pg_sys::PVC_RECURSE_WINDOWFUNCS
+        | pg_sys::PVC_RECURSE_PLACEHOLDERS;
+    // SAFETY: the caller's promise; the result is a list of Vars.
+    unsafe { elements(pg_sys::pull_var_clause(node, EVERYWHERE as i32)) }
+}
+
+/// # Safety
+/// The list must be one of pointers to `T`, or null.
+unsafe fn elements<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
+    // SAFETY: read within its length.
     unsafe {
-        let column = |call: *const pg_sys::FuncExpr| {
-            if (*call).args.is_null() {
-                return None;
-            }
-            let argument: *const pg_sys::Var = pg_sys::list_nth((*call).args, 0).cast();
-            let is_column = (*argument).xpr.type_ == pg_sys::NodeTag::T_Var;
-            is_column.then(|| ((*argument).varno, (*argument).varattno))
-        };
-        // Where it is not seen what the argument is, it may be the same.
-        let same_column = match (column(one), column(other)) {
-            (Some(one), Some(other)) => one == other,
-            _ => true,
-        };
-        (*one).funcid == (*other).funcid && same_column
+        let length = if list.is_null() { 0 } else { (*list).length };
+        (0..length)
+            .map(|place| pg_sys::list_nth(list, place).cast())
+            .collect()
     }
 }

@@ -168,6 +168,12 @@ pub fn keeps_its_snapshot() -> bool {
     unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
 }
 
+/// Whether the transaction is SERIALIZABLE, where each row that is read counts.
+pub fn is_serializable() -> bool {
+    // SAFETY: reads a global of the backend.
+    unsafe { pg_sys::XactIsoLevel == pg_sys::XACT_SERIALIZABLE as i32 }
+}
+
 /// Runs `work`; when PostgreSQL raises `code` inside, `instead` is raised in its
 /// place. The transaction fails all the same: nothing is undone here.
 pub fn replacing<T>(

@@ -80,17 +80,18 @@ fn open_text(ciphertext: Option<&[u8]>, strict: Option<bool>) -> Result<Option<T
 }
 
 /// For an UPDATE or DELETE of a view PostgreSQL makes the whole old row,
-/// whatever the statement needs of it. An unreadable value that the statement
-/// needs for nothing else must not keep the row from being changed or erased:
-/// there, [`open_text`] is not strict. Where the statement reads the value, in
-/// what it sets or in its conditions, it is.
+/// whatever the statement needs of it. An unreadable value must not keep the
+/// row from being changed or erased: planned for such a statement,
+/// [`open_text`] is not strict about what is in that old row alone. A value that
+/// the statement uses, in a condition, an assignment or RETURNING, must be
+/// readable.
 #[pg_extern(sql = false)]
 fn old_row_support(request: Internal) -> Internal {
     let views: Vec<pg_sys::Oid> = [c"patients", c"evaluations", c"evaluation_drafts"]
         .into_iter()
         .filter_map(|view| relation::find(c"public", view))
         .collect();
-    planner::second_argument_off_in_old_rows(request, &views)
+    planner::second_argument_off_in_writes(request, &views)
 }
 
 fn reader() -> Result<Reader> {

@@ -4,6 +4,7 @@ mod free_tier;
 pub mod functions;
 mod ledger;
 mod plan_change;
+mod prices;
 mod races;
 mod refusals;
 mod reset_in_batches;

@@ -7,6 +7,7 @@ pub mod lifecycle;
 mod obstacles;
 mod rotation;
 mod secrecy;
+mod unreadable;
 
 use auria_tests::{As, Database, Session};
 use uuid::Uuid;

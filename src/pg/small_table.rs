@@ -1,0 +1,388 @@
+//! A table of a few pages, kept in the backend: what stands beside a key.
+//!
+//! What is kept is right for as long as the pages are what they were. Each change
+//! of a page is written to the WAL, so the page carries the position of its last
+//! change (its LSN), on a standby too. A change shows there before its
+//! transaction commits, so before any snapshot sees it; no trigger has to report
+//! it, and none can be forgotten, disabled, or skipped by a replication worker.
+//! Four numbers and a file decide:
+//!
+//! - the file, how many pages it has, and the LSN of each;
+//! - whether the table's definition changed (`relcache`).
+//!
+//! Pages are kept only when nobody has a change of them under way, this
+//! transaction included: so an uncommitted change is seen by who made it alone,
+//! and its rollback leaves nothing wrong. A snapshot is answered from them only
+//! if it sees every transaction that wrote what is kept: one from before a change
+//! is answered by SQL.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::CStr;
+
+use pgrx::pg_sys;
+
+use super::plain_table::PlainTable;
+use super::spi::Snapshot;
+use super::{encoding, relcache, transaction};
+
+/// How many pages a table may have.
+const PAGES: u32 = 4;
+
+/// How many transactions may have written what is kept.
+const WRITERS: usize = 64;
+
+/// The collations that are equal only where the bytes are: the database's default and C.
+const BYTEWISE: [u32; 2] = [100, 950];
+
+/// A table of schema `public` with a column of text, its key, and one of integer.
+pub struct SmallTable {
+    table: &'static CStr,
+    key: &'static CStr,
+    value: &'static CStr,
+    kept: RefCell<Option<Kept>>,
+    /// For which snapshot the pages were compared last.
+    compared: Cell<Option<Moment>>,
+}
+
+/// The pages as they were, and what they said.
+struct Kept {
+    file: File,
+    generation: u64,
+    pages: Vec<pg_sys::XLogRecPtr>,
+    writers: Vec<pg_sys::TransactionId>,
+    values: HashMap<Vec<u8>, Option<i32>>,
+}
+
+/// A table's file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct File {
+    table: pg_sys::Oid,
+    space: pg_sys::Oid,
+    number: u32,
+}
+
+/// What makes two snapshots of a backend the same, and who asks. Of two snapshots
+/// with the same `xmax` the later one has the fewer transactions running.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Moment {
+    transaction: (u32, pg_sys::SubTransactionId),
+    xmin: pg_sys::TransactionId,
+    xmax: pg_sys::TransactionId,
+    running: (u32, i32),
+    command: pg_sys::CommandId,
+    generation: u64,
+    user: pg_sys::Oid,
+}
+
+impl SmallTable {
+    /// A table not read yet.
+    pub const fn new(table: &'static CStr, key: &'static CStr, value: &'static CStr) -> Self {
+        Self {
+            table,
+            key,
+            value,
+            kept: RefCell::new(None),
+            compared: Cell::new(None),
+        }
+    }
+
+    /// What stands beside the key, in the eyes of this snapshot; `Some(None)` if
+    /// that is NULL or there is no such key. `None` if SQL has to answer.
+    pub fn value(&self, key: &str, snapshot: Snapshot) -> Option<Option<i32>> {
+        // SAFETY: inside a transaction. A snapshot that is pushed is popped, or
+        // dropped by the abort.
+        unsafe {
+            match snapshot {
+                Snapshot::Caller if pg_sys::ActiveSnapshotSet() => {
+                    self.seen_by(pg_sys::GetActiveSnapshot(), key)
+                }
+                Snapshot::New => {
+                    pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+                    let value = self.seen_by(pg_sys::GetActiveSnapshot(), key);
+                    pg_sys::PopActiveSnapshot();
+                    value
+                }
+                _ => None,
+            }
+        }
+    }
+
+    /// # Safety
+    /// The snapshot must be active.
+    unsafe fn seen_by(&self, snapshot: pg_sys::Snapshot, key: &str) -> Option<Option<i32>> {
+        // SAFETY: the caller's promise.
+        let moment = unsafe { Moment::of(snapshot)? };
+        if self.compared.get() != Some(moment) {
+            self.compared.set(None);
+            let table = PlainTable::open(self.table)?;
+            relcache::watch(table.oid());
+            let kept = self.kept.take().filter(|kept| kept.is_still(&table));
+            let kept = match kept {
+                Some(kept) => kept,
+                None => self.read(&table)?,
+            };
+            // SAFETY: as above.
+            let is_seen = unsafe { kept.is_seen_by(snapshot) };
+            self.kept.replace(Some(kept));
+            if !is_seen {
+                return None;
+            }
+            // Opening the table may have brought changes of definitions.
+            // SAFETY: as above.
+            self.compared.set(unsafe { Moment::of(snapshot) });
+        }
+        let kept = self.kept.borrow();
+        let values = &kept.as_ref()?.values;
+        Some(values.get(&*encoding::to_server(key)).copied().flatten())
+    }
+
+    /// Reads the pages; `None` if somebody is changing them, or the table is not
+    /// what it should be.
+    fn read(&self, table: &PlainTable) -> Option<Kept> {
+        let key = table.column(self.key, pg_sys::TEXTOID)?;
+        let value = table.column(self.value, pg_sys::INT4OID)?;
+        // SAFETY: the column's position is within the descriptor.
+        let collation = unsafe { attribute(table.descriptor(), key).attcollation };
+        let pages = number_of_pages(table);
+        if !BYTEWISE.contains(&collation.to_u32()) || pages > PAGES {
+            return None;
+        }
+        let mut kept = Kept {
+            file: File::of(table),
+            generation: relcache::generation(),
+            pages: Vec::with_capacity(pages as usize),
+            writers: Vec::new(),
+            values: HashMap::new(),
+        };
+        for page in 0..pages {
+            kept.read_page(table, page, key as usize - 1, value as usize - 1)?;
+        }
+        Some(kept)
+    }
+}
+
+impl Kept {
+    fn is_still(&self, table: &PlainTable) -> bool {
+        self.file == File::of(table)
+            && self.generation == relcache::generation()
+            && self.pages.len() == number_of_pages(table) as usize
+            && (0_u32..).zip(&self.pages).all(|(page, lsn)| {
+                // SAFETY: the page exists, as the table is locked; its pin is
+                // released at once. Who changes the page meanwhile has not
+                // committed when the snapshot was taken.
+                unsafe {
+                    let buffer = pg_sys::ReadBuffer(table.relation(), page);
+                    let now = pg_sys::BufferGetLSNAtomic(buffer);
+                    pg_sys::ReleaseBuffer(buffer);
+                    now == *lsn
+                }
+            })
+    }
+
+    /// Whether the snapshot sees all that was written.
+    ///
+    /// # Safety
+    /// The snapshot must be an active MVCC snapshot.
+    unsafe fn is_seen_by(&self, snapshot: pg_sys::Snapshot) -> bool {
+        self.writers.iter().all(|writer| {
+            // SAFETY: the caller's promise.
+            unsafe {
+                pg_sys::TransactionIdPrecedes(*writer, (*snapshot).xmin)
+                    || !pg_sys::XidInMVCCSnapshot(*writer, snapshot)
+            }
+        })
+    }
+
+    fn read_page(
+        &mut self,
+        table: &PlainTable,
+        page: pg_sys::BlockNumber,
+        key: usize,
+        value: usize,
+    ) -> Option<()> {
+        // SAFETY: the page exists, as the table is locked, and is pinned and
+        // locked for reading until it is released; an error releases both. Items
+        // are read within the page's bounds, those that hold a tuple only, and
+        // deformed by the table's own descriptor into as many places as it has.
+        unsafe {
+            let descriptor = table.descriptor();
+            let columns = (*descriptor).natts as usize;
+            let mut datums = vec![pg_sys::Datum::from(0); columns];
+            let mut nulls = vec![false; columns];
+            let buffer = pg_sys::ReadBuffer(table.relation(), page);
+            pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
+            let content = pg_sys::BufferGetBlock(buffer).cast::<u8>();
+            let header = content.cast::<pg_sys::PageHeaderData>();
+            let items = (*header).pd_linp.as_ptr();
+            let start = std::mem::offset_of!(pg_sys::PageHeaderData, pd_linp);
+            let count = usize::from((*header).pd_lower).saturating_sub(start)
+                / size_of::<pg_sys::ItemIdData>();
+            let mut complete = true;
+            for place in 0..count {
+                let item = *items.add(place);
+                if item.lp_flags() != pg_sys::LP_NORMAL {
+                    continue;
+                }
+                let mut tuple = pg_sys::HeapTupleData {
+                    t_len: item.lp_len(),
+                    t_tableOid: table.oid(),
+                    t_data: content.add(item.lp_off() as usize).cast(),
+                    ..Default::default()
+                };
+                pgrx::itemptr::item_pointer_set_all(
+                    &mut tuple.t_self,
+                    page,
+                    place as pg_sys::OffsetNumber + 1,
+                );
+                complete = self.read_tuple(
+                    &mut tuple,
+                    buffer,
+                    descriptor,
+                    &mut datums,
+                    &mut nulls,
+                    [key, value],
+                );
+                if !complete {
+                    break;
+                }
+            }
+            // Read under the same lock as the rows. What was never logged has none.
+            let lsn = pg_sys::BufferGetLSNAtomic(buffer);
+            pg_sys::UnlockReleaseBuffer(buffer);
+            if !complete || lsn == 0 {
+                return None;
+            }
+            self.pages.push(lsn);
+            Some(())
+        }
+    }
+
+    /// Whether the tuple could be read, and no change of it is under way.
+    ///
+    /// # Safety
+    /// The tuple must lie on the locked page in the buffer, and have this
+    /// descriptor; datums and nulls must have a place for each column.
+    unsafe fn read_tuple(
+        &mut self,
+        tuple: &mut pg_sys::HeapTupleData,
+        buffer: pg_sys::Buffer,
+        descriptor: pg_sys::TupleDesc,
+        datums: &mut [pg_sys::Datum],
+        nulls: &mut [bool],
+        [key, value]: [usize; 2],
+    ) -> bool {
+        use pg_sys::HTSV_Result::{HEAPTUPLE_DEAD, HEAPTUPLE_LIVE, HEAPTUPLE_RECENTLY_DEAD};
+
+        let mut deleted_by = pg_sys::InvalidTransactionId;
+        // SAFETY: the caller's promise. A key that is compressed or stored out of
+        // line is not read.
+        unsafe {
+            match pg_sys::HeapTupleSatisfiesVacuumHorizon(tuple, buffer, &mut deleted_by) {
+                HEAPTUPLE_DEAD => true,
+                HEAPTUPLE_RECENTLY_DEAD => self.written_by(deleted_by),
+                HEAPTUPLE_LIVE => {
+                    pg_sys::heap_deform_tuple(
+                        tuple,
+                        descriptor,
+                        datums.as_mut_ptr(),
+                        nulls.as_mut_ptr(),
+                    );
+                    let text: *const pg_sys::varlena = datums[key].cast_mut_ptr();
+                    if nulls[key] || !(pgrx::varatt_is_4b_u(text) || is_short(text)) {
+                        return false;
+                    }
+                    let text = pgrx::varlena_to_byte_slice(text).to_vec();
+                    let number = (!nulls[value]).then(|| datums[value].value() as i32);
+                    self.written_by(pg_sys::htup::HeapTupleHeaderGetXmin(tuple.t_data))
+                        // A key that occurs twice is for SQL to complain about.
+                        && self.values.insert(text, number).is_none()
+                }
+                _ => false,
+            }
+        }
+    }
+
+    fn written_by(&mut self, writer: pg_sys::TransactionId) -> bool {
+        let is_frozen = writer.into_inner() < pg_sys::FirstNormalTransactionId.into_inner();
+        if !is_frozen && !self.writers.contains(&writer) {
+            self.writers.push(writer);
+        }
+        self.writers.len() <= WRITERS
+    }
+}
+
+/// # Safety
+/// The pointer must point to a varlena.
+unsafe fn is_short(text: *const pg_sys::varlena) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { pgrx::varatt_is_1b(text) && !pgrx::varatt_is_1b_e(text) }
+}
+
+fn number_of_pages(table: &PlainTable) -> pg_sys::BlockNumber {
+    // SAFETY: the table is open.
+    unsafe {
+        pg_sys::RelationGetNumberOfBlocksInFork(table.relation(), pg_sys::ForkNumber::MAIN_FORKNUM)
+    }
+}
+
+/// # Safety
+/// The descriptor must be alive and have a column at this position.
+unsafe fn attribute<'a>(
+    descriptor: pg_sys::TupleDesc,
+    position: i32,
+) -> &'a pg_sys::FormData_pg_attribute {
+    // SAFETY: the caller's promise.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        return &*(*descriptor).attrs.as_ptr().add(position as usize - 1);
+        #[cfg(feature = "pg18")]
+        return &*pg_sys::TupleDescAttr(descriptor, position - 1);
+    }
+}
+
+impl File {
+    fn of(table: &PlainTable) -> Self {
+        // SAFETY: the table is open.
+        unsafe {
+            let relation = &*table.relation();
+            #[cfg(feature = "pg15")]
+            let (space, number) = (relation.rd_node.spcNode, relation.rd_node.relNode.to_u32());
+            #[cfg(not(feature = "pg15"))]
+            let (space, number) = (
+                relation.rd_locator.spcOid,
+                relation.rd_locator.relNumber.to_u32(),
+            );
+            Self {
+                table: relation.rd_id,
+                space,
+                number,
+            }
+        }
+    }
+}
+
+impl Moment {
+    /// `None` for a snapshot that is no MVCC snapshot.
+    ///
+    /// # Safety
+    /// The snapshot must be active.
+    unsafe fn of(snapshot: pg_sys::Snapshot) -> Option<Self> {
+        // SAFETY: the caller's promise; the rest reads the backend's state.
+        unsafe {
+            let snapshot = &*snapshot;
+            (snapshot.snapshot_type == pg_sys::SnapshotType::SNAPSHOT_MVCC).then(|| Self {
+                transaction: (
+                    transaction::local_number(),
+                    pg_sys::GetCurrentSubTransactionId(),
+                ),
+                xmin: snapshot.xmin,
+                xmax: snapshot.xmax,
+                running: (snapshot.xcnt, snapshot.subxcnt),
+                command: snapshot.curcid,
+                generation: relcache::generation(),
+                user: pg_sys::GetUserId(),
+            })
+        }
+    }
+}
