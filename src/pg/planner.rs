@@ -111,7 +111,7 @@ unsafe fn only_in_old_row(query: *const pg_sys::Query, value: *mut pg_sys::Var) 
         // RETURNING shows the row as the trigger returns it.
         variables((*query).returningList.cast())
             .into_iter()
-            .filter(|returned| (**returned).varno as i32 == (*query).resultRelation)
+            .filter(|returned| (**returned).varno == (*query).resultRelation)
             .all(|returned| match (*returned).varattno {
                 0 => false,
                 number if assigned.contains(&number) => true,
