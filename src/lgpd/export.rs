@@ -166,8 +166,11 @@ pub fn stored(part: &Part) -> String {
     )
 }
 
+/// From the oldest to the newest, whatever the plan and the layout.
 fn all(row: &str, relation: &str, condition: &str) -> String {
     format!(
-        "(SELECT COALESCE(pg_catalog.jsonb_agg({row}), '[]') FROM {relation} AS t WHERE {condition})"
+        "(SELECT COALESCE(pg_catalog.jsonb_agg({row} \
+                 ORDER BY ({row}) OPERATOR(pg_catalog.->>) 'created_at', {row}), '[]') \
+            FROM {relation} AS t WHERE {condition})"
     )
 }

@@ -76,3 +76,17 @@ fn a_row_with_an_unreadable_value_is_changed_in_other_columns_and_deleted() {
         1
     );
 }
+
+#[test]
+fn the_backend_removes_an_unreadable_value_by_its_encrypted_column() {
+    let db = database();
+    let (_, _, patient, _) = sealed_practice(&db);
+    db.superuser()
+        .run("UPDATE auria_raw.patients_raw SET notes_encrypted = '\\xc30d'");
+    let mut service = db.service();
+    refused_by(&mut service, "39000", "SELECT notes FROM public.patients");
+    service.run(&format!(
+        "UPDATE public.patients SET notes_encrypted = NULL WHERE id = '{patient}'"
+    ));
+    assert!(service.value::<bool>("SELECT notes IS NULL FROM public.patients"));
+}

@@ -12,6 +12,7 @@ use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::locks;
 use super::migrate::{self, Scope, platform, raw_tables};
 use super::schema::{FUNCTIONS, TABLES, owner};
 use crate::error::{Error, Result};
@@ -60,9 +61,13 @@ fn finish_install() -> Result<(), ErrorReport> {
         );
         return Ok(());
     }
+    // What somebody made while the first check had passed and a lock was awaited
+    // is found here, and what is no table, at the end.
+    migrate::quietly(|spi| {
+        locks::lock_schema(spi)?;
+        trust::refuse_untrusted(spi)
+    })?;
     let outcome = migrate::run(Scope::Install)?;
-    // Every lock is held now: what somebody made while the first check had
-    // passed and a lock was awaited is found here.
     spi::connected(|spi| {
         trust::refuse_untrusted(spi)?;
         warn_about_views(spi)
