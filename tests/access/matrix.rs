@@ -13,7 +13,8 @@ struct Rights {
     own: &'static str,
     others: &'static str,
     service: &'static str,
-    /// Makes a row of the user `$user`; without an owner in the table, any row.
+    /// Makes a row of the user `$user`, in one statement; without an owner in the table, any row. There are a session of
+    /// evaluations and a patient with the user's own id, for what the row refers to.
     row: &'static str,
     key: &'static str,
 }
@@ -72,6 +73,18 @@ static EVALUATION: LazyLock<String> = LazyLock::new(|| {
         &[("session_id", "'$user'"), ("patient_name", "'Paciente'")],
     )
 });
+
+/// Whom a row may refer to: a policy does not see a patient whom the same statement makes.
+const PATIENT: &str =
+    "INSERT INTO public.patients (id, user_id, name) VALUES ('$user', '$user', 'Paciente');";
+
+/// Statements that make a row of this table for the user, and a patient for it to refer to.
+pub fn row_of(table: &str, user: Uuid) -> String {
+    let Some(rights) = MATRIX.iter().find(|rights| rights.table == table) else {
+        panic!("{table} is not in MATRIX of tests/access/matrix.rs")
+    };
+    format!("{PATIENT} {}", rights.row).replace("$user", &user.to_string())
+}
 
 static MATRIX: LazyLock<Vec<Rights>> = LazyLock::new(|| {
     vec![
@@ -156,8 +169,14 @@ fn is_allowed(
         "DELETE FROM {};
          {}
          {}
+         {}
          {}",
         rights.table,
+        if rights.table == "public.patients" {
+            String::new()
+        } else {
+            PATIENT.replace("$user", &owner.to_string())
+        },
         if rights.table == "public.shared_links" || token && rights.table != "public.evaluations" {
             EVALUATION.replace("$user", &owner.to_string()) + ";"
         } else {
@@ -257,7 +276,11 @@ fn every_role_may_do_on_every_table_what_the_matrix_says_and_nothing_else() {
             }
         }
     }
-    assert!(wrong.is_empty(), "not as in the matrix: {wrong:#?}");
+    assert!(
+        wrong.is_empty(),
+        "not as MATRIX in tests/access/matrix.rs says; a policy or a grant of the table's migration is missing, or the \
+         matrix is wrong: {wrong:#?}"
+    );
 }
 
 #[test]
@@ -277,6 +300,14 @@ fn the_matrix_holds_every_table() {
         .collect();
     tables.sort();
     expected.sort();
+    let missing: Vec<_> = tables
+        .iter()
+        .filter(|name| !expected.contains(name))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "say who may do what: add them to MATRIX in tests/access/matrix.rs: {missing:?}"
+    );
     assert_eq!(tables, expected);
 }
 
@@ -311,7 +342,17 @@ fn a_row_cannot_be_given_away() {
         let evaluation = EVALUATION.replace("$user", &ana.to_string());
         let row = rights.row.replace("$user", &ana.to_string());
         transaction
-            .batch_execute(&format!("DELETE FROM public.profiles; {evaluation}; {row}"))
+            .batch_execute(
+                &format!(
+                    "DELETE FROM public.profiles; {PATIENT} {evaluation}; {}; {row}",
+                    if rights.table == "public.patients" {
+                        "DELETE FROM public.patients"
+                    } else {
+                        ""
+                    }
+                )
+                .replace("$user", &ana.to_string()),
+            )
             .unwrap();
         become_role(&mut transaction, Role::Authenticated, ana, None);
         let given = transaction.execute(

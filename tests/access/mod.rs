@@ -2,7 +2,7 @@
 
 mod created_at;
 mod foreign_code;
-mod matrix;
+pub mod matrix;
 mod share_rpcs;
 mod share_token;
 mod sign_up;

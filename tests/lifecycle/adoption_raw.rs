@@ -198,8 +198,8 @@ fn keys_policies_publications_and_manual_grants_go_with_the_tables() {
     let mut admin = db.superuser();
     admin.run(
         "DO $$ BEGIN CREATE ROLE reporting; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
-         CREATE TABLE public.appointments (patient_id uuid REFERENCES public.patients_raw ON DELETE CASCADE);
-         INSERT INTO public.appointments VALUES ('00000000-0000-4000-8000-0000000000a1');
+         CREATE TABLE public.recalls (patient_id uuid REFERENCES public.patients_raw ON DELETE CASCADE);
+         INSERT INTO public.recalls VALUES ('00000000-0000-4000-8000-0000000000a1');
          CREATE POLICY \"fora do expediente\" ON public.patients_raw AS RESTRICTIVE TO authenticated USING (true);
          CREATE PUBLICATION mirror FOR TABLE public.patients_raw;
          GRANT SELECT ON public.evaluations TO reporting;
@@ -209,7 +209,7 @@ fn keys_policies_publications_and_manual_grants_go_with_the_tables() {
     assert_eq!(
         column(
             &mut admin,
-            "SELECT confrelid::regclass::text FROM pg_constraint WHERE conrelid = 'public.appointments'::regclass"
+            "SELECT confrelid::regclass::text FROM pg_constraint WHERE conrelid = 'public.recalls'::regclass"
         ),
         ["auria_raw.patients_raw"]
     );
@@ -235,10 +235,7 @@ fn keys_policies_publications_and_manual_grants_go_with_the_tables() {
     admin.run(&format!(
         "DELETE FROM public.patients WHERE user_id = '{ANA}'"
     ));
-    assert_eq!(
-        admin.value::<i64>("SELECT count(*) FROM public.appointments"),
-        0
-    );
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM public.recalls"), 0);
 }
 
 #[test]

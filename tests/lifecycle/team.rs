@@ -49,13 +49,13 @@ fn migrate_as_the_team(db: &Database, set_role: bool) {
     assert!(!admin.value::<bool>("SELECT rolsuper FROM pg_roles WHERE rolname = 'app_migrator'"));
 }
 
-/// A dentist with a patient, an appointment and a shared session, all through the API's roles.
+/// A dentist with a patient, a recall and a shared session, all through the API's roles.
 fn practise(db: &Database, email: &str) -> Uuid {
     let dentist = db.sign_up(email);
     let mut session = db.authenticated(dentist);
     session.run(&format!(
         "INSERT INTO public.patients (user_id, name, record_number) VALUES ('{dentist}', 'João', 'A1'), ('{dentist}', 'Bia', 'A2'); \
-         INSERT INTO public.appointments (user_id, patient_id, starts_at) SELECT user_id, id, now() FROM public.patients WHERE record_number = 'A1'; \
+         INSERT INTO public.recalls (user_id, patient_id, starts_at) SELECT user_id, id, now() FROM public.patients WHERE record_number = 'A1'; \
          INSERT INTO public.evaluations (user_id, patient_age, tooth, region, cavity_class, restoration_size, substrate, \
                 aesthetic_level, tooth_color, longevity_expectation, budget) \
          VALUES ('{dentist}', 30, '1a', 'anterior', 'Classe IV', 'Média', 'Esmalte', 'alto', 'A2', 'longo', 'premium'); \
@@ -118,13 +118,13 @@ fn assert_the_team_works(db: &Database, email: &str) {
         2
     );
     assert_eq!(
-        session.value::<i64>("SELECT count(*) FROM public.appointments"),
+        session.value::<i64>("SELECT count(*) FROM public.recalls"),
         1
     );
-    let before: String = session.value("SELECT updated_at::text FROM public.appointments");
-    session.run("UPDATE public.appointments SET starts_at = starts_at + interval '1 hour'");
+    let before: String = session.value("SELECT updated_at::text FROM public.recalls");
+    session.run("UPDATE public.recalls SET starts_at = starts_at + interval '1 hour'");
     assert_ne!(
-        session.value::<String>("SELECT updated_at::text FROM public.appointments"),
+        session.value::<String>("SELECT updated_at::text FROM public.recalls"),
         before
     );
     refused_with(
@@ -157,12 +157,9 @@ fn assert_the_team_works(db: &Database, email: &str) {
         ),
         400
     );
-    // A deleted patient takes the appointments along, a deleted user everything.
+    // A deleted patient takes the recalls along, a deleted user everything.
     admin.run(&format!("DELETE FROM auth.users WHERE id = '{dentist}'"));
-    assert_eq!(
-        admin.value::<i64>("SELECT count(*) FROM public.appointments"),
-        0
-    );
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM public.recalls"), 0);
 }
 
 /// The doctor has notes about what the team replaced, and fails only for what the team dropped.
@@ -353,7 +350,7 @@ fn a_teams_work_survives_drop_and_create_extension() {
         admin.run("CREATE EXTENSION auria");
         let mut team = db.session(As::Role("app_migrator"));
         team.run(
-            "CREATE OR REPLACE TRIGGER update_appointments_updated_at BEFORE UPDATE ON public.appointments \
+            "CREATE OR REPLACE TRIGGER update_recalls_updated_at BEFORE UPDATE ON public.recalls \
                  FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column()",
         );
         team.run(
