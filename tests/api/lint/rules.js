@@ -208,7 +208,7 @@ export const RULES = [
           = (b.indkey::text, b.indclass::text, b.indoption::text, b.indcollation::text)
         AND COALESCE(pg_get_expr(a.indexprs, a.indrelid), '') = COALESCE(pg_get_expr(b.indexprs, b.indrelid), '')
         AND COALESCE(pg_get_expr(a.indpred, a.indrelid), '') = COALESCE(pg_get_expr(b.indpred, b.indrelid), '')`,
-    hole: 'CREATE INDEX again ON public.patients (user_id)',
+    hole: 'CREATE INDEX again ON public.patients (user_id, created_at DESC)',
   },
   {
     name: 'every table has a primary key',
