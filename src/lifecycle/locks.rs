@@ -49,10 +49,7 @@ pub fn lock_schema(spi: &Spi) -> Result<()> {
     let stored = TABLES.iter().map(|name| format!("auria_raw.{name}_raw"));
     let others = ["auth.users", "storage.buckets", "storage.objects"].map(str::to_owned);
     let rows = spi.query_once(RECORDS, &[])?;
-    let records: Vec<String> = rows
-        .iter()
-        .map(|row| row.expect(1))
-        .collect::<Result<_>>()?;
+    let records: Vec<String> = rows.column()?;
     lock_together(spi, public.chain(stored).chain(others).chain(records))
 }
 
@@ -98,7 +95,7 @@ pub fn lock_together(spi: &Spi, names: impl Iterator<Item = String>) -> Result<(
 fn found(spi: &Spi, names: impl Iterator<Item = String>) -> Result<Vec<String>> {
     let names: Vec<String> = names.collect();
     let rows = spi.query_once(FOUND, args![&names.join(" ")])?;
-    rows.iter().map(|row| row.expect(1)).collect()
+    rows.column()
 }
 
 /// Locks all, and returns the place of the first that was not to be had: then

@@ -86,10 +86,7 @@ fn kept_in_record(spi: &Spi) -> Result<Vec<String>> {
         "SELECT DISTINCT signature FROM auria.replaced_functions ORDER BY 1",
         &[],
     )?;
-    let signatures: Vec<String> = rows
-        .iter()
-        .map(|row| row.expect(1))
-        .collect::<Result<_>>()?;
+    let signatures: Vec<String> = rows.column()?;
     Ok(signatures
         .into_iter()
         .filter(|signature| FUNCTIONS.iter().all(|known| known.signature != *signature))

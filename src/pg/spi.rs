@@ -431,6 +431,11 @@ impl<'spi> Rows<'spi> {
         self.first().map_or(Ok(None), |row| row.get(1))
     }
 
+    /// The first column of every row, none of which may be NULL there.
+    pub fn column<T: Value>(&self) -> Result<Vec<T>> {
+        self.iter().map(|row| row.expect(1)).collect()
+    }
+
     /// All rows, in order.
     pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
         (0..self.len()).filter_map(|index| self.row(index))

@@ -322,5 +322,5 @@ fn text(name: &std::ffi::CStr) -> String {
 
 pub(super) fn all_rows(spi: &Spi, query: &str, name: &str) -> Result<Vec<String>> {
     let rows = spi.query_once(query, args![name])?;
-    rows.iter().map(|row| row.expect(1)).collect()
+    rows.column()
 }

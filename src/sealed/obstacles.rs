@@ -35,10 +35,7 @@ pub fn refuse_on_table(spi: &Spi, table: &Table) -> Result<()> {
         include_str!("obstacles.sql"),
         args![&format!("public.{}", table.name), &plain.join(" ")],
     )?;
-    let objects: Vec<String> = found
-        .iter()
-        .map(|row| row.expect(1))
-        .collect::<Result<_>>()?;
+    let objects: Vec<String> = found.column()?;
     refuse(&format!("table public.{}", table.name), &objects)
 }
 
@@ -82,7 +79,7 @@ pub fn mentioning(spi: &Spi, table: &Table) -> Result<Vec<String>> {
           ORDER BY 1",
         args![table.name, &plain.join(" ")],
     )?;
-    rows.iter().map(|row| row.expect(1)).collect()
+    rows.column()
 }
 
 /// The publications that a table is in: they go on publishing the stored table.

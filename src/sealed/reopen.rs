@@ -152,7 +152,7 @@ fn columns_of(spi: &Spi, relation: &str) -> Result<Vec<String>> {
           ORDER BY a.attnum",
         args![relation],
     )?;
-    rows.iter().map(|row| row.expect(1)).collect()
+    rows.column()
 }
 
 fn view_exists(spi: &Spi, name: &str) -> Result<bool> {

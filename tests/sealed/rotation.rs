@@ -32,13 +32,23 @@ fn use_keys(cluster: &Cluster, dba: &mut Session, current: &str, previous: Optio
     std::thread::sleep(std::time::Duration::from_millis(300));
 }
 
+fn insert_of(dentist: Uuid, name: &str) -> String {
+    format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', '{name}')")
+}
+
+/// A superuser's session, which knows the settings, while the first key is the only one.
+fn under_the_first_key(cluster: &Cluster, db: &Database<'_>) -> Session {
+    let mut dba = db.superuser();
+    dba.run("LOAD 'auria_pg'");
+    use_keys(cluster, &mut dba, FIRST, None);
+    dba
+}
+
 #[test]
 fn names_stay_unique_and_readable_while_the_key_changes_under_four_writers() {
     let cluster = ClusterOptions::default().start();
     let db = cluster.database();
-    let mut dba = db.superuser();
-    dba.run("LOAD 'auria_pg'");
-    use_keys(&cluster, &mut dba, FIRST, None);
+    let mut dba = under_the_first_key(&cluster, &db);
     let dentist = db.sign_up("ana@clinica.test");
     for number in 0..50 {
         insert_patient(&mut db.service(), dentist, &format!("Antiga {number}"));
@@ -49,9 +59,7 @@ fn names_stay_unique_and_readable_while_the_key_changes_under_four_writers() {
     // What was stored under the previous key is still unique.
     let mut session = db.session(As::User(dentist));
     refused_with(
-        session.batch_execute(&format!(
-            "INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', 'Antiga 7')"
-        )),
+        session.batch_execute(&insert_of(dentist, "Antiga 7")),
         "23505",
     );
     let outcomes = db.concurrently(5, As::User(dentist), |place, session| {
@@ -84,12 +92,7 @@ fn names_stay_unique_and_readable_while_the_key_changes_under_four_writers() {
         90
     );
     for name in ["Antiga 7", "Nova 7"] {
-        refused_with(
-            session.batch_execute(&format!(
-                "INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', '{name}')"
-            )),
-            "23505",
-        );
+        refused_with(session.batch_execute(&insert_of(dentist, name)), "23505");
     }
 }
 
@@ -97,13 +100,10 @@ fn names_stay_unique_and_readable_while_the_key_changes_under_four_writers() {
 fn a_writer_that_began_under_the_old_key_and_one_under_the_new_cannot_both_store_a_name() {
     let cluster = ClusterOptions::default().start();
     let db = cluster.database();
-    let mut dba = db.superuser();
-    dba.run("LOAD 'auria_pg'");
-    use_keys(&cluster, &mut dba, FIRST, None);
+    let mut dba = under_the_first_key(&cluster, &db);
     let dentist = db.sign_up("ana@clinica.test");
     seal(&db);
-    let insert =
-        format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', 'Maria')");
+    let insert = insert_of(dentist, "Maria");
 
     // The old one first, not committed.
     let mut old = db.session(As::User(dentist));
@@ -124,9 +124,7 @@ fn begun_under_the_first_key(
     db: &Database<'_>,
     dentist: Uuid,
 ) -> (Session, Session) {
-    let mut dba = db.superuser();
-    dba.run("LOAD 'auria_pg'");
-    use_keys(cluster, &mut dba, FIRST, None);
+    let mut dba = under_the_first_key(cluster, db);
     let mut old = db.session(As::User(dentist));
     old.run("BEGIN; INSERT INTO public.patients (user_id, name) VALUES (auth.uid(), 'Outra')");
     use_keys(cluster, &mut dba, SECOND, Some(FIRST));
@@ -137,15 +135,11 @@ fn begun_under_the_first_key(
 fn an_old_writer_meets_a_name_that_was_committed_under_the_new_key_and_backfilled() {
     let cluster = ClusterOptions::default().start();
     let db = cluster.database();
-    let mut dba = db.superuser();
-    dba.run("LOAD 'auria_pg'");
-    use_keys(&cluster, &mut dba, FIRST, None);
+    under_the_first_key(&cluster, &db);
     let dentist = db.sign_up("ana@clinica.test");
     insert_patient(&mut db.service(), dentist, "Antiga");
     seal(&db);
-    let insert = |name: &str| {
-        format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', '{name}')")
-    };
+    let insert = |name: &str| insert_of(dentist, name);
     let rename =
         |name: &str| format!("UPDATE public.patients SET name = '{name}' WHERE name = 'Outra'");
 
@@ -187,14 +181,11 @@ fn an_old_writer_meets_a_name_that_was_committed_under_the_new_key_and_backfille
 fn a_name_settled_under_the_new_key_is_met_by_a_writer_that_keeps_the_old_digest() {
     let cluster = ClusterOptions::default().start();
     let db = cluster.database();
-    let mut dba = db.superuser();
-    dba.run("LOAD 'auria_pg'");
-    use_keys(&cluster, &mut dba, FIRST, None);
+    let mut dba = under_the_first_key(&cluster, &db);
     let dentist = db.sign_up("ana@clinica.test");
     seal(&db);
     use_keys(&cluster, &mut dba, SECOND, Some(FIRST));
-    let insert =
-        format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', 'Maria')");
+    let insert = insert_of(dentist, "Maria");
     let mut settled = db.session(As::User(dentist));
     settled.run(&format!("BEGIN; {insert}"));
     // From here on, there is a writer under a key that is no longer the current one.
@@ -246,9 +237,7 @@ fn one_of_two_writers_under_different_keys_stores_a_name_in_every_order() {
                             insert_patient(&mut db.session(As::User(dentist)), dentist, name)
                         });
                         let statement = |write: Write, row: usize| match write {
-                            Write::Insert => format!(
-                                "INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', 'Maria')"
-                            ),
+                            Write::Insert => insert_of(dentist, "Maria"),
                             Write::Update => format!(
                                 "UPDATE public.patients SET name = 'Maria' WHERE id = '{}'",
                                 ids[row]

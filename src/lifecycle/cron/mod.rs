@@ -257,7 +257,7 @@ fn second_resets(spi: &Spi) -> Result<Vec<String>> {
           ORDER BY theirs.jobid, ours.jobid",
         &[],
     )?;
-    rows.iter().map(|row| row.expect(1)).collect()
+    rows.column()
 }
 
 /// What `of` makes of the last runs of the jobs: rows of a metric's name, its

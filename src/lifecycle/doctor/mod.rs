@@ -147,7 +147,7 @@ fn failed(caught: &Caught) -> String {
 /// The first column of each row.
 fn each_row(spi: &Spi, sql: &str, args: &[Arg<'_>]) -> Result<Vec<String>> {
     let rows = spi.read_once(sql, args)?;
-    rows.iter().map(|row| row.expect(1)).collect()
+    rows.column()
 }
 
 /// Two columns of each row: a finding, and whether it is a failure.

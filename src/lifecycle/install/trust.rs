@@ -63,6 +63,6 @@ pub fn untrusted(spi: &Spi) -> Result<Vec<String>> {
                 MAY_SET_ROLE
             ],
         )?;
-        rows.iter().map(|row| row.expect(1)).collect()
+        rows.column()
     })
 }

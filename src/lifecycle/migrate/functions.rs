@@ -343,5 +343,5 @@ pub fn overloads(spi: &Spi) -> Result<Vec<String>> {
           ORDER BY 1",
         args![&crate::lifecycle::schema::signatures()],
     )?;
-    rows.iter().map(|row| row.expect(1)).collect()
+    rows.column()
 }

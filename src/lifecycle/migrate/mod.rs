@@ -396,12 +396,12 @@ fn sold_without_credits(spi: &Spi) -> Result<Vec<String>> {
           WHERE is_active AND price_monthly > 0 AND credits_per_month = 0 ORDER BY id",
         &[],
     )?;
-    rows.iter().map(|row| row.expect(1)).collect()
+    rows.column()
 }
 
 fn recorded(spi: &Spi) -> Result<Vec<i32>> {
     let rows = spi.query_once("SELECT number FROM auria.migrations", &[])?;
-    rows.iter().map(|row| row.expect(1)).collect()
+    rows.column()
 }
 
 fn record(spi: &Spi, migration: &Migration, warnings: &[String]) -> Result<()> {

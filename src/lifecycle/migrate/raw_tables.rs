@@ -32,10 +32,7 @@ pub fn found(spi: &Spi) -> Result<Vec<&'static Table>> {
             &encrypted.join(" ")
         ],
     )?;
-    let names: Vec<String> = rows
-        .iter()
-        .map(|row| row.expect(1))
-        .collect::<Result<_>>()?;
+    let names: Vec<String> = rows.column()?;
     Ok(TABLES
         .into_iter()
         .filter(|table| names.iter().any(|name| name == table.name))
@@ -151,7 +148,7 @@ fn trigger_functions(table: &Table) -> [String; 3] {
 
 fn statements(spi: &Spi, query: &str, name: &str) -> Result<Vec<String>> {
     let rows = spi.query_once(query, args![name])?;
-    rows.iter().map(|row| row.expect(1)).collect()
+    rows.column()
 }
 
 /// The columns of the view that its table has neither plain nor encrypted.

@@ -129,7 +129,7 @@ fn columns_of(spi: &Spi, table: &str, name: &str) -> Result<Vec<String>> {
           WHERE c.conrelid = $1::pg_catalog.regclass AND c.conname = $2 ORDER BY a.attnum",
         args![table, name],
     )?;
-    rows.iter().map(|row| row.expect(1)).collect()
+    rows.column()
 }
 
 fn trigger_names(name: &str) -> [String; 2] {

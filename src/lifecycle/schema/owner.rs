@@ -113,10 +113,7 @@ pub fn take_ownership(spi: &Spi, owner: &Owner) -> Result<()> {
                                              OR c.relkind = 'S' AND c.relname LIKE 'refused\\_%'))",
         args![&tables(), &owner.name],
     )?;
-    let statements: Vec<String> = rows
-        .iter()
-        .map(|row| row.expect(1))
-        .collect::<Result<_>>()?;
+    let statements: Vec<String> = rows.column()?;
     statements
         .iter()
         .try_for_each(|statement| spi.execute_script(statement))
@@ -159,5 +156,5 @@ pub fn definer_functions_of_superusers(spi: &Spi) -> Result<Vec<String>> {
         args![&determine(spi)?,
             &signatures()],
     )?;
-    rows.iter().map(|row| row.expect(1)).collect()
+    rows.column()
 }
