@@ -71,8 +71,10 @@ pub fn missing(admin: &mut Client, references: &[Uuid]) -> i64 {
     admin
         .query_one(
             "SELECT count(*) FROM unnest($1::uuid[]) AS sent (reference)
-              WHERE (SELECT count(*) FROM public.credit_usage u
-                      WHERE u.user_id = ANY ($2) AND u.operation = 'case_analysis' AND u.reference_id = sent.reference) <> 1",
+               LEFT JOIN (SELECT u.reference_id, count(*) FROM public.credit_usage u
+                           WHERE u.user_id = ANY ($2) AND u.operation = 'case_analysis'
+                           GROUP BY u.reference_id) AS charged ON charged.reference_id = sent.reference
+              WHERE charged.count IS DISTINCT FROM 1",
             &[&references, &USERS.as_slice()],
         )
         .unwrap()
