@@ -13,8 +13,8 @@ const MAJOR: &str = "SELECT current_setting('server_version_num')::integer / 100
 fn without_maintain(lines: Vec<String>) -> Vec<String> {
     lines
         .into_iter()
-        .filter(|line| !line.ends_with(": postgres may MAINTAIN"))
-        .map(|line| line.replace("postgres=arwdDxtm/", "postgres=arwdDxt/"))
+        .filter(|line| !line.ends_with(": auria_owner may MAINTAIN"))
+        .map(|line| line.replace("auria_owner=arwdDxtm/", "auria_owner=arwdDxt/"))
         .collect()
 }
 
