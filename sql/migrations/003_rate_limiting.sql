@@ -23,7 +23,9 @@ SELECT auria.ensure_foreign_key('public.rate_limits', 'rate_limits_user_id_fkey'
 SELECT auria.ensure_check('public.rate_limits', 'rate_limits_counts_not_negative',
     'least(minute_count, hour_count, day_count) >= 0');
 
-SELECT auria.ensure_index('public.rate_limits', 'idx_rate_limits_updated_at', '(updated_at)');
+-- None over (updated_at): only the daily clean-up would use it, and every request
+-- would write it. Without it, and with room on the page, an update stays HOT.
+ALTER TABLE public.rate_limits SET (fillfactor = 60);
 
 ALTER TABLE public.rate_limits ENABLE ROW LEVEL SECURITY;
 

@@ -1,7 +1,5 @@
 //! A user's subscription as the credit functions see it.
 
-use std::thread::LocalKey;
-
 use auria_credits::{
     Allowance, Charged, CountedOperation, CreditPool, DEFAULT_COST, status_counts,
 };
@@ -9,13 +7,15 @@ use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
 use super::entry::Use;
+use super::rows::subscription;
 use crate::error::{self, Result};
 use crate::pg::small_table::SmallTable;
-use crate::pg::spi::{Row, Rows, Snapshot, Spi, Statement};
+use crate::pg::spi::{Rows, Snapshot, Spi};
 use crate::pg::transaction::{self, Lock};
+use crate::pg::value::Fields;
 use crate::{args, statement};
 
-/// What [`Account::from_row`] takes apart.
+/// What [`Account::from_fields`] takes apart.
 macro_rules! subscription_and {
     ($lock:literal) => {
         concat!(
@@ -86,6 +86,15 @@ pub struct Prices {
     pub cost: i32,
 }
 
+impl Prices {
+    fn of(monthly: Option<i32>, cost: i32) -> Self {
+        Self {
+            monthly: Allowance::from_plan(monthly),
+            cost: cost.max(0),
+        }
+    }
+}
+
 impl Account {
     /// Locks the user's row until the transaction ends, and reads it.
     pub fn lock(spi: &Spi, user: Uuid) -> Result<Option<Self>> {
@@ -125,28 +134,29 @@ impl Account {
     fn chosen(rows: &Rows<'_>) -> Result<Option<Self>> {
         let accounts = rows
             .iter()
-            .map(|row| Self::from_row(&row))
+            .map(|row| Self::from_fields(&row))
             .collect::<Result<Vec<_>>>()?;
         Ok(accounts.into_iter().max_by(|one, other| {
             (one.counts, one.created_at, one.id).cmp(&(other.counts, other.created_at, other.id))
         }))
     }
 
-    fn from_row(row: &Row<'_>) -> Result<Self> {
+    /// Reads the first columns of [`LOCK_SUBSCRIPTION`], and of `rows`.
+    pub(super) fn from_fields(row: &impl Fields) -> Result<Self> {
         Ok(Self {
-            id: row.expect::<Uuid>(1)?,
-            counts: status_counts(&row.expect::<String>(2)?),
-            plan: row.get(3)?,
-            rollover: row.expect(4)?,
-            bonus: row.expect(5)?,
-            used: row.expect(6)?,
-            hidden: row.expect(7)?,
-            cases_used: row.expect(8)?,
-            dsd_used: row.expect(9)?,
-            reset_at: row.expect(10)?,
-            reset_entry: row.get(11)?,
-            plan_change_entry: row.expect(12)?,
-            created_at: row.expect(13)?,
+            id: row.expect::<Uuid>(subscription::ID)?,
+            counts: status_counts(&row.expect::<String>(subscription::STATUS)?),
+            plan: row.get(subscription::PLAN)?,
+            rollover: row.expect(subscription::ROLLOVER)?,
+            bonus: row.expect(subscription::BONUS)?,
+            used: row.expect(subscription::USED)?,
+            hidden: row.expect(subscription::HIDDEN)?,
+            cases_used: row.expect(subscription::CASES)?,
+            dsd_used: row.expect(subscription::DSD)?,
+            reset_at: row.expect(subscription::RESET_AT)?,
+            reset_entry: row.get(subscription::RESET_ENTRY)?,
+            plan_change_entry: row.expect(subscription::PLAN_CHANGE_ENTRY)?,
+            created_at: row.expect(subscription::CREATED_AT)?,
         })
     }
 
@@ -194,34 +204,37 @@ pub fn prices(
     plan: Option<&str>,
     operation: &str,
 ) -> Result<Prices> {
+    if let Some(prices) = kept_prices(snapshot, plan, operation) {
+        return Ok(prices);
+    }
     let monthly = match plan {
-        Some(plan) => looked_up(spi, snapshot, &PLANS, &CREDITS_PER_MONTH, plan)?,
+        Some(plan) => spi
+            .query(&CREDITS_PER_MONTH, snapshot, args![plan])?
+            .one()?,
         None => None,
     };
-    Ok(Prices {
-        monthly: Allowance::from_plan(monthly),
-        cost: cost_of(spi, snapshot, operation)?.max(0),
-    })
+    Ok(Prices::of(monthly, cost_of(spi, snapshot, operation)?))
+}
+
+/// The same from the tables as the backend keeps them, if the snapshot allows that.
+pub fn kept_prices(snapshot: Snapshot, plan: Option<&str>, operation: &str) -> Option<Prices> {
+    let monthly = match plan {
+        Some(plan) => PLANS.with(|plans| plans.value(plan, snapshot))?,
+        None => None,
+    };
+    Some(Prices::of(monthly, kept_cost(snapshot, operation)?))
 }
 
 /// The configured cost of an operation, in credits.
 pub fn cost_of(spi: &Spi, snapshot: Snapshot, operation: &str) -> Result<i32> {
-    let cost = looked_up(spi, snapshot, &COSTS, &COST, operation)?;
+    let cost: Option<i32> = spi.query(&COST, snapshot, args![operation])?.one()?;
     Ok(cost.unwrap_or(DEFAULT_COST))
 }
 
-/// From the table as the backend keeps it, if the snapshot allows that.
-fn looked_up(
-    spi: &Spi,
-    snapshot: Snapshot,
-    table: &'static LocalKey<SmallTable>,
-    query: &'static LocalKey<Statement>,
-    key: &str,
-) -> Result<Option<i32>> {
-    match table.with(|table| table.value(key, snapshot)) {
-        Some(value) => Ok(value),
-        None => spi.query(query, snapshot, args![key])?.one(),
-    }
+/// The same from the table as the backend keeps it, if the snapshot allows that.
+pub fn kept_cost(snapshot: Snapshot, operation: &str) -> Option<i32> {
+    let cost = COSTS.with(|costs| costs.value(operation, snapshot))?;
+    Some(cost.unwrap_or(DEFAULT_COST))
 }
 
 /// Serialises the free uses of one user, who may have no row to lock. Users

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `account` | a user's subscription row, read or locked |
 //! | `entry` | rows of the ledger |
+//! | `rows` | the rows of a charge and of a refund, found and written without SQL |
 //! | `spend` | use_credits, can_use_credits |
 //! | `refusal` | how many charges were refused, for `auria.metrics()` |
 //! | `refund` | refund_credits |
@@ -31,6 +32,7 @@ mod purchase;
 mod refund;
 mod refusal;
 mod reset;
+mod rows;
 mod settle;
 mod spend;
 
@@ -43,7 +45,6 @@ pub use cases::{can_create_case, increment_case_usage};
 pub use plan_change::{record_plan_change, settle_plan_change};
 pub use purchase::add_bonus;
 pub use refund::refund;
-pub use refusal::count_refusal;
 pub use settle::reset_with_rollover;
 pub use spend::{can_spend, cost_of, spend};
 

@@ -1,13 +1,14 @@
 //! Giving back: `refund_credits`.
 
-use auria_credits::{Allowance, CountedOperation};
+use auria_credits::{Allowance, CountedOperation, Reversal};
 use uuid::Uuid;
 
 use super::account::Account;
 use super::entry::{self, Use};
+use super::rows;
 use super::spend::check_operation;
 use crate::error::{self, Result};
-use crate::pg::spi::{Snapshot, Spi};
+use crate::pg::spi::{self, Snapshot, Spi};
 use crate::pg::transaction;
 use crate::{args, statement};
 
@@ -39,8 +40,15 @@ statement! {
 
 /// Gives back the latest use not refunded, or the one with this reference;
 /// false when there is none.
-pub fn refund(spi: &Spi, user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bool> {
+pub fn refund(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bool> {
     check_operation(operation)?;
+    match refund_by_rows(user, operation, reference)? {
+        Some(answer) => Ok(answer),
+        None => spi::connected(|spi| refund_by_sql(spi, user, operation, reference)),
+    }
+}
+
+fn refund_by_sql(spi: &Spi, user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bool> {
     let mut account = Account::lock(spi, user)?;
     loop {
         let given = match reference {
@@ -72,28 +80,71 @@ pub fn refund(spi: &Spi, user: Uuid, operation: &str, reference: Option<Uuid>) -
     }
 }
 
+/// What a refund gives back, and to where.
+pub struct GivenBack {
+    pub reversal: Reversal,
+    /// What it takes off the counted cases and simulations.
+    pub cases: i32,
+    pub simulations: i32,
+}
+
+impl GivenBack {
+    fn of(account: &Account, operation: &str, given: &Use) -> Result<Self> {
+        // What the plan grants does not matter to a refund.
+        let mut pool = account.pool(Allowance::Unlimited);
+        let reversal = pool
+            .refund(given.charged, account.charged(given))
+            .map_err(|_| error::credits_out_of_range())?;
+        let counted = CountedOperation::from_name(operation)
+            .filter(|_| given.subscription == Some(account.id));
+        let one_if = |kind| i32::from(counted == Some(kind));
+        Ok(Self {
+            reversal,
+            cases: one_if(CountedOperation::CaseAnalysis),
+            simulations: one_if(CountedOperation::DsdSimulation),
+        })
+    }
+}
+
+/// The same as the statements here do for a use that a pool paid for; `None` where
+/// they have to.
+fn refund_by_rows(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<Option<bool>> {
+    rows::with_account(user, |rows| {
+        let found = match reference {
+            None => rows.latest_open_use(operation)?,
+            Some(reference) => rows.use_by_reference(operation, reference)?,
+        };
+        let Some(mut found) = found.filter(|found| reference.is_some() || found.given.is_recent)
+        else {
+            return Ok(Some(false));
+        };
+        if !found.given.is_open {
+            return Ok(Some(true));
+        }
+        if found.given.is_free {
+            return Ok(None);
+        }
+        let back = GivenBack::of(&rows.account, operation, &found.given)?;
+        let is_written = rows.give_back(&mut found, operation, &back)?;
+        Ok(is_written.then_some(true))
+    })
+}
+
 fn give_back_to_pool(spi: &Spi, account: &Account, operation: &str, given: &Use) -> Result<()> {
-    // What the plan grants does not matter to a refund.
-    let mut pool = account.pool(Allowance::Unlimited);
-    let reversal = pool
-        .refund(given.charged, account.charged(given))
-        .map_err(|_| error::credits_out_of_range())?;
-    let counted =
-        CountedOperation::from_name(operation).filter(|_| given.subscription == Some(account.id));
-    let one_if = |kind| i32::from(counted == Some(kind));
-    let [to_rollover, to_bonus, off_hidden] = entry::refunded_to(&reversal);
+    let back = GivenBack::of(account, operation, given)?;
+    let [to_rollover, to_bonus, off_hidden] = entry::refunded_to(&back.reversal);
     let rows = spi.query(
         &GIVE_BACK,
         Snapshot::New,
         args![
             account.id,
             given.id,
-            reversal.off_used,
+            back.reversal.off_used,
             to_rollover,
             to_bonus,
             off_hidden,
-            one_if(CountedOperation::CaseAnalysis),
-            one_if(CountedOperation::DsdSimulation),
+            back.cases,
+            back.simulations,
             &entry::refund_of(operation),
         ],
     )?;

@@ -1,12 +1,14 @@
 //! Spending: `use_credits`, and its twin that only answers.
 
-use auria_credits::{CountedOperation, free_tier, is_reserved};
+use auria_credits::{CountedOperation, Sources, free_tier, is_reserved};
 use uuid::Uuid;
 
-use super::account::{self, Account, prices};
-use super::entry;
+use super::account::{self, Account, Prices, prices};
+use super::refusal::count_refusal;
+use super::{entry, rows};
 use crate::error::{self, Result};
-use crate::pg::spi::{Snapshot, Spi};
+use crate::pg::extension;
+use crate::pg::spi::{self, Snapshot, Spi};
 use crate::{args, statement};
 
 macro_rules! count_and {
@@ -50,9 +52,27 @@ statement! {
 /// The longest name of an operation, in bytes: it is a key of two indexes.
 const LONGEST_OPERATION: usize = 200;
 
-/// Charges the operation, once for a reference; false when it cannot be.
-pub fn spend(spi: &Spi, user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bool> {
+/// Charges the operation, once for a reference; false when it cannot be. A refusal is
+/// counted.
+pub fn spend(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bool> {
     check_operation(operation)?;
+    let by_rows = spend_by_rows(user, operation, reference)?;
+    if by_rows == Some(true) {
+        return Ok(true);
+    }
+    spi::connected(|spi| {
+        let is_charged = match by_rows {
+            Some(is_charged) => is_charged,
+            None => spend_by_sql(spi, user, operation, reference)?,
+        };
+        if !is_charged {
+            count_refusal(spi, operation)?;
+        }
+        Ok(is_charged)
+    })
+}
+
+fn spend_by_sql(spi: &Spi, user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bool> {
     let account = Account::lock(spi, user)?;
     let counting = account.as_ref().filter(|account| account.counts);
     if counting.is_none() {
@@ -77,25 +97,49 @@ pub fn spend(spi: &Spi, user: Uuid, operation: &str, reference: Option<Uuid>) ->
 
 /// What [`spend`] would answer now, without changing or locking anything. An
 /// unknown id is answered as a user without a subscription: whether there is
-/// such a user is for the foreign key to say, when something is written.
-pub fn can_spend(spi: &Spi, user: Uuid, operation: &str) -> Result<bool> {
+/// such a user is for the foreign key to say, when something is written. As in
+/// [`cost_of`], the search path is set where SQL has to answer.
+pub fn can_spend(user: Uuid, operation: &str) -> Result<bool> {
+    const SNAPSHOT: Snapshot = Snapshot::Caller;
     check_operation(operation)?;
-    let snapshot = Snapshot::Caller;
-    match Account::read(spi, user)?.filter(|account| account.counts) {
-        Some(account) => {
-            let prices = prices(spi, snapshot, account.plan.as_deref(), operation)?;
-            Ok(account.pool(prices.monthly).affords(prices.cost))
-        }
-        None => Ok(free_tier::allows(
-            operation,
-            entry::free_activity(spi, snapshot, user, operation)?,
-        )),
+    let affords =
+        |account: &Account, prices: Prices| account.pool(prices.monthly).affords(prices.cost);
+    let account = rows::read_account(user)?;
+    if let Some(Some(account)) = &account
+        && account.counts
+        && let Some(prices) = account::kept_prices(SNAPSHOT, account.plan.as_deref(), operation)
+    {
+        return Ok(affords(account, prices));
     }
+    extension::with_fixed_path(|| {
+        spi::connected(|spi| {
+            let account = match account {
+                Some(account) => account,
+                None => Account::read(spi, user)?,
+            };
+            match account.filter(|account| account.counts) {
+                Some(account) => {
+                    let prices = prices(spi, SNAPSHOT, account.plan.as_deref(), operation)?;
+                    Ok(affords(&account, prices))
+                }
+                None => Ok(free_tier::allows(
+                    operation,
+                    entry::free_activity(spi, SNAPSHOT, user, operation)?,
+                )),
+            }
+        })
+    })
 }
 
-/// The configured cost of an operation, in credits.
-pub fn cost_of(spi: &Spi, operation: &str) -> Result<i32> {
-    account::cost_of(spi, Snapshot::Caller, operation)
+/// The configured cost of an operation, in credits. The function that asks declares no
+/// search path, which would cost more than the answer: it is set where SQL has to answer.
+pub fn cost_of(operation: &str) -> Result<i32> {
+    match account::kept_cost(Snapshot::Caller, operation) {
+        Some(cost) => Ok(cost),
+        None => extension::with_fixed_path(|| {
+            spi::connected(|spi| account::cost_of(spi, Snapshot::Caller, operation))
+        }),
+    }
 }
 
 /// Refuses names that the ledger could not keep apart or not store.
@@ -109,6 +153,64 @@ pub fn check_operation(operation: &str) -> Result<()> {
     Ok(())
 }
 
+/// What a charge takes, and from where.
+pub struct Charge {
+    pub cost: i32,
+    pub from: Sources,
+    /// What it adds to the counted cases and simulations.
+    pub cases: i32,
+    pub simulations: i32,
+}
+
+impl Charge {
+    /// `None` if the pool does not afford it.
+    fn of(account: &Account, prices: &Prices, operation: &str) -> Result<Option<Self>> {
+        let Some(from) = account
+            .pool(prices.monthly)
+            .charge(prices.cost)
+            .map_err(|_| error::credits_out_of_range())?
+        else {
+            return Ok(None);
+        };
+        let counted = CountedOperation::from_name(operation);
+        if counted.is_some_and(|counted| account.operations(counted) == i32::MAX) {
+            return Err(error::credits_out_of_range());
+        }
+        let one_if = |kind| i32::from(counted == Some(kind));
+        Ok(Some(Self {
+            cost: prices.cost,
+            from,
+            cases: one_if(CountedOperation::CaseAnalysis),
+            simulations: one_if(CountedOperation::DsdSimulation),
+        }))
+    }
+}
+
+/// The same as the statements here do for a subscription that counts; `None` where
+/// they have to.
+fn spend_by_rows(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<Option<bool>> {
+    rows::with_account(user, |rows| {
+        let account = &rows.account;
+        if !account.counts {
+            return Ok(None);
+        }
+        if let Some(reference) = reference
+            && rows.is_charged(operation, reference)?
+        {
+            return Ok(Some(true));
+        }
+        let plan = account.plan.as_deref();
+        let Some(prices) = account::kept_prices(Snapshot::New, plan, operation) else {
+            return Ok(None);
+        };
+        let Some(charge) = Charge::of(account, &prices, operation)? else {
+            return Ok(Some(false));
+        };
+        let is_written = rows.charge(operation, reference, &charge)?;
+        Ok(is_written.then_some(true))
+    })
+}
+
 fn spend_from_pool(
     spi: &Spi,
     user: Uuid,
@@ -117,26 +219,17 @@ fn spend_from_pool(
     reference: Option<Uuid>,
 ) -> Result<bool> {
     let prices = prices(spi, Snapshot::New, account.plan.as_deref(), operation)?;
-    let Some(charged) = account
-        .pool(prices.monthly)
-        .charge(prices.cost)
-        .map_err(|_| error::credits_out_of_range())?
-    else {
+    let Some(charge) = Charge::of(account, &prices, operation)? else {
         return Ok(false);
     };
-    let counted = CountedOperation::from_name(operation);
-    if counted.is_some_and(|counted| account.operations(counted) == i32::MAX) {
-        return Err(error::credits_out_of_range());
-    }
-    let one_if = |kind| i32::from(counted == Some(kind));
     let args = args![
         account.id,
-        prices.cost,
-        one_if(CountedOperation::CaseAnalysis),
-        one_if(CountedOperation::DsdSimulation),
+        charge.cost,
+        charge.cases,
+        charge.simulations,
         operation,
-        charged.rollover,
-        charged.bonus,
+        charge.from.rollover,
+        charge.from.bonus,
         user,
         reference,
     ];

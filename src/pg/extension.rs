@@ -96,6 +96,12 @@ pub fn inform(message: &str) {
     }
 }
 
+/// Runs `work` under the search path that functions of the library declare: for those
+/// that cannot declare it, or do not, because it would cost more than they do.
+pub fn with_fixed_path<T>(work: impl FnOnce() -> T) -> T {
+    with_settings(&[(c"search_path", c"pg_catalog, pg_temp")], work)
+}
+
 /// Runs `work` with settings that last only as long.
 pub fn with_settings<T>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> T) -> T {
     // SAFETY: the nesting level opened here is closed below; when an error

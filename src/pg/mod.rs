@@ -8,6 +8,7 @@
 pub mod advisory;
 pub mod bytes;
 pub mod calendar;
+pub mod direct;
 pub mod encoding;
 pub mod extension;
 pub mod fields;

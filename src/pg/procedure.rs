@@ -1,10 +1,12 @@
-//! Procedures that commit on their way.
+//! Functions and procedures: which are this library's, and those that commit on their way.
 
-use pgrx::{PgSqlErrorCode, pg_sys};
+use std::ffi::CStr;
+
+use pgrx::{FromDatum, PgSqlErrorCode, pg_sys};
 
 use super::roles;
 use super::spi::{self, Spi};
-use crate::error::{Error, Result};
+use crate::error::{self, Error, Result};
 
 /// A procedure's call that may commit.
 pub struct Call {
@@ -46,16 +48,13 @@ impl Call {
         work: impl FnOnce(&Spi) -> Result<T>,
     ) -> Result<T> {
         spi::connected_to_commit(|spi| {
-            let outcome = super::extension::with_settings(
-                &[(c"search_path", c"pg_catalog, pg_temp")],
-                || {
-                    // A deferred trigger would run at the commit, when the
-                    // rights are no longer the owner's: it is refused there.
-                    spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
-                    let role = role(spi)?;
-                    roles::acting_as(role, || work(spi))
-                },
-            )?;
+            let outcome = super::extension::with_fixed_path(|| {
+                // A deferred trigger would run at the commit, when the
+                // rights are no longer the owner's: it is refused there.
+                spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
+                let role = role(spi)?;
+                roles::acting_as(role, || work(spi))
+            })?;
             // SAFETY: SPI is connected for this, the call is not atomic, and
             // no snapshot, row or setting of the work is left.
             unsafe {
@@ -64,5 +63,63 @@ impl Call {
             }
             Ok(outcome)
         })
+    }
+}
+
+/// Runs `work` with the rights of the role that owns the called function, as SECURITY
+/// DEFINER does.
+#[allow(clippy::not_unsafe_ptr_arg_deref)] // only PostgreSQL makes an fcinfo
+pub fn with_rights_of_owner<T>(
+    fcinfo: pg_sys::FunctionCallInfo,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    // SAFETY: PostgreSQL passes a valid fcinfo with the FmgrInfo of this function. A
+    // catalogue look-up inside a transaction; the tuple is read before it is released.
+    let owner = unsafe {
+        let tuple = pg_sys::SearchSysCache1(
+            pg_sys::SysCacheIdentifier::PROCOID as i32,
+            pg_sys::Datum::from((*(*fcinfo).flinfo).fn_oid),
+        );
+        if tuple.is_null() {
+            return Err(error::unexpected_null("the called function"));
+        }
+        let entry: *const pg_sys::FormData_pg_proc = pg_sys::heap_tuple_get_struct(tuple);
+        let owner = (*entry).proowner;
+        pg_sys::ReleaseSysCache(tuple);
+        owner
+    };
+    roles::with_rights_of(owner, work)
+}
+
+/// Whether this function is the library's compiled one of this symbol. Only a
+/// superuser can declare one.
+pub fn is_ours(function: pg_sys::Oid, symbol: &CStr) -> bool {
+    /// As the control file has it.
+    const LIBRARY: &[u8] = b"$libdir/auria_pg";
+    // SAFETY: catalogue look-ups inside a transaction; the tuple is read before it is
+    // released, and the texts are copies.
+    unsafe {
+        let cache = pg_sys::SysCacheIdentifier::PROCOID as i32;
+        let tuple = pg_sys::SearchSysCache1(cache, pg_sys::Datum::from(function));
+        if tuple.is_null() {
+            return false;
+        }
+        let entry: *const pg_sys::FormData_pg_proc = pg_sys::heap_tuple_get_struct(tuple);
+        let is_compiled = (*entry).prolang == pg_sys::get_language_oid(c"c".as_ptr(), true);
+        let text = |attribute: u32| {
+            let mut is_null = false;
+            let datum = pg_sys::SysCacheGetAttr(
+                cache,
+                tuple,
+                attribute as pg_sys::AttrNumber,
+                &mut is_null,
+            );
+            Vec::<u8>::from_datum(datum, is_null)
+        };
+        let is_ours = is_compiled
+            && text(pg_sys::Anum_pg_proc_probin).is_some_and(|text| text == LIBRARY)
+            && text(pg_sys::Anum_pg_proc_prosrc).is_some_and(|text| text == symbol.to_bytes());
+        pg_sys::ReleaseSysCache(tuple);
+        is_ours
     }
 }

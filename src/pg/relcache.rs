@@ -1,4 +1,5 @@
-//! When what a backend keeps about a table must be looked up again.
+//! When what a backend keeps about a table must be looked up again: after a change of
+//! its definition, or of any function, which a trigger of it may call.
 
 use std::cell::{Cell, RefCell};
 
@@ -10,7 +11,7 @@ thread_local! {
 }
 
 /// A number that grows when the definition of a watched table, an index,
-/// trigger or policy of it changes. Read it after the table was locked: taking a
+/// trigger or policy of it changes, or a function is replaced. Read it after the table was locked: taking a
 /// lock is what makes PostgreSQL deliver the changes that others committed.
 pub fn generation() -> u64 {
     GENERATION.get()
@@ -22,7 +23,12 @@ pub fn watch(table: pg_sys::Oid) {
         if watched.is_empty() {
             // SAFETY: called once per backend; the function lives as long as the
             // library, which PostgreSQL never unloads.
-            unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(changed), pg_sys::Datum::from(0)) };
+            unsafe {
+                let nothing = pg_sys::Datum::from(0);
+                pg_sys::CacheRegisterRelcacheCallback(Some(changed), nothing);
+                let functions = pg_sys::SysCacheIdentifier::PROCOID as i32;
+                pg_sys::CacheRegisterSyscacheCallback(functions, Some(replaced), nothing);
+            }
         }
         if !watched.contains(&table) {
             watched.push(table);
@@ -41,4 +47,9 @@ unsafe extern "C-unwind" fn changed(_argument: pg_sys::Datum, table: pg_sys::Oid
     if counts {
         GENERATION.set(GENERATION.get().wrapping_add(1));
     }
+}
+
+/// Called by PostgreSQL when a function changed.
+unsafe extern "C-unwind" fn replaced(_argument: pg_sys::Datum, _cache: i32, _hash: u32) {
+    GENERATION.set(GENERATION.get().wrapping_add(1));
 }

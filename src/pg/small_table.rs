@@ -23,6 +23,7 @@ use std::ffi::CStr;
 use pgrx::pg_sys;
 
 use super::plain_table::PlainTable;
+use super::relation::attribute;
 use super::spi::Snapshot;
 use super::{encoding, relcache, transaction};
 
@@ -323,21 +324,6 @@ fn number_of_pages(table: &PlainTable) -> pg_sys::BlockNumber {
     // SAFETY: the table is open.
     unsafe {
         pg_sys::RelationGetNumberOfBlocksInFork(table.relation(), pg_sys::ForkNumber::MAIN_FORKNUM)
-    }
-}
-
-/// # Safety
-/// The descriptor must be alive and have a column at this position.
-unsafe fn attribute<'a>(
-    descriptor: pg_sys::TupleDesc,
-    position: i32,
-) -> &'a pg_sys::FormData_pg_attribute {
-    // SAFETY: the caller's promise.
-    unsafe {
-        #[cfg(not(feature = "pg18"))]
-        return &*(*descriptor).attrs.as_ptr().add(position as usize - 1);
-        #[cfg(feature = "pg18")]
-        return &*pg_sys::TupleDescAttr(descriptor, position - 1);
     }
 }
 

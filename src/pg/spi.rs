@@ -26,7 +26,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::bytes::{Jsonb, Stored, Text};
 use super::encoding;
-use super::value::Value;
+use super::value::{Fields, Value};
 use crate::error::{self, Error, Result};
 
 /// The snapshot that a statement runs with.
@@ -67,7 +67,7 @@ impl Arg<'_> {
         }
     }
 
-    fn datum(&self) -> Option<pg_sys::Datum> {
+    pub(super) fn datum(&self) -> Option<pg_sys::Datum> {
         match self.value {
             Native::Null => None,
             Native::Datum(datum) => Some(datum),
@@ -105,6 +105,7 @@ arg_from! {
     i32 => INT4OID, |value| Native::Datum(value.into());
     i64 => INT8OID, |value| Native::Datum(value.into());
     pg_sys::Oid => OIDOID, |value| Native::Datum(value.into());
+    bool => BOOLOID, |value| Native::Datum(value.into());
     TimestampWithTimeZone => TIMESTAMPTZOID, |value| {
         Native::Datum(pg_sys::TimestampTz::from(value).into())
     };
@@ -475,6 +476,12 @@ pub struct Row<'rows> {
     tuple: pg_sys::HeapTuple,
     descriptor: pg_sys::TupleDesc,
     _rows: PhantomData<&'rows ()>,
+}
+
+impl Fields for Row<'_> {
+    fn get<T: Value>(&self, position: i32) -> Result<Option<T>> {
+        Row::get(self, position)
+    }
 }
 
 impl Row<'_> {

@@ -4,9 +4,9 @@ use std::ffi::CStr;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use pgrx::datum::TimestampWithTimeZone;
+use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::CaughtError;
-use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
+use pgrx::{IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use super::fields;
 use crate::error::{self, Error, Result};
@@ -202,7 +202,28 @@ pub fn lock_timeout() -> Option<Duration> {
 /// The time now() gives: when the transaction began.
 pub fn start_time() -> TimestampWithTimeZone {
     // SAFETY: reads a value of the running transaction.
-    let microseconds = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
+    timestamp(unsafe { pg_sys::GetCurrentTransactionStartTimestamp() })
+}
+
+/// now() less so many days, as the calendar of the session's time zone has them.
+pub fn days_before_start(days: i32) -> Option<TimestampWithTimeZone> {
+    let interval = Interval::from_days(days);
+    // SAFETY: a function of the server's own, with arguments of its types.
+    unsafe {
+        pgrx::direct_function_call(
+            pg_sys::timestamptz_mi_interval,
+            &[start_time().into_datum(), interval.into_datum()],
+        )
+    }
+}
+
+/// The time clock_timestamp() gives.
+pub fn clock() -> TimestampWithTimeZone {
+    // SAFETY: reads the clock.
+    timestamp(unsafe { pg_sys::GetCurrentTimestamp() })
+}
+
+fn timestamp(microseconds: pg_sys::TimestampTz) -> TimestampWithTimeZone {
     TimestampWithTimeZone::try_from(microseconds).unwrap_or_else(|_| {
         unreachable!("the clock of the server is within the range of timestamptz")
     })

@@ -234,9 +234,7 @@ impl RowTrigger<'_> {
     pub fn as_owner<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         // SAFETY: the relation is open and locked while the trigger runs.
         let owner = unsafe { (*(*self.data.tg_relation).rd_rel).relowner };
-        super::roles::with_rights_of(owner, || {
-            super::extension::with_settings(&[(c"search_path", c"pg_catalog, pg_temp")], work)
-        })
+        super::roles::with_rights_of(owner, || super::extension::with_fixed_path(work))
     }
 
     fn value<T: Value>(&self, tuple: pg_sys::HeapTuple, column: Column) -> Result<Option<T>> {

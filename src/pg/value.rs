@@ -6,6 +6,22 @@ use pgrx::datum::{Date, TimestampWithTimeZone, Uuid};
 use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
 
 use super::encoding;
+use crate::error::{self, Result};
+
+/// The columns of a row, by their positions, which count from 1.
+pub trait Fields {
+    /// The value of a column; `None` is NULL.
+    ///
+    /// # Errors
+    /// XX000 when the column is of another type than `T`.
+    fn get<T: Value>(&self, position: i32) -> Result<Option<T>>;
+
+    /// The value of a column that cannot be NULL.
+    fn expect<T: Value>(&self, position: i32) -> Result<T> {
+        self.get(position)?
+            .ok_or_else(|| error::unexpected_null("a query's result"))
+    }
+}
 
 /// A type that the value of a column can be read as.
 pub trait Value: Sized {

@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use crate::error::{self, Result};
-use crate::pg::roles;
-use crate::pg::spi::{Snapshot, Spi};
+use crate::pg::spi::{self, Snapshot};
+use crate::pg::{extension, roles};
 use crate::statement;
 
 statement! {
@@ -13,7 +13,7 @@ statement! {
 
 /// Lets service_role, superusers and the function's owner ask about anyone,
 /// and everybody else about themselves only (42501).
-pub fn may_ask_about(spi: &Spi, function: &str, user: Uuid) -> Result<()> {
+pub fn may_ask_about(function: &str, user: Uuid) -> Result<()> {
     let caller = roles::caller();
     // Inside a SECURITY DEFINER function, the rights in force are its owner's.
     if caller == roles::effective()
@@ -23,9 +23,13 @@ pub fn may_ask_about(spi: &Spi, function: &str, user: Uuid) -> Result<()> {
         return Ok(());
     }
     // The function is not ours: it gets no more rights than the caller has.
-    let signed_in = roles::acting_as(caller, || {
-        let rows = spi.query(&SIGNED_IN_USER, Snapshot::Caller, &[])?;
-        rows.one::<Uuid>()
+    let signed_in = extension::with_fixed_path(|| {
+        spi::connected(|spi| {
+            roles::acting_as(caller, || {
+                let rows = spi.query(&SIGNED_IN_USER, Snapshot::Caller, &[])?;
+                rows.one::<Uuid>()
+            })
+        })
     })?;
     if signed_in == Some(user) {
         Ok(())

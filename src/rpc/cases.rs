@@ -18,10 +18,8 @@ use crate::pg::{spi, transaction};
 fn can_create_case(p_user_id: Option<SqlUuid>) -> Result<bool, ErrorReport> {
     const THIS: &str = "can_create_case";
     let user = required_id(p_user_id, THIS, "p_user_id")?;
-    Ok(spi::connected(|spi| {
-        caller::may_ask_about(spi, THIS, user)?;
-        ledger::can_create_case(spi, user)
-    })?)
+    caller::may_ask_about(THIS, user)?;
+    Ok(spi::connected(|spi| ledger::can_create_case(spi, user))?)
 }
 
 /// Adds one to the subscription's case counter. 22004 for NULL. For

@@ -46,8 +46,8 @@ fn percent(done: i64, all: i64) -> i64 {
 fn get_dashboard_metrics(p_user_id: Option<SqlUuid>) -> Result<Json, ErrorReport> {
     const THIS: &str = "get_dashboard_metrics";
     let user = required_id(p_user_id, THIS, "p_user_id")?;
+    caller::may_ask_about(THIS, user)?;
     let metrics = spi::connected(|spi| {
-        caller::may_ask_about(spi, THIS, user)?;
         let rows = spi.query(&METRICS, Snapshot::Caller, args![user])?;
         let row = rows
             .first()

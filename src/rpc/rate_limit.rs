@@ -3,12 +3,15 @@
 use pgrx::datum::{TimestampWithTimeZone, Uuid as SqlUuid};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use uuid::Uuid;
 
 use super::credits::required_id;
 use crate::error::{self, Result, required};
+use crate::pg::direct::{End, Key, Open, Table, Writing, columns};
 use crate::pg::encoding::Utf8Arg;
 use crate::pg::spi::{self, Snapshot};
 use crate::pg::transaction;
+use crate::pg::value::Fields;
 use crate::{args, statement};
 
 statement! {
@@ -31,6 +34,31 @@ statement! {
         RETURNING minute_count, hour_count, day_count";
 
     FORGET_OLD = "DELETE FROM public.rate_limits WHERE updated_at < now() - interval '7 days'";
+}
+
+columns! { COLUMNS:
+    USER = c"user_id" UUIDOID;
+    FUNCTION = c"function_name" TEXTOID;
+    MINUTE_COUNT = c"minute_count" INT4OID;
+    MINUTE_WINDOW = c"minute_window" TIMESTAMPTZOID;
+    HOUR_COUNT = c"hour_count" INT4OID;
+    HOUR_WINDOW = c"hour_window" TIMESTAMPTZOID;
+    DAY_COUNT = c"day_count" INT4OID;
+    DAY_WINDOW = c"day_window" TIMESTAMPTZOID;
+    UPDATED_AT = c"updated_at" TIMESTAMPTZOID;
+}
+
+thread_local! {
+    static TABLE: Table = const { Table::new(
+        c"public",
+        c"rate_limits",
+        COLUMNS,
+        &[
+            MINUTE_COUNT, MINUTE_WINDOW, HOUR_COUNT, HOUR_WINDOW, DAY_COUNT, DAY_WINDOW,
+            UPDATED_AT,
+        ],
+        &[Key { columns: &[USER, FUNCTION], then: None }],
+    ) };
 }
 
 /// The longest name of a function, in bytes: it is a key of an index.
@@ -71,6 +99,9 @@ fn check_and_increment_rate_limit(
         return Err(error::function_name_too_long().into());
     }
     transaction::refuse_if_read_only(c"check_and_increment_rate_limit()");
+    if let Some(counts) = count_by_row(user, &function, [minute, hour, day])? {
+        return Ok(TableIterator::once(counts));
+    }
     let counts = spi::connected(|spi| {
         let rows = spi.query(
             &COUNT_REQUEST,
@@ -83,6 +114,59 @@ fn check_and_increment_rate_limit(
         Ok((row.expect(1)?, row.expect(2)?, row.expect(3)?))
     })?;
     Ok(TableIterator::once(counts))
+}
+
+/// The same as [`COUNT_REQUEST`] for a function that the user has called before; `None`
+/// where the statement has to do it.
+fn count_by_row(
+    user: Uuid,
+    function: &str,
+    windows: [TimestampWithTimeZone; 3],
+) -> Result<Option<(i32, i32, i32)>> {
+    let Some(writing) = Writing::begin() else {
+        return Ok(None);
+    };
+    TABLE.with(|table| {
+        let Some(limits) = table.open_to_write(&writing).filter(Open::can_update) else {
+            return Ok(None);
+        };
+        let Some(mut row) = limits.find(0, args![user, function], End::First) else {
+            return Ok(None);
+        };
+        // Locked, it may be a row that was given to another user meanwhile.
+        let is_same = row.lock().is_some()
+            && row.get::<Uuid>(USER)? == Some(user)
+            && row.get::<String>(FUNCTION)?.as_deref() == Some(function);
+        if !is_same {
+            return Ok(None);
+        }
+        let mut counts = [0; 3];
+        let mut values = vec![(UPDATED_AT, transaction::start_time().into())];
+        let columns = [
+            (MINUTE_COUNT, MINUTE_WINDOW),
+            (HOUR_COUNT, HOUR_WINDOW),
+            (DAY_COUNT, DAY_WINDOW),
+        ];
+        for ((counter, start), (window, count)) in columns
+            .into_iter()
+            .zip(windows.into_iter().zip(&mut counts))
+        {
+            let stored: TimestampWithTimeZone = row.expect(start)?;
+            let before = if window > stored {
+                0
+            } else {
+                row.expect::<i32>(counter)?
+            };
+            let Some(after) = before.checked_add(1) else {
+                return Ok(None);
+            };
+            *count = after;
+            values.push((counter, after.into()));
+            values.push((start, window.max(stored).into()));
+        }
+        row.update(&values);
+        Ok(Some((counts[0], counts[1], counts[2])))
+    })
 }
 
 /// Deletes the rate limits that nobody touched for 7 days, and returns how

@@ -128,8 +128,7 @@ fn reader() -> Result<Reader> {
 }
 
 fn find_reader(role: pg_sys::Oid) -> Result<Reader> {
-    // It has no SET of its own, which would cost more than opening a value.
-    extension::with_settings(&[(c"search_path", c"pg_catalog, pg_temp")], || {
+    extension::with_fixed_path(|| {
         spi::connected(|spi| {
             if roles::has_rights_of(role, c"service_role")
                 || roles::has_rights_of_role(role, owner::of_schema(spi)?)

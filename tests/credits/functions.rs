@@ -1,7 +1,7 @@
 //! The credit functions, as an Edge Function calls them: as service_role, over
 //! a connection.
 
-use auria_tests::{Database, Session, database};
+use auria_tests::{Database, Session};
 use postgres::Error;
 use uuid::Uuid;
 
@@ -112,9 +112,7 @@ pub fn set(db: &Database, user: Uuid, assignments: &str) {
         .unwrap();
 }
 
-#[test]
-fn an_operation_is_charged_at_its_cost_and_written_to_the_ledger() {
-    let db = database();
+fn an_operation_is_charged_at_its_cost_and_written_to_the_ledger(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
     let mut service = db.service();
     assert!(use_credits(&mut service, user, "case_analysis"));
@@ -125,7 +123,7 @@ fn an_operation_is_charged_at_its_cost_and_written_to_the_ledger() {
         "an_operation_without_a_price"
     ));
     assert_eq!(
-        counters(&db, user),
+        counters(db, user),
         Counters {
             used: 4,
             rollover: 0,
@@ -135,7 +133,7 @@ fn an_operation_is_charged_at_its_cost_and_written_to_the_ledger() {
         }
     );
     assert_eq!(
-        entries(&db, user),
+        entries(db, user),
         [
             ("case_analysis".into(), 1),
             ("dsd_simulation".into(), 2),
@@ -148,9 +146,7 @@ fn an_operation_is_charged_at_its_cost_and_written_to_the_ledger() {
     assert_eq!(linked, 3);
 }
 
-#[test]
-fn what_is_not_there_cannot_be_spent_and_nothing_changes() {
-    let db = database();
+fn what_is_not_there_cannot_be_spent_and_nothing_changes(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
     let mut service = db.service();
     for _ in 0..2 {
@@ -158,38 +154,32 @@ fn what_is_not_there_cannot_be_spent_and_nothing_changes() {
     }
     assert!(!can_use_credits(&mut service, user, "dsd_simulation"));
     assert!(!use_credits(&mut service, user, "dsd_simulation"));
-    assert_eq!(counters(&db, user).used, 4);
-    assert_eq!(entries(&db, user).len(), 2);
+    assert_eq!(counters(db, user).used, 4);
+    assert_eq!(entries(db, user).len(), 2);
     assert!(use_credits(&mut service, user, "case_analysis"));
     assert!(!use_credits(&mut service, user, "case_analysis"));
 }
 
-#[test]
-fn a_free_operation_is_allowed_on_an_empty_pool_and_recorded() {
-    let db = database();
+fn a_free_operation_is_allowed_on_an_empty_pool_and_recorded(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
-    set(&db, user, "credits_used_this_month = 5");
+    set(db, user, "credits_used_this_month = 5");
     db.superuser()
         .run("INSERT INTO public.credit_costs (operation, credits) VALUES ('tooth_chart', 0)");
     assert!(use_credits(&mut db.service(), user, "tooth_chart"));
-    assert_eq!(entries(&db, user), [("tooth_chart".into(), 0)]);
+    assert_eq!(entries(db, user), [("tooth_chart".into(), 0)]);
 }
 
-#[test]
-fn an_unlimited_plan_always_allows_and_still_counts() {
-    let db = database();
+fn an_unlimited_plan_always_allows_and_still_counts(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_elite_monthly");
     db.superuser().run(
         "UPDATE public.subscription_plans SET credits_per_month = -1 WHERE id = 'price_elite_monthly'",
     );
-    set(&db, user, "credits_used_this_month = 1000000");
+    set(db, user, "credits_used_this_month = 1000000");
     assert!(use_credits(&mut db.service(), user, "dsd_simulation"));
-    assert_eq!(counters(&db, user).used, 1_000_002);
+    assert_eq!(counters(db, user).used, 1_000_002);
 }
 
-#[test]
-fn only_active_and_trialing_subscriptions_count() {
-    let db = database();
+fn only_active_and_trialing_subscriptions_count(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
     let mut service = db.service();
     for status in [
@@ -201,18 +191,16 @@ fn only_active_and_trialing_subscriptions_count() {
         "incomplete_expired",
         "paused",
     ] {
-        set(&db, user, &format!("status = '{status}'"));
+        set(db, user, &format!("status = '{status}'"));
         assert!(!use_credits(&mut service, user, "letter"), "{status}");
     }
     for status in ["active", "trialing"] {
-        set(&db, user, &format!("status = '{status}'"));
+        set(db, user, &format!("status = '{status}'"));
         assert!(use_credits(&mut service, user, "letter"), "{status}");
     }
 }
 
-#[test]
-fn the_free_tier_is_three_analyses_and_two_simulations_in_thirty_days() {
-    let db = database();
+fn the_free_tier_is_three_analyses_and_two_simulations_in_thirty_days(db: &Database<'_>) {
     let user = db.sign_up("ana@clinica.test");
     let mut service = db.service();
     for expected in [true, true, true, false] {
@@ -231,14 +219,12 @@ fn the_free_tier_is_three_analyses_and_two_simulations_in_thirty_days() {
     assert!(use_credits(&mut service, user, "case_analysis"));
 }
 
-#[test]
-fn a_free_use_is_written_under_the_inactive_subscription_if_there_is_one() {
-    let db = database();
+fn a_free_use_is_written_under_the_inactive_subscription_if_there_is_one(db: &Database<'_>) {
     let (with, without) = (
         db.sign_up_on_plan("ana@clinica.test", "starter"),
         db.sign_up("bia@clinica.test"),
     );
-    set(&db, with, "status = 'canceled'");
+    set(db, with, "status = 'canceled'");
     let mut service = db.service();
     assert!(use_credits(&mut service, with, "case_analysis"));
     assert!(use_credits(&mut service, without, "case_analysis"));
@@ -246,12 +232,10 @@ fn a_free_use_is_written_under_the_inactive_subscription_if_there_is_one() {
         .superuser()
         .value("SELECT count(subscription_id) FROM public.credit_usage");
     assert_eq!(linked, 1);
-    assert_eq!(counters(&db, with).used, 0);
+    assert_eq!(counters(db, with).used, 0);
 }
 
-#[test]
-fn a_refund_gives_back_what_was_charged_then_and_not_what_it_costs_now() {
-    let db = database();
+fn a_refund_gives_back_what_was_charged_then_and_not_what_it_costs_now(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
     let mut service = db.service();
     assert!(use_credits(&mut service, user, "dsd_simulation"));
@@ -259,7 +243,7 @@ fn a_refund_gives_back_what_was_charged_then_and_not_what_it_costs_now() {
         .run("UPDATE public.credit_costs SET credits = 9 WHERE operation = 'dsd_simulation'");
     assert!(refund_credits(&mut service, user, "dsd_simulation"));
     assert_eq!(
-        counters(&db, user),
+        counters(db, user),
         Counters {
             used: 0,
             rollover: 0,
@@ -268,14 +252,12 @@ fn a_refund_gives_back_what_was_charged_then_and_not_what_it_costs_now() {
             dsd: 0
         }
     );
-    assert_eq!(entries(&db, user)[1], ("dsd_simulation_refund".into(), -2));
+    assert_eq!(entries(db, user)[1], ("dsd_simulation_refund".into(), -2));
     assert!(!refund_credits(&mut service, user, "dsd_simulation"));
-    assert_eq!(entries(&db, user).len(), 2);
+    assert_eq!(entries(db, user).len(), 2);
 }
 
-#[test]
-fn refunds_go_back_from_the_latest_use_whatever_was_refunded_before() {
-    let db = database();
+fn refunds_go_back_from_the_latest_use_whatever_was_refunded_before(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_elite_monthly");
     let mut service = db.service();
     let reprice = |credits: i32| {
@@ -300,19 +282,17 @@ fn refunds_go_back_from_the_latest_use_whatever_was_refunded_before() {
         "letter",
         Uuid::new_v4()
     ));
-    assert_eq!(counters(&db, user).used, 11);
+    assert_eq!(counters(db, user).used, 11);
     assert!(refund_credits(&mut service, user, "letter")); // 8
-    assert_eq!(counters(&db, user).used, 3);
+    assert_eq!(counters(db, user).used, 3);
     assert!(refund_credits(&mut service, user, "letter")); // 2
-    assert_eq!(counters(&db, user).used, 1);
+    assert_eq!(counters(db, user).used, 1);
     assert!(refund_credits(&mut service, user, "letter")); // 1
     assert!(!refund_credits(&mut service, user, "letter"));
-    assert_eq!(counters(&db, user).used, 0);
+    assert_eq!(counters(db, user).used, 0);
 }
 
-#[test]
-fn a_use_older_than_thirty_days_is_not_refunded() {
-    let db = database();
+fn a_use_older_than_thirty_days_is_not_refunded(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
     let mut service = db.service();
     assert!(use_credits(&mut service, user, "case_analysis"));
@@ -321,20 +301,18 @@ fn a_use_older_than_thirty_days_is_not_refunded() {
     assert!(!refund_credits(&mut service, user, "case_analysis"));
 }
 
-#[test]
-fn a_refund_after_the_reset_comes_back_as_bonus() {
-    let db = database();
+fn a_refund_after_the_reset_comes_back_as_bonus(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
     let mut service = db.service();
     assert!(use_credits(&mut service, user, "dsd_simulation"));
-    set(&db, user, "usage_reset_at = now() - INTERVAL '31 days'");
+    set(db, user, "usage_reset_at = now() - INTERVAL '31 days'");
     assert_eq!(
         service.value::<i32>("SELECT public.reset_monthly_usage_with_rollover()"),
         1
     );
     assert!(refund_credits(&mut service, user, "dsd_simulation"));
     assert_eq!(
-        counters(&db, user),
+        counters(db, user),
         Counters {
             used: 0,
             rollover: 0,
@@ -345,17 +323,15 @@ fn a_refund_after_the_reset_comes_back_as_bonus() {
     );
 }
 
-#[test]
-fn a_free_use_refunded_after_subscribing_pays_nothing_into_the_pool() {
-    let db = database();
+fn a_free_use_refunded_after_subscribing_pays_nothing_into_the_pool(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
-    set(&db, user, "status = 'canceled'");
+    set(db, user, "status = 'canceled'");
     let mut service = db.service();
     assert!(use_credits(&mut service, user, "case_analysis"));
-    set(&db, user, "status = 'active'");
+    set(db, user, "status = 'active'");
     assert!(refund_credits(&mut service, user, "case_analysis"));
     assert_eq!(
-        counters(&db, user),
+        counters(db, user),
         Counters {
             used: 0,
             rollover: 0,
@@ -366,9 +342,7 @@ fn a_free_use_refunded_after_subscribing_pays_nothing_into_the_pool() {
     );
 }
 
-#[test]
-fn a_refund_on_the_free_tier_gives_the_free_use_back() {
-    let db = database();
+fn a_refund_on_the_free_tier_gives_the_free_use_back(db: &Database<'_>) {
     let user = db.sign_up("ana@clinica.test");
     let mut service = db.service();
     for _ in 0..3 {
@@ -379,9 +353,7 @@ fn a_refund_on_the_free_tier_gives_the_free_use_back() {
     assert!(!use_credits(&mut service, user, "case_analysis"));
 }
 
-#[test]
-fn a_reference_is_charged_and_refunded_once_however_often_it_is_sent() {
-    let db = database();
+fn a_reference_is_charged_and_refunded_once_however_often_it_is_sent(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
     let mut service = db.service();
     let reference = Uuid::new_v4();
@@ -401,7 +373,7 @@ fn a_reference_is_charged_and_refunded_once_however_often_it_is_sent() {
             reference
         ));
     }
-    assert_eq!(counters(&db, user).used, 2);
+    assert_eq!(counters(db, user).used, 2);
     for _ in 0..3 {
         assert!(once(
             &mut service,
@@ -411,8 +383,8 @@ fn a_reference_is_charged_and_refunded_once_however_often_it_is_sent() {
             reference
         ));
     }
-    assert_eq!(counters(&db, user).used, 0);
-    assert_eq!(entries(&db, user).len(), 2);
+    assert_eq!(counters(db, user).used, 0);
+    assert_eq!(entries(db, user).len(), 2);
     let kept: i64 = db
         .superuser()
         .value("SELECT count(reference_id) FROM public.credit_usage");
@@ -425,14 +397,12 @@ fn a_reference_is_charged_and_refunded_once_however_often_it_is_sent() {
         "case_analysis",
         reference
     ));
-    assert_eq!(counters(&db, user).used, 1);
+    assert_eq!(counters(db, user).used, 1);
 }
 
-#[test]
-fn a_reference_that_could_not_be_paid_can_be_paid_later() {
-    let db = database();
+fn a_reference_that_could_not_be_paid_can_be_paid_later(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
-    set(&db, user, "credits_used_this_month = 5");
+    set(db, user, "credits_used_this_month = 5");
     let mut service = db.service();
     let reference = Uuid::new_v4();
     assert!(!once(
@@ -452,9 +422,7 @@ fn a_reference_that_could_not_be_paid_can_be_paid_later() {
     ));
 }
 
-#[test]
-fn a_purchase_adds_bonus_credits_also_for_a_user_without_a_subscription() {
-    let db = database();
+fn a_purchase_adds_bonus_credits_also_for_a_user_without_a_subscription(db: &Database<'_>) {
     let (subscriber, newcomer) = (
         db.sign_up_on_plan("ana@clinica.test", "starter"),
         db.sign_up("bia@clinica.test"),
@@ -463,7 +431,7 @@ fn a_purchase_adds_bonus_credits_also_for_a_user_without_a_subscription() {
     for user in [subscriber, newcomer] {
         add_bonus(&mut service, user, 10).unwrap();
         add_bonus(&mut service, user, 25).unwrap();
-        assert_eq!(counters(&db, user).bonus, 35);
+        assert_eq!(counters(db, user).bonus, 35);
     }
     let made = db
         .superuser()
@@ -475,36 +443,32 @@ fn a_purchase_adds_bonus_credits_also_for_a_user_without_a_subscription() {
     assert_eq!((made.get(0), made.get(1)), ("starter", "active"));
 }
 
-#[test]
-fn a_removed_starter_plan_does_not_drop_a_purchase() {
-    let db = database();
+fn a_removed_starter_plan_does_not_drop_a_purchase(db: &Database<'_>) {
     let user = db.sign_up("ana@clinica.test");
     db.superuser()
         .run("DELETE FROM public.subscription_plans WHERE id = 'starter'");
     add_bonus(&mut db.service(), user, 10).unwrap();
-    assert_eq!(counters(&db, user).bonus, 10);
+    assert_eq!(counters(db, user).bonus, 10);
 }
 
-#[test]
-fn the_reset_settles_each_plan_by_its_own_rule_and_only_once() {
-    let db = database();
+fn the_reset_settles_each_plan_by_its_own_rule_and_only_once(db: &Database<'_>) {
     let pro = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
     let starter = db.sign_up_on_plan("bia@clinica.test", "starter");
     let recent = db.sign_up_on_plan("caio@clinica.test", "price_pro_monthly_v2");
     set(
-        &db,
+        db,
         pro,
         "credits_used_this_month = 20, credits_rollover = 5, credits_bonus = 7, \
          cases_used_this_month = 9, dsd_used_this_month = 3, \
          usage_reset_at = now() - INTERVAL '31 days'",
     );
     set(
-        &db,
+        db,
         starter,
         "credits_used_this_month = 9, credits_bonus = 10, usage_reset_at = now() - INTERVAL '31 days'",
     );
     set(
-        &db,
+        db,
         recent,
         "credits_used_this_month = 3, usage_reset_at = now() - INTERVAL '29 days'",
     );
@@ -513,7 +477,7 @@ fn the_reset_settles_each_plan_by_its_own_rule_and_only_once() {
     assert_eq!(service.value::<i32>(reset), 2);
     // 40 of 60 monthly and 5 of rollover were left; the plan carries 30.
     assert_eq!(
-        counters(&db, pro),
+        counters(db, pro),
         Counters {
             used: 0,
             rollover: 30,
@@ -524,7 +488,7 @@ fn the_reset_settles_each_plan_by_its_own_rule_and_only_once() {
     );
     // 5 monthly and 4 of the bonus were spent; the plan carries nothing.
     assert_eq!(
-        counters(&db, starter),
+        counters(db, starter),
         Counters {
             used: 0,
             rollover: 0,
@@ -533,13 +497,11 @@ fn the_reset_settles_each_plan_by_its_own_rule_and_only_once() {
             dsd: 0
         }
     );
-    assert_eq!(counters(&db, recent).used, 3);
+    assert_eq!(counters(db, recent).used, 3);
     assert_eq!(service.value::<i32>(reset), 0);
 }
 
-#[test]
-fn the_legacy_case_limit_counts_evaluations_or_the_plans_cases() {
-    let db = database();
+fn the_legacy_case_limit_counts_evaluations_or_the_plans_cases(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
     let mut service = db.service();
     let can_create = |service: &mut Session| -> bool {
@@ -561,16 +523,14 @@ fn the_legacy_case_limit_counts_evaluations_or_the_plans_cases() {
     db.superuser()
         .run("UPDATE public.subscription_plans SET cases_per_month = -1");
     assert!(can_create(&mut service));
-    set(&db, user, "status = 'canceled'");
+    set(db, user, "status = 'canceled'");
     assert!(can_create(&mut service));
 }
 
-#[test]
-fn the_legacy_reset_settles_the_month_and_postpones_nobodys_credits() {
-    let db = database();
+fn the_legacy_reset_settles_the_month_and_postpones_nobodys_credits(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
     set(
-        &db,
+        db,
         user,
         "credits_used_this_month = 50, credits_bonus = 7, cases_used_this_month = 9, \
          dsd_used_this_month = 3, usage_reset_at = now() - INTERVAL '31 days'",
@@ -580,7 +540,7 @@ fn the_legacy_reset_settles_the_month_and_postpones_nobodys_credits() {
     assert_eq!(service.value::<i32>(reset), 1);
     assert_eq!(service.value::<i32>(reset), 0);
     assert_eq!(
-        counters(&db, user),
+        counters(db, user),
         Counters {
             used: 0,
             rollover: 10,
@@ -589,4 +549,27 @@ fn the_legacy_reset_settles_the_month_and_postpones_nobodys_credits() {
             dsd: 0
         }
     );
+}
+
+both_ways! {
+    an_operation_is_charged_at_its_cost_and_written_to_the_ledger,
+    what_is_not_there_cannot_be_spent_and_nothing_changes,
+    a_free_operation_is_allowed_on_an_empty_pool_and_recorded,
+    an_unlimited_plan_always_allows_and_still_counts,
+    only_active_and_trialing_subscriptions_count,
+    the_free_tier_is_three_analyses_and_two_simulations_in_thirty_days,
+    a_free_use_is_written_under_the_inactive_subscription_if_there_is_one,
+    a_refund_gives_back_what_was_charged_then_and_not_what_it_costs_now,
+    refunds_go_back_from_the_latest_use_whatever_was_refunded_before,
+    a_use_older_than_thirty_days_is_not_refunded,
+    a_refund_after_the_reset_comes_back_as_bonus,
+    a_free_use_refunded_after_subscribing_pays_nothing_into_the_pool,
+    a_refund_on_the_free_tier_gives_the_free_use_back,
+    a_reference_is_charged_and_refunded_once_however_often_it_is_sent,
+    a_reference_that_could_not_be_paid_can_be_paid_later,
+    a_purchase_adds_bonus_credits_also_for_a_user_without_a_subscription,
+    a_removed_starter_plan_does_not_drop_a_purchase,
+    the_reset_settles_each_plan_by_its_own_rule_and_only_once,
+    the_legacy_case_limit_counts_evaluations_or_the_plans_cases,
+    the_legacy_reset_settles_the_month_and_postpones_nobodys_credits,
 }

@@ -10,9 +10,7 @@ use crate::credits::functions::{
     use_credits,
 };
 
-#[test]
-fn a_reference_is_charged_again_after_its_refund() {
-    let db = database();
+fn a_reference_is_charged_again_after_its_refund(db: &Database<'_>) {
     let (paying, free) = (
         db.sign_up_on_plan("ana@clinica.test", "starter"),
         db.sign_up("bia@clinica.test"),
@@ -36,8 +34,8 @@ fn a_reference_is_charged_again_after_its_refund() {
                 ));
             }
         }
-        let net: i32 = entries(&db, user).iter().map(|(_, credits)| credits).sum();
-        assert_eq!((entries(&db, user).len(), net), (6, 0));
+        let net: i32 = entries(db, user).iter().map(|(_, credits)| credits).sum();
+        assert_eq!((entries(db, user).len(), net), (6, 0));
         // Charged once more, a late retry of a refund gives this one back.
         assert!(once(
             &mut service,
@@ -53,15 +51,15 @@ fn a_reference_is_charged_again_after_its_refund() {
             "case_analysis",
             reference
         ));
-        assert_eq!(entries(&db, user).len(), 8);
+        assert_eq!(entries(db, user).len(), 8);
     }
-    assert_eq!(counters(&db, paying).used, 0);
-    assert_eq!(ledger_disagreements(&db), "");
+    assert_eq!(counters(db, paying).used, 0);
+    assert_eq!(ledger_disagreements(db), "");
 }
 
-#[test]
-fn a_clock_that_steps_back_changes_neither_what_is_refunded_nor_what_a_reset_divides() {
-    let db = database();
+fn a_clock_that_steps_back_changes_neither_what_is_refunded_nor_what_a_reset_divides(
+    db: &Database<'_>,
+) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
     let mut service = db.service();
     // As if the uses had been written before the clock was set back.
@@ -75,26 +73,20 @@ fn a_clock_that_steps_back_changes_neither_what_is_refunded_nor_what_a_reset_div
     db.superuser().run(
         "UPDATE public.credit_usage SET created_at = now() + INTERVAL '10 minutes' WHERE counterpart = 0",
     );
-    set(&db, user, "usage_reset_at = now() - INTERVAL '31 days'");
+    set(db, user, "usage_reset_at = now() - INTERVAL '31 days'");
     service.run("SELECT public.reset_monthly_usage_with_rollover()");
-    assert_eq!(ledger_disagreements(&db), "");
+    assert_eq!(ledger_disagreements(db), "");
     assert!(use_credits(&mut service, user, "dsd_simulation"));
     db.superuser().run(
         "UPDATE public.credit_usage SET created_at = now() - INTERVAL '10 minutes' \
           WHERE entry = (SELECT max(entry) FROM public.credit_usage)",
     );
-    assert_eq!(ledger_disagreements(&db), "");
+    assert_eq!(ledger_disagreements(db), "");
     // The use of the new month, then that of the old one.
     assert!(refund_credits(&mut service, user, "dsd_simulation"));
-    assert_eq!(
-        (counters(&db, user).used, counters(&db, user).bonus),
-        (0, 0)
-    );
+    assert_eq!((counters(db, user).used, counters(db, user).bonus), (0, 0));
     assert!(refund_credits(&mut service, user, "dsd_simulation"));
-    assert_eq!(
-        (counters(&db, user).used, counters(&db, user).bonus),
-        (0, 2)
-    );
+    assert_eq!((counters(db, user).used, counters(db, user).bonus), (0, 2));
     assert!(!refund_credits(&mut service, user, "dsd_simulation"));
 }
 
@@ -128,10 +120,8 @@ fn thirty_thousand_users_are_refunded_in_one_statement() {
     }
 }
 
-#[test]
-fn thirty_thousand_users_use_the_free_tier_in_one_statement() {
-    let db = database();
-    uses(&db, 30_000, false);
+fn thirty_thousand_users_use_the_free_tier_in_one_statement(db: &Database<'_>) {
+    uses(db, 30_000, false);
     assert_eq!(
         db.service().value::<i64>(
             "SELECT count(*) FROM (SELECT DISTINCT user_id FROM public.credit_usage) AS users \
@@ -141,9 +131,7 @@ fn thirty_thousand_users_use_the_free_tier_in_one_statement() {
     );
 }
 
-#[test]
-fn a_refund_costs_the_same_however_many_uses_and_refunds_there_were() {
-    let db = database();
+fn a_refund_costs_the_same_however_many_uses_and_refunds_there_were(db: &Database<'_>) {
     let (few, many) = (
         db.sign_up_on_plan("ana@clinica.test", "price_elite_monthly"),
         db.sign_up_on_plan("bia@clinica.test", "price_elite_monthly"),
@@ -182,9 +170,9 @@ fn a_refund_costs_the_same_however_many_uses_and_refunds_there_were() {
     );
 }
 
-#[test]
-fn a_first_subscription_beside_an_uncommitted_free_use_charges_its_reference_once() {
-    let db = database();
+fn a_first_subscription_beside_an_uncommitted_free_use_charges_its_reference_once(
+    db: &Database<'_>,
+) {
     let user = db.sign_up("ana@clinica.test");
     let reference = Uuid::new_v4();
     let mut free = db.service();
@@ -218,14 +206,12 @@ fn a_first_subscription_beside_an_uncommitted_free_use_charges_its_reference_onc
         assert!(paid.join().unwrap());
         assert!(waited);
     });
-    assert_eq!(entries(&db, user).len(), 1);
-    assert_eq!(counters(&db, user).used, 0);
-    assert_eq!(ledger_disagreements(&db), "");
+    assert_eq!(entries(db, user).len(), 1);
+    assert_eq!(counters(db, user).used, 0);
+    assert_eq!(ledger_disagreements(db), "");
 }
 
-#[test]
-fn all_functions_mean_the_same_one_of_a_users_two_subscriptions() {
-    let db = database();
+fn all_functions_mean_the_same_one_of_a_users_two_subscriptions(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
     db.superuser()
         .run("ALTER TABLE public.subscriptions DROP CONSTRAINT subscriptions_user_unique");
@@ -262,12 +248,10 @@ fn all_functions_mean_the_same_one_of_a_users_two_subscriptions() {
         ),
         "active 2 10 3, canceled 0 0 0"
     );
-    assert_eq!(ledger_disagreements(&db), "");
+    assert_eq!(ledger_disagreements(db), "");
 }
 
-#[test]
-fn numbers_that_no_rule_allows_end_in_an_error_or_in_zero_and_never_wrap() {
-    let db = database();
+fn numbers_that_no_rule_allows_end_in_an_error_or_in_zero_and_never_wrap(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
     let mut admin = db.superuser();
     // As they may stand in a database that was taken over.
@@ -285,12 +269,12 @@ fn numbers_that_no_rule_allows_end_in_an_error_or_in_zero_and_never_wrap() {
     {
         for plan in ["'starter'", "'price_pro_monthly_v2'", "NULL"] {
             set(
-                &db,
+                db,
                 user,
                 "credits_rollover = 0, credits_bonus = 0, credits_used_this_month = 0, credits_used_hidden = 0",
             );
-            set(&db, user, "plan_id = 'price_elite_monthly'");
-            set(&db, user, &format!("{column} = {value}"));
+            set(db, user, "plan_id = 'price_elite_monthly'");
+            set(db, user, &format!("{column} = {value}"));
             let changed = admin.execute(
                 &format!("UPDATE public.subscriptions SET plan_id = {plan}"),
                 &[],
@@ -299,12 +283,12 @@ fn numbers_that_no_rule_allows_end_in_an_error_or_in_zero_and_never_wrap() {
                 assert_eq!(error.code().unwrap().code(), "22003");
             }
             set(
-                &db,
+                db,
                 user,
                 &format!("{column} = {value}, usage_reset_at = now() - INTERVAL '31 days'"),
             );
             admin.run("SELECT public.reset_monthly_usage_with_rollover()");
-            let left = counters(&db, user);
+            let left = counters(db, user);
             assert_eq!(left.used, 0);
             assert!(
                 left.rollover >= 0 && left.bonus >= 0,
@@ -315,9 +299,7 @@ fn numbers_that_no_rule_allows_end_in_an_error_or_in_zero_and_never_wrap() {
     }
 }
 
-#[test]
-fn a_null_in_the_resets_own_arithmetic_is_refused() {
-    let db = database();
+fn a_null_in_the_resets_own_arithmetic_is_refused(db: &Database<'_>) {
     let mut admin = db.superuser();
     for call in [
         "settled_bonus(1, NULL, 3, 4)",
@@ -334,9 +316,7 @@ fn a_null_in_the_resets_own_arithmetic_is_refused() {
     );
 }
 
-#[test]
-fn a_ledger_from_before_the_numbers_is_numbered_and_its_refunds_matched() {
-    let db = database();
+fn a_ledger_from_before_the_numbers_is_numbered_and_its_refunds_matched(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_elite_monthly");
     let mut admin = db.superuser();
     let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
@@ -380,13 +360,25 @@ fn a_ledger_from_before_the_numbers_is_numbered_and_its_refunds_matched() {
             "9 1 0 f, 8 2 3 f, 7 3 2 f, 4 4 7 f, 6 5 6 f, 5 6 5 f, 3 7 4 f, 2 8 0 f"
         );
     }
-    assert_eq!(ledger_disagreements(&db), "");
+    assert_eq!(ledger_disagreements(db), "");
     let mut service = db.service();
     for left in [1, 0] {
         assert!(refund_credits(&mut service, user, "letter"));
-        assert_eq!(counters(&db, user).used, left);
+        assert_eq!(counters(db, user).used, left);
     }
     assert!(!refund_credits(&mut service, user, "letter"));
     assert!(use_credits(&mut service, user, "letter"));
-    assert_eq!(ledger_disagreements(&db), "");
+    assert_eq!(ledger_disagreements(db), "");
+}
+
+both_ways! {
+    a_reference_is_charged_again_after_its_refund,
+    a_clock_that_steps_back_changes_neither_what_is_refunded_nor_what_a_reset_divides,
+    thirty_thousand_users_use_the_free_tier_in_one_statement,
+    a_refund_costs_the_same_however_many_uses_and_refunds_there_were,
+    a_first_subscription_beside_an_uncommitted_free_use_charges_its_reference_once,
+    all_functions_mean_the_same_one_of_a_users_two_subscriptions,
+    numbers_that_no_rule_allows_end_in_an_error_or_in_zero_and_never_wrap,
+    a_null_in_the_resets_own_arithmetic_is_refused,
+    a_ledger_from_before_the_numbers_is_numbered_and_its_refunds_matched,
 }

@@ -227,3 +227,27 @@ fn a_standby_answers_with_the_price_of_its_primary() {
         assert_eq!(cost(&mut asking), credits);
     }
 }
+
+#[test]
+fn a_price_that_only_sql_can_see_is_looked_up_under_a_fixed_path() {
+    let db = database();
+    let mut dba = db.superuser();
+    dba.run(
+        "CREATE SCHEMA trap;
+         CREATE FUNCTION trap.same(text, text) RETURNS boolean LANGUAGE plpgsql
+             AS $$ BEGIN RAISE 'the trap was sprung'; END $$;
+         CREATE OPERATOR trap.= (FUNCTION = trap.same, LEFTARG = text, RIGHTARG = text);
+         SET search_path = trap, pg_catalog;
+         BEGIN;
+         UPDATE public.credit_costs SET credits = 7 WHERE operation OPERATOR(pg_catalog.=) 'case_analysis'",
+    );
+    refused_with(
+        dba.batch_execute("SAVEPOINT before; SELECT 'a'::text = 'b'::text"),
+        "P0001",
+    );
+    dba.run("ROLLBACK TO before");
+    assert_eq!(
+        dba.value::<i32>("SELECT public.get_credit_cost('case_analysis')"),
+        7
+    );
+}

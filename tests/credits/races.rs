@@ -1,6 +1,6 @@
 //! Many connections at once: what there is gets spent, exactly, and no more.
 
-use auria_tests::{As, Database, Session, database, refused_with};
+use auria_tests::{As, Database, Session, refused_with};
 use uuid::Uuid;
 
 fn spend_until_refused(session: &mut Session, user: Uuid, operation: &str) -> i64 {
@@ -38,9 +38,7 @@ fn used(db: &Database, user: Uuid) -> i64 {
         .get(0)
 }
 
-#[test]
-fn sixteen_connections_spend_a_thousand_credits_and_not_one_more() {
-    let db = database();
+fn sixteen_connections_spend_a_thousand_credits_and_not_one_more(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
     db.superuser()
         .run("UPDATE public.subscriptions SET credits_bonus = 995");
@@ -51,13 +49,11 @@ fn sixteen_connections_spend_a_thousand_credits_and_not_one_more() {
         .iter()
         .sum();
     assert_eq!(granted, 1000);
-    assert_eq!(ledger(&db, user), 1000);
-    assert_eq!(used(&db, user), 1000);
+    assert_eq!(ledger(db, user), 1000);
+    assert_eq!(used(db, user), 1000);
 }
 
-#[test]
-fn sixteen_connections_get_three_free_analyses_between_them() {
-    let db = database();
+fn sixteen_connections_get_three_free_analyses_between_them(db: &Database<'_>) {
     for (email, canceled) in [("ana@clinica.test", false), ("bia@clinica.test", true)] {
         let user = if canceled {
             db.sign_up_on_plan(email, "starter")
@@ -73,13 +69,11 @@ fn sixteen_connections_get_three_free_analyses_between_them() {
             .iter()
             .sum();
         assert_eq!(granted, 3);
-        assert_eq!(ledger(&db, user), 3);
+        assert_eq!(ledger(db, user), 3);
     }
 }
 
-#[test]
-fn an_old_snapshot_does_not_give_away_a_fourth_free_analysis() {
-    let db = database();
+fn an_old_snapshot_does_not_give_away_a_fourth_free_analysis(db: &Database<'_>) {
     let user = db.sign_up("ana@clinica.test");
     let mut old = db.service();
     old.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
@@ -91,9 +85,7 @@ fn an_old_snapshot_does_not_give_away_a_fourth_free_analysis() {
     old.run("COMMIT");
 }
 
-#[test]
-fn an_old_snapshot_does_not_spend_what_others_spent() {
-    let db = database();
+fn an_old_snapshot_does_not_spend_what_others_spent(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
     let mut old = db.service();
     old.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
@@ -107,9 +99,7 @@ fn an_old_snapshot_does_not_spend_what_others_spent() {
     );
 }
 
-#[test]
-fn one_reference_sent_by_sixteen_connections_is_charged_once() {
-    let db = database();
+fn one_reference_sent_by_sixteen_connections_is_charged_once(db: &Database<'_>) {
     let paying = db.sign_up_on_plan("ana@clinica.test", "starter");
     let free = db.sign_up("bia@clinica.test");
     for user in [paying, free] {
@@ -125,15 +115,13 @@ fn one_reference_sent_by_sixteen_connections_is_charged_once() {
                     .get::<_, bool>(0)
             });
             assert!(answers.iter().all(|answer| *answer), "{function}");
-            assert_eq!(ledger(&db, user), expected, "{function}");
+            assert_eq!(ledger(db, user), expected, "{function}");
         }
     }
-    assert_eq!(used(&db, paying), 0);
+    assert_eq!(used(db, paying), 0);
 }
 
-#[test]
-fn one_use_is_refunded_once_by_sixteen_connections() {
-    let db = database();
+fn one_use_is_refunded_once_by_sixteen_connections(db: &Database<'_>) {
     let paying = db.sign_up_on_plan("ana@clinica.test", "starter");
     let free = db.sign_up("bia@clinica.test");
     for user in [paying, free] {
@@ -154,13 +142,11 @@ fn one_use_is_refunded_once_by_sixteen_connections() {
             .filter(|refunded| *refunded)
             .count();
         assert_eq!(refunded, 1);
-        assert_eq!(ledger(&db, user), 0);
+        assert_eq!(ledger(db, user), 0);
     }
 }
 
-#[test]
-fn spending_refunding_buying_and_resetting_at_once_loses_nothing() {
-    let db = database();
+fn spending_refunding_buying_and_resetting_at_once_loses_nothing(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_elite_monthly");
     db.superuser()
         .run("UPDATE public.subscriptions SET usage_reset_at = now() - INTERVAL '31 days'");
@@ -190,7 +176,7 @@ fn spending_refunding_buying_and_resetting_at_once_loses_nothing() {
     // 240 uses and 240 refunds: the ledger is even. What a refund could not
     // take off the new month's counter is in the bonus, beside what was bought;
     // what the old month had charged is carried over as spent.
-    assert_eq!(ledger(&db, user), 0);
+    assert_eq!(ledger(db, user), 0);
     let row = db
         .superuser()
         .query_one(
@@ -204,9 +190,7 @@ fn spending_refunding_buying_and_resetting_at_once_loses_nothing() {
     assert_eq!(used, 0, "every use of the new month was refunded");
 }
 
-#[test]
-fn requests_are_counted_one_by_one_however_many_come_at_once() {
-    let db = database();
+fn requests_are_counted_one_by_one_however_many_come_at_once(db: &Database<'_>) {
     let user = db.sign_up("ana@clinica.test");
     let statement = "SELECT minute_count, hour_count, day_count \
          FROM public.check_and_increment_rate_limit( \
@@ -230,9 +214,7 @@ fn requests_are_counted_one_by_one_however_many_come_at_once() {
     assert_eq!(counts, (1..=160).collect::<Vec<_>>());
 }
 
-#[test]
-fn a_newer_window_starts_again_and_an_older_one_counts_into_the_stored_one() {
-    let db = database();
+fn a_newer_window_starts_again_and_an_older_one_counts_into_the_stored_one(db: &Database<'_>) {
     let user = db.sign_up("ana@clinica.test");
     let mut service = db.service();
     let mut count = |minute: &str| -> (i32, i32) {
@@ -263,4 +245,16 @@ fn a_newer_window_starts_again_and_an_older_one_counts_into_the_stored_one() {
         service.value::<i32>("SELECT public.cleanup_old_rate_limits()"),
         0
     );
+}
+
+both_ways! {
+    sixteen_connections_spend_a_thousand_credits_and_not_one_more,
+    sixteen_connections_get_three_free_analyses_between_them,
+    an_old_snapshot_does_not_give_away_a_fourth_free_analysis,
+    an_old_snapshot_does_not_spend_what_others_spent,
+    one_reference_sent_by_sixteen_connections_is_charged_once,
+    one_use_is_refunded_once_by_sixteen_connections,
+    spending_refunding_buying_and_resetting_at_once_loses_nothing,
+    requests_are_counted_one_by_one_however_many_come_at_once,
+    a_newer_window_starts_again_and_an_older_one_counts_into_the_stored_one,
 }

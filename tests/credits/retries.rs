@@ -1,6 +1,6 @@
 //! What is sent again, or given back late.
 
-use auria_tests::{Session, database};
+use auria_tests::{Database, Session};
 use uuid::Uuid;
 
 fn ask(session: &mut Session, function: &str, user: Uuid, reference: Uuid) -> bool {
@@ -19,9 +19,7 @@ fn used_and_bonus(session: &mut Session, user: Uuid) -> (i32, i32) {
     (row.get(0), row.get(1))
 }
 
-#[test]
-fn a_charged_reference_is_answered_true_when_nothing_is_left_to_spend() {
-    let db = database();
+fn a_charged_reference_is_answered_true_when_nothing_is_left_to_spend(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
     let mut service = db.service();
     let references: Vec<Uuid> = (0..5).map(|_| Uuid::new_v4()).collect();
@@ -35,9 +33,7 @@ fn a_charged_reference_is_answered_true_when_nothing_is_left_to_spend() {
     assert_eq!(used_and_bonus(&mut service, user), (5, 0));
 }
 
-#[test]
-fn a_refund_of_an_earlier_month_stays_bonus_whatever_the_new_month_has_used() {
-    let db = database();
+fn a_refund_of_an_earlier_month_stays_bonus_whatever_the_new_month_has_used(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
     let mut service = db.service();
     let (old, new) = (Uuid::new_v4(), Uuid::new_v4());
@@ -51,4 +47,9 @@ fn a_refund_of_an_earlier_month_stays_bonus_whatever_the_new_month_has_used() {
     assert_eq!(used_and_bonus(&mut service, user), (1, 1));
     assert!(ask(&mut service, "refund_credits", user, new));
     assert_eq!(used_and_bonus(&mut service, user), (0, 1));
+}
+
+both_ways! {
+    a_charged_reference_is_answered_true_when_nothing_is_left_to_spend,
+    a_refund_of_an_earlier_month_stays_bonus_whatever_the_new_month_has_used,
 }

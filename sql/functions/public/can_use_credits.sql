@@ -1,6 +1,5 @@
 CREATE OR REPLACE FUNCTION public.can_use_credits(p_user_id uuid, p_operation text) RETURNS boolean
-    LANGUAGE c STABLE PARALLEL RESTRICTED SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
+    LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'can_use_credits_wrapper';
 
 COMMENT ON FUNCTION public.can_use_credits(uuid, text) IS

@@ -1,6 +1,5 @@
 CREATE OR REPLACE FUNCTION public.get_credit_cost(p_operation text) RETURNS integer
     LANGUAGE c STABLE PARALLEL SAFE
-    SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'get_credit_cost_wrapper';
 
 COMMENT ON FUNCTION public.get_credit_cost(text) IS

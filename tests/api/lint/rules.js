@@ -129,6 +129,9 @@ export const RULES = [
         -- path for that itself.
         AND NOT (f.oid = 'auria.open_text(bytea, boolean)'::regprocedure
                  AND f.prolang = (SELECT oid FROM pg_language WHERE lanname = 'c') AND NOT f.prosecdef)
+        -- They answer from rows, with their owner's rights where they need them, and set the path where they ask by SQL.
+        AND NOT (f.oid IN ('public.get_credit_cost(text)'::regprocedure, 'public.can_use_credits(uuid, text)'::regprocedure)
+                 AND f.prolang = (SELECT oid FROM pg_language WHERE lanname = 'c') AND NOT f.prosecdef)
         -- They run at every charge, and the path would cost more than they do. They read the row by its columns, and
         -- fix the path themselves where they query: the attacks on the search path change a plan.
         AND NOT (f.oid IN ('public.check_subscription_status()'::regprocedure, 'public.settle_plan_change()'::regprocedure,
@@ -139,7 +142,7 @@ export const RULES = [
                            'auria.settled_rollover(integer, boolean, integer, integer, integer)'::regprocedure,
                            'auria.settled_bonus(integer, integer, integer, integer)'::regprocedure)
                  AND f.prolang = (SELECT oid FROM pg_language WHERE lanname = 'c') AND NOT f.prosecdef)`,
-    hole: 'ALTER FUNCTION public.get_credit_cost(text) RESET search_path',
+    hole: 'ALTER FUNCTION public.get_dashboard_metrics(uuid) RESET search_path',
   },
   {
     name: 'no search_path of a function names a schema that others may write to',
@@ -164,7 +167,9 @@ export const RULES = [
     query: `
       SELECT f.oid::regprocedure::text AS finding
       FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace JOIN pg_roles o ON o.oid = f.proowner
-      WHERE n.nspname IN ('public', 'auria') AND f.prosecdef AND o.rolsuper
+      WHERE n.nspname IN ('public', 'auria') AND o.rolsuper
+        -- The second takes its owner's rights without being declared so.
+        AND (f.prosecdef OR f.oid = 'public.can_use_credits(uuid, text)'::regprocedure)
       UNION ALL
       SELECT t.oid::regclass::text
       FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace JOIN pg_roles o ON o.oid = t.relowner

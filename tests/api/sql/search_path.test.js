@@ -73,7 +73,7 @@ attackWithSql('the traps are sharp: a careless statement springs them', null, as
   });
 });
 
-attackWithSql('what a user may call springs no trap in the search path', RESET('can_use_credits(uuid, text)'), async (api) => {
+attackWithSql('what a user may call springs no trap in the search path', RESET('can_create_case(uuid)'), async (api) => {
   const { dentist } = await practiceInSql(api);
   const schema = await traps(api, dentist);
   await asUser(api, dentist, async (session) => {
@@ -84,7 +84,7 @@ attackWithSql('what a user may call springs no trap in the search path', RESET('
     await session.refuses(`SELECT public.can_use_credits('${randomUUID()}', 'case_analysis')`, '42501');
   });
   assert.match(
-    (await api.truth("SELECT proconfig::text AS set FROM pg_proc WHERE oid = 'public.can_use_credits(uuid, text)'::regprocedure"))[0].set,
+    (await api.truth("SELECT proconfig::text AS set FROM pg_proc WHERE oid = 'public.can_create_case(uuid)'::regprocedure"))[0].set,
     /search_path=pg_catalog, pg_temp/,
   );
 });

@@ -1,0 +1,260 @@
+//! Rows found and written without the executor: for the few statements that
+//! every paid operation runs.
+//!
+//! Planning is not what a charge pays for, as plans are kept, but starting and
+//! ending the executor three times, and parsing each CHECK constraint anew. Here a
+//! row is found by an index scan, locked, changed and inserted by the functions
+//! that the executor itself calls, and what they need is kept while the table's
+//! definition stays the same. A charge costs half of what it costs by SQL (`make
+//! bench`: use_credits).
+//!
+//! This is right only where a statement would do nothing else. A table is
+//! *ordinary* ([`shape`]) if it is a heap of its own, owned by the role in force,
+//! without rules, generated columns, and triggers that are not known to do nothing
+//! here. Everything else, and every isolation level above READ COMMITTED, is for
+//! SQL: [`Table::open`] gives nothing then, and the caller runs its statement.
+//! `tests/credits/direct.rs` runs both on one history and compares every row.
+//!
+//! | file | what |
+//! |---|---|
+//! | `shape` | what is kept about a table, and whether it is ordinary |
+//! | `keys` | foreign keys: the row that is referenced is there, and stays |
+//! | `row` | a row: found, locked, read |
+//! | `write` | a row changed or inserted, with constraints and indexes |
+
+mod keys;
+mod row;
+mod shape;
+mod write;
+
+use std::cell::RefCell;
+use std::ffi::CStr;
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+use pgrx::pg_sys;
+
+use self::shape::Shape;
+use super::{relation, relcache, transaction};
+
+pub use self::row::{End, Row};
+
+/// A table as the library knows it; whether the database has it so is seen when it
+/// is opened.
+pub struct Table {
+    pub schema: &'static CStr,
+    pub name: &'static CStr,
+    /// What is read or written. Positions, here and elsewhere, count from 1.
+    pub columns: &'static [Column],
+    /// What an update changes.
+    pub changed: &'static [i32],
+    /// The indexes that rows are found by.
+    pub keys: &'static [Key],
+    shape: RefCell<Option<Rc<Shape>>>,
+}
+
+/// Names the columns of a [`Table`]: a constant for the position of each, and the
+/// list of all.
+macro_rules! columns {
+    ($list:ident: $($position:ident = $name:literal $type_oid:ident;)+) => {
+        $crate::pg::direct::columns!(@number 1; $($position)+);
+
+        pub const $list: &[$crate::pg::direct::Column] = &[$($crate::pg::direct::Column($name, pgrx::pg_sys::$type_oid)),+];
+    };
+    (@number $number:expr; $position:ident $($rest:ident)*) => {
+        pub const $position: i32 = $number;
+        $crate::pg::direct::columns!(@number $number + 1; $($rest)*);
+    };
+    (@number $number:expr;) => {};
+}
+pub(crate) use columns;
+
+/// A column's name, and its type, without which nothing is direct.
+pub struct Column(pub &'static CStr, pub pg_sys::Oid);
+
+/// A B-tree index that begins with these columns.
+pub struct Key {
+    /// Whose values are given.
+    pub columns: &'static [i32],
+    /// What the rows found are in order of; none where there is one at most,
+    /// because the index is unique.
+    pub then: Option<i32>,
+}
+
+impl Table {
+    pub const fn new(
+        schema: &'static CStr,
+        name: &'static CStr,
+        columns: &'static [Column],
+        changed: &'static [i32],
+        keys: &'static [Key],
+    ) -> Self {
+        Self {
+            schema,
+            name,
+            columns,
+            changed,
+            keys,
+            shape: RefCell::new(None),
+        }
+    }
+
+    /// Opens the table to read it with the caller's snapshot; `None` where SQL has
+    /// to answer.
+    pub fn open_to_read(&self) -> Option<Open<'_>> {
+        // Who reads under SERIALIZABLE has to leave a trace of it.
+        // SAFETY: reads the state of the backend.
+        if transaction::is_serializable() || is_audited() || !unsafe { pg_sys::ActiveSnapshotSet() }
+        {
+            return None;
+        }
+        self.open(pg_sys::AccessShareLock)
+    }
+
+    /// Opens the table to change it; `None` where SQL has to do it.
+    pub fn open_to_write(&self, _writing: &Writing) -> Option<Open<'_>> {
+        self.open(pg_sys::RowExclusiveLock)
+    }
+
+    fn open(&self, lock: u32) -> Option<Open<'_>> {
+        // SAFETY: reads the role in force.
+        let user = unsafe { pg_sys::GetUserId() };
+        let is_current =
+            |shape: &Shape| shape.user == user && shape.generation == relcache::generation();
+        let known = self.shape.borrow().clone();
+        let oid = match known.as_ref().filter(|shape| is_current(shape)) {
+            Some(shape) => shape.table,
+            None => relation::find(self.schema, self.name)?,
+        };
+        let relation = Relation::open(oid, lock)?;
+        // The lock brought what others have changed.
+        let shape = match known.filter(|shape| shape.table == oid && is_current(shape)) {
+            Some(shape) => shape,
+            None => {
+                if relation::find(self.schema, self.name) != Some(oid) {
+                    return None;
+                }
+                relcache::watch(oid);
+                let shape = Rc::new(Shape::of(self, &relation, user));
+                self.shape.replace(Some(shape.clone()));
+                shape
+            }
+        };
+        shape.is_ordinary().then_some(Open {
+            table: self,
+            shape,
+            relation,
+        })
+    }
+}
+
+/// A table that is ordinary, open and locked until the transaction ends.
+pub struct Open<'table> {
+    table: &'table Table,
+    shape: Rc<Shape>,
+    relation: Relation,
+}
+
+/// What stands for a statement that writes: it sees everything committed by now,
+/// and all that the transaction did before.
+pub struct Writing {
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Writing {
+    /// Begins one; `None` where only SQL may write.
+    pub fn begin() -> Option<Self> {
+        // SAFETY: inside a transaction. The snapshot is popped by the drop, or by
+        // the abort.
+        unsafe {
+            if transaction::keeps_its_snapshot()
+                || transaction::is_parallel()
+                || is_audited()
+                || pg_sys::SessionReplicationRole != pg_sys::SESSION_REPLICATION_ROLE_ORIGIN as i32
+            {
+                return None;
+            }
+            pg_sys::CommandCounterIncrement();
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        }
+        Some(Self {
+            _not_send: PhantomData,
+        })
+    }
+
+    /// Takes a new snapshot, after a wait for a lock.
+    pub fn look_again(&self) {
+        // SAFETY: the snapshot on top is the one pushed by `begin`.
+        unsafe {
+            pg_sys::PopActiveSnapshot();
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+        }
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            // SAFETY: pops what was pushed above; what was written is for the next
+            // statement to see.
+            unsafe {
+                pg_sys::PopActiveSnapshot();
+                pg_sys::CommandCounterIncrement();
+            }
+        }
+    }
+}
+
+/// Whether an extension wants to see what each statement touches (pgAudit,
+/// sepgsql): it would not see this.
+fn is_audited() -> bool {
+    // SAFETY: reads a global of the backend.
+    let hook = unsafe { pg_sys::ExecutorCheckPerms_hook };
+    hook.is_some()
+}
+
+/// A table or index that is open, closed by its drop; the lock stays.
+struct Relation(pg_sys::Relation);
+
+impl Relation {
+    fn open(oid: pg_sys::Oid, lock: u32) -> Option<Self> {
+        // SAFETY: a catalogue look-up gave the oid; if it is gone, nothing is opened.
+        let opened = unsafe { pg_sys::try_relation_open(oid, lock as pg_sys::LOCKMODE) };
+        (!opened.is_null()).then_some(Self(opened))
+    }
+
+    fn class(&self) -> &pg_sys::FormData_pg_class {
+        // SAFETY: the entry is alive while it is open.
+        unsafe { &*(*self.0).rd_rel }
+    }
+
+    fn descriptor(&self) -> pg_sys::TupleDesc {
+        // SAFETY: as above.
+        unsafe { (*self.0).rd_att }
+    }
+
+    fn oid(&self) -> pg_sys::Oid {
+        // SAFETY: as above.
+        unsafe { (*self.0).rd_id }
+    }
+
+    /// Whether it is a heap by itself, with no children and no parent.
+    fn is_plain_heap(&self) -> bool {
+        let class = self.class();
+        class.relkind as u8 == pg_sys::RELKIND_RELATION
+            && class.relpersistence as u8 == pg_sys::RELPERSISTENCE_PERMANENT
+            && class.relam == pg_sys::HEAP_TABLE_AM_OID
+            && !class.relhassubclass
+            && !class.relispartition
+    }
+}
+
+impl Drop for Relation {
+    fn drop(&mut self) {
+        // An error that is being raised closes it by itself.
+        if !std::thread::panicking() {
+            // SAFETY: opened by `open`, closed once.
+            unsafe { pg_sys::relation_close(self.0, pg_sys::NoLock as pg_sys::LOCKMODE) }
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! A row: found, locked, read.
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
+
+use super::{Open, Relation};
+use crate::error::{self, Result};
+use crate::pg::spi::Arg;
+use crate::pg::value::{Fields, Value};
+
+/// The end of an index's order to begin at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    First,
+    Last,
+}
+
+/// A row of an open table.
+pub struct Row<'open> {
+    pub(super) open: &'open Open<'open>,
+    pub(super) slot: Slot,
+}
+
+impl Open<'_> {
+    /// The first or last row with these values of the key at this place among the
+    /// table's keys, as the active snapshot sees it.
+    pub fn find(&self, key: usize, values: &[Arg<'_>], from: End) -> Option<Row<'_>> {
+        let columns = self.table.keys[key].columns;
+        let index = Relation::open(self.shape.index(key), pg_sys::AccessShareLock)?;
+        let equal: Option<Vec<Equal>> = values
+            .iter()
+            .zip(columns)
+            .map(|(value, column)| {
+                Some(Equal {
+                    type_oid: self.table.columns[*column as usize - 1].1,
+                    value: value.datum()?,
+                })
+            })
+            .collect();
+        let slot = Slot::found(&self.relation, &index, &equal?, from)?;
+        Some(Row { open: self, slot })
+    }
+}
+
+impl Row<'_> {
+    /// Locks the row's newest version until the transaction ends, as FOR NO KEY
+    /// UPDATE does, and reads that, which may have other values than it was found by.
+    /// `None` where the row is gone, or only SQL can change it.
+    pub fn lock(&mut self) -> Option<Locked> {
+        let mode = pg_sys::LockTupleMode::LockTupleNoKeyExclusive;
+        let locked = self.slot.lock(&self.open.relation, mode)?;
+        self.references_are_checked().then_some(locked)
+    }
+}
+
+/// Types of a column are those of the table's description: it is not open
+/// otherwise.
+impl Fields for Row<'_> {
+    fn get<T: Value>(&self, position: i32) -> Result<Option<T>> {
+        let type_oid = self.open.table.columns[position as usize - 1].1;
+        if !T::reads(type_oid) {
+            return Err(error::unexpected_null("a column's type"));
+        }
+        let (datum, is_null) = self.slot.value(self.open.shape.attribute(position));
+        // SAFETY: the column has the type that the description says, and it was
+        // compared with T's.
+        Ok(unsafe { T::read(datum, is_null, type_oid) })
+    }
+}
+
+/// A row that this transaction has locked.
+pub struct Locked {
+    /// Whether somebody changed it since the snapshot that found it.
+    pub was_changed: bool,
+}
+
+/// A value that a column of an index is compared with.
+pub(super) struct Equal {
+    pub type_oid: pg_sys::Oid,
+    pub value: pg_sys::Datum,
+}
+
+/// The function behind `=` of a type; `None` for types that no key here has.
+pub(super) fn equality(type_oid: pg_sys::Oid) -> Option<u32> {
+    match type_oid {
+        pg_sys::UUIDOID => Some(pg_sys::F_UUID_EQ),
+        pg_sys::TEXTOID => Some(pg_sys::F_TEXTEQ),
+        pg_sys::INT8OID => Some(pg_sys::F_INT8EQ),
+        _ => None,
+    }
+}
+
+/// A tuple table slot, dropped with what it pins.
+pub(super) struct Slot(pub *mut pg_sys::TupleTableSlot);
+
+impl Slot {
+    /// The row that an index scan with the active snapshot comes to first.
+    pub fn found(heap: &Relation, index: &Relation, equal: &[Equal], from: End) -> Option<Self> {
+        const EQUAL: pg_sys::StrategyNumber = pg_sys::BTEqualStrategyNumber as _;
+        let functions: Option<Vec<u32>> = equal.iter().map(|e| equality(e.type_oid)).collect();
+        let functions = functions?;
+        let direction = match from {
+            End::First => pg_sys::ScanDirection::ForwardScanDirection,
+            End::Last => pg_sys::ScanDirection::BackwardScanDirection,
+        };
+        // SAFETY: both relations are open, and the caller's active snapshot
+        // outlives the scan, which is ended here. Each key's value has the type of
+        // the index's column, as the shape has seen. The slot keeps a pin of its own.
+        unsafe {
+            let mut keys: Vec<pg_sys::ScanKeyData> = Vec::with_capacity(equal.len());
+            for (place, (equal, function)) in equal.iter().zip(functions).enumerate() {
+                let mut key = std::mem::zeroed();
+                pg_sys::ScanKeyEntryInitialize(
+                    &mut key,
+                    0,
+                    place as pg_sys::AttrNumber + 1,
+                    EQUAL,
+                    pg_sys::InvalidOid,
+                    *(*index.0).rd_indcollation.add(place),
+                    function.into(),
+                    equal.value,
+                );
+                keys.push(key);
+            }
+            let slot = Self(pg_sys::table_slot_create(heap.0, std::ptr::null_mut()));
+            let count = keys.len() as i32;
+            #[cfg(not(feature = "pg18"))]
+            let scan =
+                pg_sys::index_beginscan(heap.0, index.0, pg_sys::GetActiveSnapshot(), count, 0);
+            #[cfg(feature = "pg18")]
+            let scan = pg_sys::index_beginscan(
+                heap.0,
+                index.0,
+                pg_sys::GetActiveSnapshot(),
+                std::ptr::null_mut(),
+                count,
+                0,
+            );
+            pg_sys::index_rescan(scan, keys.as_mut_ptr(), count, std::ptr::null_mut(), 0);
+            let is_found = pg_sys::index_getnext_slot(scan, direction, slot.0);
+            pg_sys::index_endscan(scan);
+            is_found.then_some(slot)
+        }
+    }
+
+    /// Locks the newest version of the row, and puts that here; `None` if the row
+    /// is gone.
+    pub fn lock(&mut self, heap: &Relation, mode: pg_sys::LockTupleMode::Type) -> Option<Locked> {
+        // SAFETY: the slot holds a row of the open heap, found with the active
+        // snapshot. The access method's function is PostgreSQL's, and its errors
+        // become an unwinding at the boundary.
+        unsafe {
+            let mut failure = pg_sys::TM_FailureData::default();
+            let mut place = (*self.0).tts_tid;
+            let lock = (*(*heap.0).rd_tableam).tuple_lock?;
+            let snapshot = pg_sys::GetActiveSnapshot();
+            let command = pg_sys::GetCurrentCommandId(true);
+            let slot = self.0;
+            let outcome = pg_guard_ffi_boundary(|| {
+                lock(
+                    heap.0,
+                    &mut place,
+                    snapshot,
+                    slot,
+                    command,
+                    mode,
+                    pg_sys::LockWaitPolicy::LockWaitBlock,
+                    (pg_sys::TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS
+                        | pg_sys::TUPLE_LOCK_FLAG_FIND_LAST_VERSION) as u8,
+                    &mut failure,
+                )
+            });
+            (outcome == pg_sys::TM_Result::TM_Ok).then_some(Locked {
+                was_changed: failure.traversed,
+            })
+        }
+    }
+
+    /// The value of a column, and whether it is NULL.
+    pub fn value(&self, attribute: pg_sys::AttrNumber) -> (pg_sys::Datum, bool) {
+        // SAFETY: the slot holds a row, and the attribute is one of its table's.
+        unsafe {
+            if (*self.0).tts_nvalid < attribute {
+                pg_sys::slot_getsomeattrs_int(self.0, attribute.into());
+            }
+            let place = attribute as usize - 1;
+            (
+                *(*self.0).tts_values.add(place),
+                *(*self.0).tts_isnull.add(place),
+            )
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // An error that is being raised releases what it pins by itself.
+        if !std::thread::panicking() {
+            // SAFETY: made by `table_slot_create` or `MakeSingleTupleTableSlot`,
+            // dropped once.
+            unsafe { pg_sys::ExecDropSingleTupleTableSlot(self.0) }
+        }
+    }
+}

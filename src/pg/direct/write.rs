@@ -1,0 +1,344 @@
+//! A row changed or inserted, with its constraints and indexes.
+
+use pgrx::pg_sys;
+use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
+
+use super::row::Slot;
+use super::{Open, Relation, Row};
+use crate::pg::relation::attribute;
+use crate::pg::spi::Arg;
+
+impl Open<'_> {
+    /// Whether rows of this table can be changed here.
+    pub fn can_update(&self) -> bool {
+        self.shape.found().may_update
+    }
+
+    /// Whether rows can be inserted here.
+    pub fn can_insert(&self) -> bool {
+        let found = self.shape.found();
+        found.may_insert && found.foreign_keys.is_some()
+    }
+
+    /// Makes sure that a row to be inserted references what is there, and locks that
+    /// until the transaction ends: false where SQL has to see. `held` is a row that is
+    /// locked already, and the position of its key.
+    pub fn hold_references(
+        &self,
+        values: &[(i32, Arg<'_>)],
+        held: &Row<'_>,
+        held_key: i32,
+    ) -> bool {
+        let (held_table, held_column) =
+            (held.open.shape.table, held.open.shape.attribute(held_key));
+        let Some(keys) = &self.shape.found().foreign_keys else {
+            return false;
+        };
+        keys.iter().all(|key| {
+            values
+                .iter()
+                .filter(|(position, _)| self.shape.attribute(*position) == key.column)
+                .all(|(_, value)| {
+                    key.references(held_table, held_column)
+                        || value.datum().is_none_or(|datum| key.hold(datum))
+                })
+        })
+    }
+
+    /// Inserts a row of these values; every other column has its default. What it
+    /// references must be held.
+    ///
+    /// # Errors
+    /// PostgreSQL's own, as for INSERT: 23505, 23514, 23502.
+    pub fn insert(&self, values: &[(i32, Arg<'_>)]) {
+        let executor = self.executor();
+        // SAFETY: the slot has the table's descriptor, and a place for each column. A
+        // value has the type of its column; what is kept is the executor's, used by
+        // one row at a time.
+        unsafe {
+            let slot = virtual_slot(&self.relation);
+            let given: Vec<_> = values
+                .iter()
+                .map(|(p, _)| self.shape.attribute(*p))
+                .collect();
+            for (attribute, default) in (1..).zip(&executor.defaults) {
+                if !given.contains(&attribute) {
+                    let place = attribute as usize - 1;
+                    let (value, is_null) = executor.evaluate(*default);
+                    *(*slot.0).tts_values.add(place) = value;
+                    *(*slot.0).tts_isnull.add(place) = is_null;
+                }
+            }
+            self.put(&slot, values);
+            pg_sys::ExecStoreVirtualTuple(slot.0);
+            executor.check(&self.relation, &slot);
+            pg_sys::simple_table_tuple_insert(self.relation.0, slot.0);
+            executor.insert_into_indexes(&slot, None);
+            executor.forget_row();
+        }
+    }
+
+    /// # Safety
+    /// The slot must have the table's descriptor.
+    unsafe fn put(&self, slot: &Slot, values: &[(i32, Arg<'_>)]) {
+        for (position, value) in values {
+            let place = self.shape.attribute(*position) as usize - 1;
+            let datum = value.datum();
+            // SAFETY: the caller's promise.
+            unsafe {
+                *(*slot.0).tts_isnull.add(place) = datum.is_none();
+                *(*slot.0).tts_values.add(place) = datum.unwrap_or(pg_sys::Datum::from(0));
+            }
+        }
+    }
+
+    fn executor(&self) -> &Executor {
+        let found = self.shape.found();
+        found.executor.get_or_init(|| Executor::new(&self.relation))
+    }
+}
+
+impl Row<'_> {
+    /// Changes the row, which this transaction has locked: columns that the table's
+    /// description says an update changes.
+    ///
+    /// # Errors
+    /// PostgreSQL's own, as for UPDATE: 23514, 55000.
+    pub fn update(&self, values: &[(i32, Arg<'_>)]) {
+        let open = self.open;
+        // SAFETY: the slot holds a row of the open table, whose values the new one
+        // refers to until it is written.
+        unsafe {
+            let executor = open.executor();
+            pg_sys::CheckCmdReplicaIdentity(open.relation.0, pg_sys::CmdType::CMD_UPDATE);
+            let columns = (*open.relation.descriptor()).natts;
+            pg_sys::slot_getsomeattrs_int(self.slot.0, columns);
+            let slot = virtual_slot(&open.relation);
+            let count = columns as usize;
+            std::ptr::copy_nonoverlapping((*self.slot.0).tts_values, (*slot.0).tts_values, count);
+            std::ptr::copy_nonoverlapping((*self.slot.0).tts_isnull, (*slot.0).tts_isnull, count);
+            open.put(&slot, values);
+            pg_sys::ExecStoreVirtualTuple(slot.0);
+            executor.check(&open.relation, &slot);
+            let mut changes = Default::default();
+            let mut place = (*self.slot.0).tts_tid;
+            pg_sys::simple_table_tuple_update(
+                open.relation.0,
+                &mut place,
+                slot.0,
+                pg_sys::GetActiveSnapshot(),
+                &mut changes,
+            );
+            #[cfg(feature = "pg15")]
+            let (any, summarizing_only) = (changes, false);
+            #[cfg(not(feature = "pg15"))]
+            let (any, summarizing_only) = (
+                changes != pg_sys::TU_UpdateIndexes::TU_None,
+                changes == pg_sys::TU_UpdateIndexes::TU_Summarizing,
+            );
+            if any {
+                executor.insert_into_indexes(&slot, Some(summarizing_only));
+            }
+            executor.forget_row();
+        }
+    }
+
+    /// Whether the row's references need no look. A row of this transaction may not
+    /// have been checked yet, and would not be any more once it is replaced: then it
+    /// is done here.
+    pub(super) fn references_are_checked(&self) -> bool {
+        let keys = &self.open.shape.found().foreign_keys;
+        // SAFETY: the slot holds a row of the heap, on a page that it pins.
+        let is_own = unsafe {
+            let mut is_copy = false;
+            let tuple = pg_sys::ExecFetchSlotHeapTuple(self.slot.0, false, &mut is_copy);
+            pg_sys::TransactionIdIsCurrentTransactionId(pg_sys::htup::HeapTupleHeaderGetXmin(
+                (*tuple).t_data,
+            ))
+        };
+        !is_own
+            || keys.as_ref().is_some_and(|keys| {
+                keys.iter().all(|key| {
+                    let (value, is_null) = self.slot.value(key.column);
+                    is_null || key.hold(value)
+                })
+            })
+    }
+}
+
+/// What the executor's functions need to write a row of a table, made once.
+pub(super) struct Executor {
+    state: *mut pg_sys::EState,
+    result: *mut pg_sys::ResultRelInfo,
+    indexes: Vec<pg_sys::Oid>,
+    /// The default of each column; null is NULL.
+    defaults: Vec<*mut pg_sys::ExprState>,
+    _memory: Memory,
+}
+
+impl Executor {
+    fn new(relation: &Relation) -> Self {
+        let memory = Memory::new();
+        // SAFETY: everything is made in memory that lives as long as the value. The
+        // indexes are opened to be described, and closed at once.
+        unsafe {
+            let outer = pg_sys::MemoryContextSwitchTo(memory.0);
+            let state = pg_sys::CreateExecutorState();
+            pg_sys::MemoryContextSwitchTo((*state).es_query_cxt);
+            let result: *mut pg_sys::ResultRelInfo =
+                pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
+            (*result).type_ = pg_sys::NodeTag::T_ResultRelInfo;
+            pg_sys::InitResultRelInfo(result, relation.0, 0, std::ptr::null_mut(), 0);
+            pg_sys::ExecOpenIndices(result, false);
+            let indexes = (0..(*result).ri_NumIndices as usize)
+                .map(|place| (**(*result).ri_IndexRelationDescs.add(place)).rd_id)
+                .collect();
+            pg_sys::ExecCloseIndices(result);
+            let descriptor = relation.descriptor();
+            let defaults = (1..=(*descriptor).natts)
+                .map(|place| {
+                    if attribute(descriptor, place).attisdropped {
+                        return std::ptr::null_mut();
+                    }
+                    let default = pg_sys::build_column_default(relation.0, place);
+                    if default.is_null() {
+                        return std::ptr::null_mut();
+                    }
+                    pg_sys::ExecPrepareExpr(default.cast(), state)
+                })
+                .collect();
+            pg_sys::MemoryContextSwitchTo(outer);
+            Self {
+                state,
+                result,
+                indexes,
+                defaults,
+                _memory: memory,
+            }
+        }
+    }
+
+    /// Where expressions are evaluated, emptied by `forget_row`.
+    unsafe fn context(&self) -> *mut pg_sys::ExprContext {
+        // SAFETY: the state is alive as long as the value.
+        unsafe {
+            if (*self.state).es_per_tuple_exprcontext.is_null() {
+                pg_sys::MakePerTupleExprContext(self.state)
+            } else {
+                (*self.state).es_per_tuple_exprcontext
+            }
+        }
+    }
+
+    unsafe fn evaluate(&self, expression: *mut pg_sys::ExprState) -> (pg_sys::Datum, bool) {
+        let mut is_null = true;
+        if expression.is_null() {
+            return (pg_sys::Datum::from(0), true);
+        }
+        // SAFETY: prepared by `new`, in memory that is alive; its errors become an
+        // unwinding at the boundary.
+        unsafe {
+            let context = self.context();
+            let Some(evaluate) = (*expression).evalfunc else {
+                return (pg_sys::Datum::from(0), true);
+            };
+            let outer = pg_sys::MemoryContextSwitchTo((*context).ecxt_per_tuple_memory);
+            let value = pg_guard_ffi_boundary(|| evaluate(expression, context, &mut is_null));
+            pg_sys::MemoryContextSwitchTo(outer);
+            (value, is_null)
+        }
+    }
+
+    /// Checks NOT NULL and CHECK.
+    unsafe fn check(&self, relation: &Relation, slot: &Slot) {
+        // SAFETY: the slot holds a row of the open table, to which what is kept
+        // belongs.
+        unsafe {
+            (*self.result).ri_RelationDesc = relation.0;
+            if !(*relation.descriptor()).constr.is_null() {
+                pg_sys::ExecConstraints(self.result, slot.0, self.state);
+            }
+        }
+    }
+
+    /// Enters the row into the indexes: a new one, or a new version with `Some` and
+    /// whether indexes that only summarise are all that need it.
+    unsafe fn insert_into_indexes(&self, slot: &Slot, update: Option<bool>) {
+        // SAFETY: each index is opened for this row and closed after it; none can be
+        // dropped while the table is locked. An error closes them by itself.
+        unsafe {
+            let relations = (*self.result).ri_IndexRelationDescs;
+            let infos = (*self.result).ri_IndexRelationInfo;
+            let lock = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
+            for (place, oid) in self.indexes.iter().enumerate() {
+                *relations.add(place) = pg_sys::index_open(*oid, lock);
+                (**infos.add(place)).ii_Context = pg_sys::CurrentMemoryContext;
+            }
+            pg_sys::ExecInsertIndexTuples(
+                self.result,
+                slot.0,
+                self.state,
+                update.is_some(),
+                false,
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+                #[cfg(not(feature = "pg15"))]
+                update.unwrap_or(false),
+            );
+            for place in 0..self.indexes.len() {
+                let index = *relations.add(place);
+                #[cfg(any(feature = "pg17", feature = "pg18"))]
+                pg_sys::index_insert_cleanup(index, *infos.add(place));
+                // What an index keeps from row to row is in the memory of this call.
+                (**infos.add(place)).ii_AmCache = std::ptr::null_mut();
+                pg_sys::index_close(index, lock);
+            }
+        }
+    }
+
+    unsafe fn forget_row(&self) {
+        // SAFETY: nothing refers to the memory of the row any more.
+        unsafe {
+            let context = (*self.state).es_per_tuple_exprcontext;
+            if !context.is_null() {
+                pg_sys::MemoryContextReset((*context).ecxt_per_tuple_memory);
+            }
+        }
+    }
+}
+
+/// An empty slot for a row of the table.
+fn virtual_slot(relation: &Relation) -> Slot {
+    // SAFETY: the descriptor belongs to the open table, and the slot holds on to it.
+    unsafe {
+        Slot(pg_sys::MakeSingleTupleTableSlot(
+            relation.descriptor(),
+            &pg_sys::TTSOpsVirtual,
+        ))
+    }
+}
+
+/// Memory that the backend keeps until the drop.
+struct Memory(pg_sys::MemoryContext);
+
+impl Memory {
+    fn new() -> Self {
+        // SAFETY: a child of a context that lives as long as the backend.
+        Self(unsafe {
+            pg_sys::AllocSetContextCreateInternal(
+                pg_sys::TopMemoryContext,
+                c"auria table".as_ptr(),
+                pg_sys::ALLOCSET_SMALL_MINSIZE as pg_sys::Size,
+                pg_sys::ALLOCSET_SMALL_INITSIZE as pg_sys::Size,
+                pg_sys::ALLOCSET_DEFAULT_MAXSIZE as pg_sys::Size,
+            )
+        })
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: its own context, deleted once, with nothing left that refers to it.
+        unsafe { pg_sys::MemoryContextDelete(self.0) }
+    }
+}
