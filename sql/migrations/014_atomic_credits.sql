@@ -20,6 +20,10 @@ REVOKE ALL ON SEQUENCE public.credit_usage_entry_seq FROM PUBLIC, anon, authenti
 SELECT auria.ensure_index('public.credit_usage', 'idx_credit_usage_user_entry',
     '(user_id, operation, counterpart, entry)');
 
+-- A dentist reads the newest; 2 ms with a sort of 2,000 rows. A charge pays 1 µs.
+SELECT auria.ensure_index('public.credit_usage', 'idx_credit_usage_user_created',
+    '(user_id, created_at DESC)');
+
 -- The free tier counts them; a charge is not in it.
 SELECT auria.ensure_index('public.credit_usage', 'idx_credit_usage_free',
     '(user_id, operation, created_at) WHERE is_free AND counterpart = 0');

@@ -1,9 +1,10 @@
 //! A user's subscription as the credit functions see it.
 
 use auria_credits::{
-    Allowance, Charged, CountedOperation, CreditPool, DEFAULT_COST, status_counts,
+    Allowance, Charged, CountedOperation, CreditPool, DEFAULT_COST, Rollover, status_counts,
 };
 use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys;
 use uuid::Uuid;
 
 use super::entry::Use;
@@ -38,7 +39,8 @@ statement! {
 
     COST = "SELECT credits FROM public.credit_costs WHERE operation = $1";
 
-    CREDITS_PER_MONTH = "SELECT credits_per_month FROM public.subscription_plans WHERE id = $1";
+    PLAN = "SELECT credits_per_month, allows_rollover, rollover_max \
+              FROM public.subscription_plans WHERE id = $1";
 
     /// A clinic may have removed the plan; then there is no plan.
     SUBSCRIBE = "INSERT INTO public.subscriptions (user_id, plan_id, status) \
@@ -47,11 +49,21 @@ statement! {
 }
 
 thread_local! {
-    static COSTS: SmallTable =
-        const { SmallTable::new(c"credit_costs", c"operation", c"credits") };
+    static COSTS: SmallTable<1> = const {
+        SmallTable::new(c"credit_costs", c"operation", [(c"credits", pg_sys::INT4OID)])
+    };
 
-    static PLANS: SmallTable =
-        const { SmallTable::new(c"subscription_plans", c"id", c"credits_per_month") };
+    static PLANS: SmallTable<3> = const {
+        SmallTable::new(
+            c"subscription_plans",
+            c"id",
+            [
+                (c"credits_per_month", pg_sys::INT4OID),
+                (c"allows_rollover", pg_sys::BOOLOID),
+                (c"rollover_max", pg_sys::INT4OID),
+            ],
+        )
+    };
 }
 
 /// The number of advisory locks that serialise the free tier, and a transaction takes no
@@ -86,10 +98,47 @@ pub struct Prices {
     pub cost: i32,
 }
 
-impl Prices {
-    fn of(monthly: Option<i32>, cost: i32) -> Self {
+/// What a plan grants, as configured now. No plan, or one that is gone, grants nothing.
+pub struct Plan {
+    pub monthly: Allowance,
+    pub rollover: Rollover,
+}
+
+impl Plan {
+    fn of(monthly: Option<i32>, allows_rollover: Option<bool>, most: Option<i32>) -> Self {
         Self {
             monthly: Allowance::from_plan(monthly),
+            rollover: Rollover::from_plan(allows_rollover.unwrap_or(false), most),
+        }
+    }
+
+    /// From the table as the backend keeps it, if the snapshot allows that.
+    pub fn kept(snapshot: Snapshot, plan: Option<&str>) -> Option<Self> {
+        let Some(plan) = plan else {
+            return Some(Self::of(None, None, None));
+        };
+        let [monthly, allows_rollover, most] = PLANS.with(|plans| plans.values(plan, snapshot))?;
+        Some(Self::of(
+            monthly,
+            allows_rollover.map(|allows| allows != 0),
+            most,
+        ))
+    }
+
+    /// The same by SQL.
+    pub fn look_up(spi: &Spi, snapshot: Snapshot, plan: Option<&str>) -> Result<Self> {
+        let rows = spi.query(&PLAN, snapshot, args![plan])?;
+        match rows.first() {
+            Some(row) => Ok(Self::of(row.get(1)?, row.get(2)?, row.get(3)?)),
+            None => Ok(Self::of(None, None, None)),
+        }
+    }
+}
+
+impl Prices {
+    fn of(plan: &Plan, cost: i32) -> Self {
+        Self {
+            monthly: plan.monthly,
             cost: cost.max(0),
         }
     }
@@ -207,22 +256,14 @@ pub fn prices(
     if let Some(prices) = kept_prices(snapshot, plan, operation) {
         return Ok(prices);
     }
-    let monthly = match plan {
-        Some(plan) => spi
-            .query(&CREDITS_PER_MONTH, snapshot, args![plan])?
-            .one()?,
-        None => None,
-    };
-    Ok(Prices::of(monthly, cost_of(spi, snapshot, operation)?))
+    let plan = Plan::look_up(spi, snapshot, plan)?;
+    Ok(Prices::of(&plan, cost_of(spi, snapshot, operation)?))
 }
 
 /// The same from the tables as the backend keeps them, if the snapshot allows that.
 pub fn kept_prices(snapshot: Snapshot, plan: Option<&str>, operation: &str) -> Option<Prices> {
-    let monthly = match plan {
-        Some(plan) => PLANS.with(|plans| plans.value(plan, snapshot))?,
-        None => None,
-    };
-    Some(Prices::of(monthly, kept_cost(snapshot, operation)?))
+    let plan = Plan::kept(snapshot, plan)?;
+    Some(Prices::of(&plan, kept_cost(snapshot, operation)?))
 }
 
 /// The configured cost of an operation, in credits.
@@ -233,7 +274,7 @@ pub fn cost_of(spi: &Spi, snapshot: Snapshot, operation: &str) -> Result<i32> {
 
 /// The same from the table as the backend keeps it, if the snapshot allows that.
 pub fn kept_cost(snapshot: Snapshot, operation: &str) -> Option<i32> {
-    let cost = COSTS.with(|costs| costs.value(operation, snapshot))?;
+    let [cost] = COSTS.with(|costs| costs.values(operation, snapshot))?;
     Some(cost.unwrap_or(DEFAULT_COST))
 }
 

@@ -41,6 +41,7 @@ use pgrx::PgSqlErrorCode;
 use crate::error::{self, Result};
 use crate::pg::transaction;
 
+pub use account::Plan;
 pub use cases::{can_create_case, increment_case_usage};
 pub use plan_change::{record_plan_change, settle_plan_change};
 pub use purchase::add_bonus;

@@ -278,7 +278,7 @@ impl<'open> Rows<'open> {
     /// The subscription that a new entry names is locked; its user is locked here.
     fn holds_references(&self, values: &[(i32, Arg<'_>)]) -> bool {
         self.ledger
-            .hold_references(values, self.row, subscription::ID)
+            .hold_references(values, Some((self.row, subscription::ID)))
     }
 
     fn plus(&self, counter: i32, more: i32) -> Result<(i32, Arg<'static>)> {

@@ -25,15 +25,10 @@ macro_rules! settle_and {
     ($restriction:literal) => {
         concat!(
             "UPDATE public.subscriptions s \
-                SET (credits_rollover, credits_bonus) = ( \
-                        SELECT auria.settled_rollover( \
-                                   p.credits_per_month, p.allows_rollover, p.rollover_max, \
-                                   s.credits_used_this_month, s.credits_rollover), \
-                               auria.settled_bonus( \
-                                   p.credits_per_month, \
-                                   s.credits_used_this_month, s.credits_rollover, s.credits_bonus) \
-                          FROM (SELECT) AS one \
-                          LEFT JOIN public.subscription_plans p ON p.id = s.plan_id), \
+                SET credits_rollover = auria.settled_rollover( \
+                        s.plan_id, s.credits_used_this_month, s.credits_rollover), \
+                    credits_bonus = auria.settled_bonus( \
+                        s.plan_id, s.credits_used_this_month, s.credits_rollover, s.credits_bonus), \
                     credits_used_this_month = 0, \
                     credits_used_hidden = 0, \
                     cases_used_this_month = 0, \

@@ -36,23 +36,24 @@ const WRITERS: usize = 64;
 /// The collations that are equal only where the bytes are: the database's default and C.
 const BYTEWISE: [u32; 2] = [100, 950];
 
-/// A table of schema `public` with a column of text, its key, and one of integer.
-pub struct SmallTable {
+/// A table of schema `public` with a column of text, its key, and `N` of integer or
+/// boolean.
+pub struct SmallTable<const N: usize> {
     table: &'static CStr,
     key: &'static CStr,
-    value: &'static CStr,
-    kept: RefCell<Option<Kept>>,
+    columns: [(&'static CStr, pg_sys::Oid); N],
+    kept: RefCell<Option<Kept<N>>>,
     /// For which snapshot the pages were compared last.
     compared: Cell<Option<Moment>>,
 }
 
 /// The pages as they were, and what they said.
-struct Kept {
+struct Kept<const N: usize> {
     file: File,
     generation: u64,
     pages: Vec<pg_sys::XLogRecPtr>,
     writers: Vec<pg_sys::TransactionId>,
-    values: HashMap<Vec<u8>, Option<i32>>,
+    values: HashMap<Vec<u8>, [Option<i32>; N]>,
 }
 
 /// A table's file.
@@ -76,21 +77,26 @@ struct Moment {
     user: pg_sys::Oid,
 }
 
-impl SmallTable {
+impl<const N: usize> SmallTable<N> {
     /// A table not read yet.
-    pub const fn new(table: &'static CStr, key: &'static CStr, value: &'static CStr) -> Self {
+    pub const fn new(
+        table: &'static CStr,
+        key: &'static CStr,
+        columns: [(&'static CStr, pg_sys::Oid); N],
+    ) -> Self {
         Self {
             table,
             key,
-            value,
+            columns,
             kept: RefCell::new(None),
             compared: Cell::new(None),
         }
     }
 
-    /// What stands beside the key, in the eyes of this snapshot; `Some(None)` if
-    /// that is NULL or there is no such key. `None` if SQL has to answer.
-    pub fn value(&self, key: &str, snapshot: Snapshot) -> Option<Option<i32>> {
+    /// What stands beside the key, in the eyes of this snapshot: a number, 0 or 1 for a
+    /// boolean, `None` for NULL and where there is no such key. No answer if SQL has to
+    /// give it.
+    pub fn values(&self, key: &str, snapshot: Snapshot) -> Option<[Option<i32>; N]> {
         // SAFETY: inside a transaction. A snapshot that is pushed is popped, or
         // dropped by the abort.
         unsafe {
@@ -111,7 +117,7 @@ impl SmallTable {
 
     /// # Safety
     /// The snapshot must be active.
-    unsafe fn seen_by(&self, snapshot: pg_sys::Snapshot, key: &str) -> Option<Option<i32>> {
+    unsafe fn seen_by(&self, snapshot: pg_sys::Snapshot, key: &str) -> Option<[Option<i32>; N]> {
         // SAFETY: the caller's promise.
         let moment = unsafe { Moment::of(snapshot)? };
         if self.compared.get() != Some(moment) {
@@ -135,14 +141,18 @@ impl SmallTable {
         }
         let kept = self.kept.borrow();
         let values = &kept.as_ref()?.values;
-        Some(values.get(&*encoding::to_server(key)).copied().flatten())
+        let found = values.get(&*encoding::to_server(key)).copied();
+        Some(found.unwrap_or([None; N]))
     }
 
     /// Reads the pages; `None` if somebody is changing them, or the table is not
     /// what it should be.
-    fn read(&self, table: &PlainTable) -> Option<Kept> {
+    fn read(&self, table: &PlainTable) -> Option<Kept<N>> {
         let key = table.column(self.key, pg_sys::TEXTOID)?;
-        let value = table.column(self.value, pg_sys::INT4OID)?;
+        let mut columns = [0; N];
+        for (place, (name, type_oid)) in columns.iter_mut().zip(self.columns) {
+            *place = table.column(name, type_oid)? as usize - 1;
+        }
         // SAFETY: the column's position is within the descriptor.
         let collation = unsafe { attribute(table.descriptor(), key).attcollation };
         let pages = number_of_pages(table);
@@ -157,13 +167,13 @@ impl SmallTable {
             values: HashMap::new(),
         };
         for page in 0..pages {
-            kept.read_page(table, page, key as usize - 1, value as usize - 1)?;
+            kept.read_page(table, page, key as usize - 1, columns)?;
         }
         Some(kept)
     }
 }
 
-impl Kept {
+impl<const N: usize> Kept<N> {
     fn is_still(&self, table: &PlainTable) -> bool {
         self.file == File::of(table)
             && self.generation == relcache::generation()
@@ -200,7 +210,7 @@ impl Kept {
         table: &PlainTable,
         page: pg_sys::BlockNumber,
         key: usize,
-        value: usize,
+        columns: [usize; N],
     ) -> Option<()> {
         // SAFETY: the page exists, as the table is locked, and is pinned and
         // locked for reading until it is released; an error releases both. Items
@@ -208,9 +218,9 @@ impl Kept {
         // deformed by the table's own descriptor into as many places as it has.
         unsafe {
             let descriptor = table.descriptor();
-            let columns = (*descriptor).natts as usize;
-            let mut datums = vec![pg_sys::Datum::from(0); columns];
-            let mut nulls = vec![false; columns];
+            let count = (*descriptor).natts as usize;
+            let mut datums = vec![pg_sys::Datum::from(0); count];
+            let mut nulls = vec![false; count];
             let buffer = pg_sys::ReadBuffer(table.relation(), page);
             pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
             let content = pg_sys::BufferGetBlock(buffer).cast::<u8>();
@@ -242,7 +252,7 @@ impl Kept {
                     descriptor,
                     &mut datums,
                     &mut nulls,
-                    [key, value],
+                    (key, columns),
                 );
                 if !complete {
                     break;
@@ -271,7 +281,7 @@ impl Kept {
         descriptor: pg_sys::TupleDesc,
         datums: &mut [pg_sys::Datum],
         nulls: &mut [bool],
-        [key, value]: [usize; 2],
+        (key, columns): (usize, [usize; N]),
     ) -> bool {
         use pg_sys::HTSV_Result::{HEAPTUPLE_DEAD, HEAPTUPLE_LIVE, HEAPTUPLE_RECENTLY_DEAD};
 
@@ -294,10 +304,11 @@ impl Kept {
                         return false;
                     }
                     let text = pgrx::varlena_to_byte_slice(text).to_vec();
-                    let number = (!nulls[value]).then(|| datums[value].value() as i32);
+                    // A boolean's datum is 0 or 1.
+                    let numbers = columns.map(|c| (!nulls[c]).then(|| datums[c].value() as i32));
                     self.written_by(pg_sys::htup::HeapTupleHeaderGetXmin(tuple.t_data))
                         // A key that occurs twice is for SQL to complain about.
-                        && self.values.insert(text, number).is_none()
+                        && self.values.insert(text, numbers).is_none()
                 }
                 _ => false,
             }

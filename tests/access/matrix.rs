@@ -522,8 +522,8 @@ const FUNCTIONS: &str = "
     auria.ensure_unique_index(text,text,text,text)          - - -
     auria.number_ledger()                                   - - -
     auria.report_unknown_statuses()                         - - -
-    auria.settled_bonus(integer,integer,integer,integer)    - - -
-    auria.settled_rollover(integer,boolean,integer,integer,integer)  - - -
+    auria.settled_bonus(text,integer,integer,integer)       - - -
+    auria.settled_rollover(text,integer,integer)            - - -
 ";
 
 fn strings(session: &mut Session, query: &str) -> Vec<String> {

@@ -302,16 +302,16 @@ fn numbers_that_no_rule_allows_end_in_an_error_or_in_zero_and_never_wrap(db: &Da
 fn a_null_in_the_resets_own_arithmetic_is_refused(db: &Database<'_>) {
     let mut admin = db.superuser();
     for call in [
-        "settled_bonus(1, NULL, 3, 4)",
-        "settled_bonus(1, 2, NULL, 4)",
-        "settled_bonus(1, 2, 3, NULL)",
-        "settled_rollover(1, true, 2, NULL, 4)",
-        "settled_rollover(1, true, 2, 3, NULL)",
+        "settled_bonus('starter', NULL, 3, 4)",
+        "settled_bonus('starter', 2, NULL, 4)",
+        "settled_bonus('starter', 2, 3, NULL)",
+        "settled_rollover('starter', NULL, 4)",
+        "settled_rollover('starter', 3, NULL)",
     ] {
         refused_with(admin.query(&format!("SELECT auria.{call}"), &[]), "22004");
     }
     assert_eq!(
-        admin.value::<i32>("SELECT auria.settled_rollover(NULL, NULL, NULL, 3, -2147483648)"),
+        admin.value::<i32>("SELECT auria.settled_rollover(NULL, 3, -2147483648)"),
         0
     );
 }

@@ -26,11 +26,9 @@ impl Open<'_> {
     pub fn hold_references(
         &self,
         values: &[(i32, Arg<'_>)],
-        held: &Row<'_>,
-        held_key: i32,
+        held: Option<(&Row<'_>, i32)>,
     ) -> bool {
-        let (held_table, held_column) =
-            (held.open.shape.table, held.open.shape.attribute(held_key));
+        let held = held.map(|(row, key)| (row.open.shape.table, row.open.shape.attribute(key)));
         let Some(keys) = &self.shape.found().foreign_keys else {
             return false;
         };
@@ -39,7 +37,7 @@ impl Open<'_> {
                 .iter()
                 .filter(|(position, _)| self.shape.attribute(*position) == key.column)
                 .all(|(_, value)| {
-                    key.references(held_table, held_column)
+                    held.is_some_and(|(table, column)| key.references(table, column))
                         || value.datum().is_none_or(|datum| key.hold(datum))
                 })
         })
