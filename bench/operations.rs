@@ -76,7 +76,9 @@ fn measure(db: &Database<'_>, report: &mut Report, name: &str, statement: &str) 
 /// For each mode that stops readers or writers: how many tables that were there before, and the longest time.
 fn look(db: &Database<'_>, pid: u32, done: &AtomicBool) -> String {
     let mut session = db.superuser();
-    let mut held: BTreeMap<(String, String), (Instant, Instant)> = BTreeMap::new();
+    // Since when each is held, when it was seen last, and the longest time so far.
+    let mut held: BTreeMap<(String, String), (Instant, Instant, Duration)> = BTreeMap::new();
+    let mut before = Instant::now();
     while !done.load(Ordering::Relaxed) {
         let now = Instant::now();
         // What the statement has made itself is not in the catalogue that this sees.
@@ -84,22 +86,30 @@ fn look(db: &Database<'_>, pid: u32, done: &AtomicBool) -> String {
             .query(
                 "SELECT c.relname::text, l.mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
                    JOIN pg_namespace n ON n.oid = c.relnamespace
-                  WHERE l.pid = $1 AND l.granted AND c.relkind IN ('r', 'p') AND n.nspname IN ('public', 'auria_raw', 'auth', 'storage')
+                  WHERE l.pid = $1 AND l.granted AND l.locktype = 'relation' AND c.relkind IN ('r', 'p') AND n.nspname IN ('public', 'auria_raw', 'auth', 'storage')
                     AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')",
                 &[&pid.cast_signed()],
             )
             .unwrap();
         for row in rows {
-            let (_, last) = held.entry((row.get(1), row.get(0))).or_insert((now, now));
-            *last = now;
+            let (since, seen, longest) =
+                held.entry((row.get(1), row.get(0)))
+                    .or_insert((now, now, Duration::ZERO));
+            if *seen < before {
+                // It was let go meanwhile.
+                *since = now;
+            }
+            *seen = now;
+            *longest = (*longest).max(now - *since);
         }
+        before = now;
         thread::sleep(LOOK);
     }
     let mut modes: BTreeMap<&str, (Vec<&str>, Duration)> = BTreeMap::new();
-    for ((mode, table), (first, last)) in &held {
+    for ((mode, table), (_, _, time)) in &held {
         let (tables, longest) = modes.entry(mode).or_default();
         tables.push(table);
-        *longest = (*longest).max(*last - *first);
+        *longest = (*longest).max(*time);
     }
     let list: Vec<String> = modes
         .iter()
