@@ -98,7 +98,7 @@ pub fn read_account(user: Uuid) -> Result<Option<Option<Account>>> {
         let Some(subscriptions) = table.open_to_read() else {
             return Ok(None);
         };
-        let row = subscriptions.find(subscription::BY_USER, args![user], End::First);
+        let row = subscriptions.find(subscription::BY_USER, args![user], End::First)?;
         row.map(|row| Account::from_fields(&row))
             .transpose()
             .map(Some)
@@ -125,7 +125,8 @@ pub fn with_account<T>(
             if !(subscriptions.can_update() && ledger.can_update() && ledger.can_insert()) {
                 return Ok(None);
             }
-            let Some(mut row) = subscriptions.find(subscription::BY_USER, args![user], End::First)
+            let Some(mut row) =
+                subscriptions.find(subscription::BY_USER, args![user], End::First)?
             else {
                 return Ok(None);
             };
@@ -164,7 +165,7 @@ impl<'open> Rows<'open> {
         lock_free_tier(self.user);
         self.writing.look_again();
         let args = args![self.user, operation, reference];
-        let found = self.ledger.find(usage::BY_REFERENCE, args, End::First);
+        let found = self.ledger.find(usage::BY_REFERENCE, args, End::First)?;
         Ok(match found {
             Some(row) => row.expect::<i64>(usage::COUNTERPART)? == 0,
             None => false,
@@ -205,7 +206,7 @@ impl<'open> Rows<'open> {
     /// The latest use of an operation that was not refunded.
     pub fn latest_open_use(&self, operation: &str) -> Result<Option<FoundUse<'open>>> {
         let args = args![self.user, operation, 0_i64];
-        let found = self.ledger.find(usage::BY_OPERATION, args, End::Last);
+        let found = self.ledger.find(usage::BY_OPERATION, args, End::Last)?;
         found.map(FoundUse::of).transpose()
     }
 
@@ -216,7 +217,7 @@ impl<'open> Rows<'open> {
         reference: Uuid,
     ) -> Result<Option<FoundUse<'open>>> {
         let args = args![self.user, operation, reference];
-        let found = self.ledger.find(usage::BY_REFERENCE, args, End::First);
+        let found = self.ledger.find(usage::BY_REFERENCE, args, End::First)?;
         found.map(FoundUse::of).transpose()
     }
 

@@ -130,7 +130,7 @@ fn count_by_row(
         let Some(limits) = table.open_to_write(&writing).filter(Open::can_update) else {
             return Ok(None);
         };
-        let Some(mut row) = limits.find(0, args![user, function], End::First) else {
+        let Some(mut row) = limits.find(0, args![user, function], End::First)? else {
             return Ok(None);
         };
         // Locked, it may be a row that was given to another user meanwhile.

@@ -3,7 +3,7 @@
 use pgrx::{pg_extern, pg_sys, warning};
 use uuid::Uuid;
 
-use crate::error::sqlstate;
+use crate::error::{Result, sqlstate};
 use crate::pg::direct::{End, Key, Table, Writing, columns};
 use crate::pg::spi::{self, Arg, Snapshot};
 use crate::pg::transaction;
@@ -33,26 +33,26 @@ thread_local! {
 }
 
 /// The same as [`CREATE_PROFILE`], without SQL; false where SQL has to.
-fn create_by_row(user: Uuid, full_name: Arg<'_>, cro: Arg<'_>) -> bool {
+fn create_by_row(user: Uuid, full_name: Arg<'_>, cro: Arg<'_>) -> Result<bool> {
     let Some(writing) = Writing::begin() else {
-        return false;
+        return Ok(false);
     };
     PROFILES.with(|table| {
         let Some(profiles) = table.open_to_write(&writing) else {
-            return false;
+            return Ok(false);
         };
         if !profiles.can_insert() {
-            return false;
+            return Ok(false);
         }
-        if profiles.find(0, args![user], End::First).is_some() {
-            return true;
+        if profiles.find(0, args![user], End::First)?.is_some() {
+            return Ok(true);
         }
         let profile = [(USER, user.into()), (FULL_NAME, full_name), (CRO, cro)];
         let holds = profiles.hold_references(&profile, None);
         if holds {
             profiles.insert(&profile);
         }
-        holds
+        Ok(holds)
     })
 }
 
@@ -81,7 +81,7 @@ fn handle_new_user(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
         };
         let created = transaction::attempt(|| {
             let (full_name, cro) = (text("full_name"), text("cro"));
-            if create_by_row(id, full_name, cro) {
+            if create_by_row(id, full_name, cro)? {
                 return Ok(());
             }
             spi::connected(|spi| {

@@ -323,6 +323,47 @@ fn a_charge_waits_for_another_of_the_user_and_counts_on_what_that_left() {
     );
 }
 
+#[test]
+fn an_index_that_is_built_while_clients_charge_has_every_row() {
+    let db = database();
+    let (mut service, user) = service_on_plan(&db);
+    let other = db.sign_up_on_plan("bia@clinica.test", "price_pro_monthly_v2");
+    let mut dba = db.superuser();
+    // The build waits for this one, after the index is in the catalogue and before anybody writes to it.
+    let mut early = db.service();
+    early.run("BEGIN");
+    early.run(&use_of(other));
+    std::thread::scope(|scope| {
+        let building = scope.spawn(|| {
+            let mut builder = db.superuser();
+            builder.run(
+                "CREATE INDEX CONCURRENTLY late ON public.credit_usage (credits_used, user_id)",
+            );
+        });
+        while !dba.value::<bool>("SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('public.late') AND NOT indisready)") {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(is_direct(&mut service, &use_of(user)));
+        early.run("COMMIT");
+        building.join().unwrap();
+    });
+    assert!(is_direct(&mut service, &use_of(user)));
+    dba.run("SET enable_seqscan = off; SET enable_bitmapscan = off");
+    let plan = dba
+        .query(
+            "EXPLAIN SELECT credits_used FROM public.credit_usage WHERE credits_used = 1",
+            &[],
+        )
+        .unwrap();
+    let plan: Vec<String> = plan.iter().map(|line| line.get(0)).collect();
+    let plan = plan.join("\n");
+    assert!(plan.contains("late"), "{plan}");
+    assert_eq!(
+        dba.value::<i64>("SELECT count(*) FROM public.credit_usage WHERE credits_used = 1"),
+        3
+    );
+}
+
 /// A generator of numbers that are the same in every run.
 struct Draw(u64);
 

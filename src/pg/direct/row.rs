@@ -23,10 +23,14 @@ pub struct Row<'open> {
 
 impl Open<'_> {
     /// The first or last row with these values of the key at this place among the
-    /// table's keys, as the active snapshot sees it.
-    pub fn find(&self, key: usize, values: &[Arg<'_>], from: End) -> Option<Row<'_>> {
+    /// table's keys, as the active snapshot sees it. NULL equals nothing.
+    ///
+    /// # Errors
+    /// XX000 where the index is gone, which the lock of the table rules out.
+    pub fn find(&self, key: usize, values: &[Arg<'_>], from: End) -> Result<Option<Row<'_>>> {
         let columns = self.table.keys[key].columns;
-        let index = Relation::open(self.shape.index(key), pg_sys::AccessShareLock)?;
+        let index = Relation::open(self.shape.index(key), pg_sys::AccessShareLock)
+            .ok_or_else(|| error::unexpected_null("an index of the table"))?;
         let equal: Option<Vec<Equal>> = values
             .iter()
             .zip(columns)
@@ -37,8 +41,8 @@ impl Open<'_> {
                 })
             })
             .collect();
-        let slot = Slot::found(&self.relation, &index, &equal?, from)?;
-        Some(Row { open: self, slot })
+        let slot = equal.and_then(|equal| Slot::found(&self.relation, &index, &equal, from));
+        Ok(slot.map(|slot| Row { open: self, slot }))
     }
 }
 

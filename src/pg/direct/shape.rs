@@ -46,12 +46,17 @@ pub(super) struct Found {
 impl Shape {
     /// Looks at an open table. What changes meanwhile counts as changed after it.
     pub fn of(table: &Table, relation: &Relation, user: pg_sys::Oid) -> Self {
+        // An index that is built or dropped concurrently changes by itself.
+        let indexes = indexes_of(relation);
+        for index in &indexes {
+            relcache::watch(index.oid());
+        }
         let generation = relcache::generation();
         Self {
             table: relation.oid(),
             user,
             generation,
-            found: Found::of(table, relation, user),
+            found: Found::of(table, relation, &indexes, user),
         }
     }
 
@@ -77,7 +82,12 @@ impl Shape {
 }
 
 impl Found {
-    fn of(table: &Table, relation: &Relation, user: pg_sys::Oid) -> Option<Self> {
+    fn of(
+        table: &Table,
+        relation: &Relation,
+        indexes: &[Relation],
+        user: pg_sys::Oid,
+    ) -> Option<Self> {
         if !relation.is_plain_heap() || !is_in_the_hands_of(relation, user) {
             return None;
         }
@@ -87,9 +97,8 @@ impl Found {
             .map(|column| position(relation, column.0, column.1))
             .collect::<Option<Vec<_>>>()?;
         let at = |position: &i32| attributes[*position as usize - 1];
-        let indexes = indexes_of(relation);
         let changed: Vec<_> = table.changed.iter().map(at).collect();
-        let is_writable = has_no_code_of_others(relation, &indexes);
+        let is_writable = has_no_code_of_others(relation, indexes);
         let triggers = triggers_of(relation);
         Some(Self {
             indexes: table
@@ -191,6 +200,8 @@ fn serves(
         index.class().relam == pg_sys::BTREE_AM_OID
             && entry.indisvalid
             && entry.indisready
+            // Older snapshots would not find every row by it.
+            && !entry.indcheckxmin
             && begins
             && is_alone
             && finds_all(index, &attributes)
