@@ -1,8 +1,9 @@
 //! Who may do what: every cell of the access matrix, walked with real statements as the real roles.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use auria_tests::{Session, database, insert_evaluation};
+use auria_tests::{Session, Source, database, insert_evaluation, sources};
 use postgres::Transaction;
 use uuid::Uuid;
 
@@ -676,6 +677,37 @@ fn a_call_without_the_right_is_refused_and_changes_nothing() {
             assert_eq!(is_refused, !may, "{call}: {answer:?}");
         }
     }
+}
+
+/// Whether a test's source calls the function, by SQL or through PostgREST. Another function's name may end with this one.
+fn calls(source: &str, name: &str) -> bool {
+    let is_part_of_a_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+    source.match_indices(name).any(|(place, _)| {
+        let (before, after) = (&source[..place], &source[place + name.len()..]);
+        !before.ends_with(is_part_of_a_name)
+            && !before.ends_with("fn ")
+            && (after.starts_with('(')
+                || !after.starts_with(is_part_of_a_name)
+                    && ["rpc/", "rpc('", "rpc(`"]
+                        .iter()
+                        .any(|call| before.ends_with(call)))
+    })
+}
+
+#[test]
+fn what_every_function_of_public_answers_a_client_has_a_test() {
+    let mut tests = sources("tests", &["rs", "js"]);
+    // Both name every function, for who may call it.
+    tests.retain(|Source { path, .. }| {
+        path != "tests/access/matrix.rs" && !path.starts_with("tests/api/lint/")
+    });
+    let untested: BTreeSet<_> = functions()
+        .filter(|(_, rights)| rights.contains(&true))
+        .filter_map(|(signature, _)| signature.strip_prefix("public.")?.split('(').next())
+        .filter(|name| !tests.iter().any(|test| calls(&test.text, name)))
+        .map(|name| format!("no test in tests/ calls {name}: add one to the folder of its subject"))
+        .collect();
+    assert!(untested.is_empty(), "{untested:#?}");
 }
 
 #[test]
