@@ -407,6 +407,47 @@ fn an_evaluation_points_only_at_a_patient_of_its_owner() {
 }
 
 #[test]
+fn every_policy_on_a_row_that_names_a_patient_asks_whose_patient_it_is() {
+    let db = database();
+    let mut session = db.superuser();
+    // So that expressions name the schema.
+    session.run("SET search_path = pg_catalog");
+    let rows = session
+        .query(
+            "SELECT c.relname::text, a.attname::text, p.polname::text,
+                    coalesce(pg_get_expr(coalesce(p.polwithcheck, p.polqual), c.oid), '')
+             FROM pg_constraint k CROSS JOIN LATERAL unnest(k.conkey, k.confkey) AS key (from_column, to_column)
+                  JOIN pg_attribute id ON id.attrelid = k.confrelid AND id.attnum = key.to_column AND id.attname = 'id'
+                  JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = key.from_column
+                  JOIN pg_class c ON c.oid = k.conrelid AND c.relnamespace = 'public'::regnamespace
+                  JOIN pg_policy p ON p.polrelid = c.oid AND p.polcmd IN ('a', 'w', '*')
+                       AND p.polroles && ARRAY[0::oid, 'authenticated'::regrole]
+             WHERE k.contype = 'f' AND k.confrelid = 'public.patients'::regclass
+             ORDER BY 1, 2, 3",
+            &[],
+        )
+        .unwrap();
+    // evaluations_insert_own and evaluations_update_own, or the query finds nothing.
+    assert!(rows.len() >= 2, "{rows:?}");
+    let wrong: Vec<_> = rows
+        .iter()
+        .map(|row| -> [String; 4] { std::array::from_fn(|place| row.get(place)) })
+        .filter(|[table, column, _, check]| {
+            !["public.patients", "patients.user_id", &format!("{table}.{column}")]
+                .iter()
+                .all(|part| check.contains(part))
+        })
+        .map(|[table, column, policy, _]| {
+            format!(
+                "sql/migrations: the policy {policy} of public.{table} lets {column} name another dentist's patient: \
+                 ask public.patients in its WITH CHECK, as evaluations_insert_own in 001 does"
+            )
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
 fn both_sides_of_a_referral_see_it_and_nobody_else_does() {
     let db = database();
     let [ana, bia, caio] =
