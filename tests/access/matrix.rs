@@ -1,8 +1,9 @@
 //! Who may do what: every cell of the access matrix, walked with real statements as the real roles.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use auria_tests::{Session, database, insert_evaluation};
+use auria_tests::{Session, Source, database, insert_evaluation, sources};
 use postgres::Transaction;
 use uuid::Uuid;
 
@@ -308,6 +309,14 @@ fn the_matrix_holds_every_table() {
         missing.is_empty(),
         "say who may do what: add them to MATRIX in tests/access/matrix.rs: {missing:?}"
     );
+    let unmade: Vec<_> = expected
+        .iter()
+        .filter(|name| !tables.contains(name))
+        .collect();
+    assert!(
+        unmade.is_empty(),
+        "in MATRIX of tests/access/matrix.rs, and no migration in sql/migrations makes it: {unmade:?}"
+    );
     assert_eq!(tables, expected);
 }
 
@@ -395,6 +404,47 @@ fn an_evaluation_points_only_at_a_patient_of_its_owner() {
     assert_eq!(ana_session.execute(&with_patient(own), &[]).unwrap(), 1);
     auria_tests::refused_with(ana_session.execute(point, &[&foreign]), "42501");
     auria_tests::refused_with(ana_session.execute(&with_patient(foreign), &[]), "42501");
+}
+
+#[test]
+fn every_policy_on_a_row_that_names_a_patient_asks_whose_patient_it_is() {
+    let db = database();
+    let mut session = db.superuser();
+    // So that expressions name the schema.
+    session.run("SET search_path = pg_catalog");
+    let rows = session
+        .query(
+            "SELECT c.relname::text, a.attname::text, p.polname::text,
+                    coalesce(pg_get_expr(coalesce(p.polwithcheck, p.polqual), c.oid), '')
+             FROM pg_constraint k CROSS JOIN LATERAL unnest(k.conkey, k.confkey) AS key (from_column, to_column)
+                  JOIN pg_attribute id ON id.attrelid = k.confrelid AND id.attnum = key.to_column AND id.attname = 'id'
+                  JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = key.from_column
+                  JOIN pg_class c ON c.oid = k.conrelid AND c.relnamespace = 'public'::regnamespace
+                  JOIN pg_policy p ON p.polrelid = c.oid AND p.polcmd IN ('a', 'w', '*')
+                       AND p.polroles && ARRAY[0::oid, 'authenticated'::regrole]
+             WHERE k.contype = 'f' AND k.confrelid = 'public.patients'::regclass
+             ORDER BY 1, 2, 3",
+            &[],
+        )
+        .unwrap();
+    // evaluations_insert_own and evaluations_update_own, or the query finds nothing.
+    assert!(rows.len() >= 2, "{rows:?}");
+    let wrong: Vec<_> = rows
+        .iter()
+        .map(|row| -> [String; 4] { std::array::from_fn(|place| row.get(place)) })
+        .filter(|[table, column, _, check]| {
+            !["public.patients", "patients.user_id", &format!("{table}.{column}")]
+                .iter()
+                .all(|part| check.contains(part))
+        })
+        .map(|[table, column, policy, _]| {
+            format!(
+                "sql/migrations: the policy {policy} of public.{table} lets {column} name another dentist's patient: \
+                 ask public.patients in its WITH CHECK, as evaluations_insert_own in 001 does"
+            )
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
@@ -549,6 +599,24 @@ fn functions() -> impl Iterator<Item = (&'static str, [bool; 3])> {
         })
 }
 
+/// The same, each with the signature that the database gives it as well.
+#[track_caller]
+fn functions_of_the_database(session: &mut Session) -> Vec<(&'static str, String, [bool; 3])> {
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for (signature, rights) in functions() {
+        match session.value(&format!("SELECT to_regprocedure('{signature}')::text")) {
+            Some(name) => found.push((signature, name, rights)),
+            None => missing.push(signature),
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "FUNCTIONS in tests/access/matrix.rs names {}, and no file in sql/functions declares it",
+        missing.join(" and ")
+    );
+    found
+}
+
 #[test]
 fn every_function_may_be_executed_by_those_the_matrix_names_and_by_nobody_else() {
     let db = database();
@@ -568,13 +636,9 @@ fn every_function_may_be_executed_by_those_the_matrix_names_and_by_nobody_else()
         )
         .unwrap();
     session.run("DROP ROLE stranger");
-    let mut expected: Vec<_> = functions()
-        .map(|(signature, rights)| {
-            (
-                session.value::<String>(&format!("SELECT '{signature}'::regprocedure::text")),
-                rights,
-            )
-        })
+    let mut expected: Vec<_> = functions_of_the_database(&mut session)
+        .into_iter()
+        .map(|(_, name, rights)| (name, rights))
         .collect();
     let mut wrong = Vec::new();
     for row in rows {
@@ -584,7 +648,9 @@ fn every_function_may_be_executed_by_those_the_matrix_names_and_by_nobody_else()
         let expected = match place {
             Some(place) => expected.swap_remove(place).1,
             None => {
-                wrong.push(format!("{signature} is not in the matrix"));
+                wrong.push(format!(
+                    "{signature}: say who may call it: add it to FUNCTIONS in tests/access/matrix.rs"
+                ));
                 continue;
             }
         };
@@ -607,7 +673,7 @@ fn a_call_without_the_right_is_refused_and_changes_nothing() {
     let db = database();
     let dentist = db.sign_up("ana@clinica.example");
     let mut sessions = [db.anon(), db.authenticated(dentist), db.service()];
-    for (signature, rights) in functions() {
+    for (signature, _, rights) in functions_of_the_database(&mut db.superuser()) {
         let (name, types) = signature.trim_end_matches(')').split_once('(').unwrap();
         if types == "internal" {
             // No value of this type can be written in SQL.
@@ -652,6 +718,37 @@ fn a_call_without_the_right_is_refused_and_changes_nothing() {
             assert_eq!(is_refused, !may, "{call}: {answer:?}");
         }
     }
+}
+
+/// Whether a test's source calls the function, by SQL or through PostgREST. Another function's name may end with this one.
+fn calls(source: &str, name: &str) -> bool {
+    let is_part_of_a_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+    source.match_indices(name).any(|(place, _)| {
+        let (before, after) = (&source[..place], &source[place + name.len()..]);
+        !before.ends_with(is_part_of_a_name)
+            && !before.ends_with("fn ")
+            && (after.starts_with('(')
+                || !after.starts_with(is_part_of_a_name)
+                    && ["rpc/", "rpc('", "rpc(`"]
+                        .iter()
+                        .any(|call| before.ends_with(call)))
+    })
+}
+
+#[test]
+fn what_every_function_of_public_answers_a_client_has_a_test() {
+    let mut tests = sources("tests", &["rs", "js"]);
+    // Both name every function, for who may call it.
+    tests.retain(|Source { path, .. }| {
+        path != "tests/access/matrix.rs" && !path.starts_with("tests/api/lint/")
+    });
+    let untested: BTreeSet<_> = functions()
+        .filter(|(_, rights)| rights.contains(&true))
+        .filter_map(|(signature, _)| signature.strip_prefix("public.")?.split('(').next())
+        .filter(|name| !tests.iter().any(|test| calls(&test.text, name)))
+        .map(|name| format!("no test in tests/ calls {name}: add one to the folder of its subject"))
+        .collect();
+    assert!(untested.is_empty(), "{untested:#?}");
 }
 
 #[test]

@@ -82,6 +82,41 @@ pub fn insert_evaluation(user: &str, columns: &[(&str, &str)]) -> String {
     )
 }
 
+/// A file of this repository.
+pub struct Source {
+    /// Its path from the root of the repository, for example `src/rpc/cases.rs`.
+    pub path: String,
+    /// What the file holds.
+    pub text: String,
+}
+
+/// The files below a directory of the repository that have one of these extensions, without what npm brought.
+pub fn sources(directory: &str, extensions: &[&str]) -> Vec<Source> {
+    let mut found = Vec::new();
+    let mut directories = vec![repository().join(directory)];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                if !path.ends_with("node_modules") {
+                    directories.push(path);
+                }
+            } else if path
+                .extension()
+                .is_some_and(|extension| extensions.iter().any(|one| extension == *one))
+            {
+                let from_the_root = path.strip_prefix(repository()).unwrap();
+                found.push(Source {
+                    path: from_the_root.to_str().unwrap().to_owned(),
+                    text: fs::read_to_string(&path).unwrap(),
+                });
+            }
+        }
+    }
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    found
+}
+
 /// A file of sql/functions/public.
 pub struct Function {
     /// The function's name; overloads share it.

@@ -1,10 +1,12 @@
 //! The schema of a new database, and of one that an older state is brought to.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 
 use auria_tests::{
-    Migration, database, empty_database, migration_count, migrations, public_functions, repository,
+    Migration, Source, database, empty_database, migration_count, migrations, public_functions,
+    repository, sources,
 };
 
 use crate::support::catalogue::{access, assert_same, column, tables};
@@ -55,6 +57,42 @@ fn the_functions_of_the_library_are_those_that_the_sources_declare() {
     expected.sort();
     names.sort();
     assert_eq!(names, expected);
+}
+
+/// Asks no server: CREATE EXTENSION stops at the first such function, and every other test with it.
+#[test]
+fn every_compiled_function_that_sql_declares_has_its_rust() {
+    // A rule or a statement of the same name elsewhere has no such attribute. Others may stand between the two.
+    let exported: BTreeSet<String> = sources("src", &["rs"])
+        .iter()
+        .flat_map(|source| source.text.split("#[pg_extern(sql = false)]").skip(1))
+        .map(|rest| rest.split_once("fn ").unwrap().1)
+        .map(|rest| rest.split(['(', '<']).next().unwrap().to_owned())
+        .collect();
+    let mut missing = Vec::new();
+    for Source { path, text } in sources("sql/functions", &["sql"]) {
+        let Some((_, rest)) = text.split_once("AS 'MODULE_PATHNAME', '") else {
+            continue;
+        };
+        let symbol = rest.split('\'').next().unwrap();
+        let name = symbol.strip_suffix("_wrapper").unwrap();
+        if !exported.contains(name) {
+            let place = if !path.starts_with("sql/functions/public/") {
+                "src"
+            } else if text.contains("RETURNS trigger") {
+                "src/triggers"
+            } else {
+                "src/rpc"
+            };
+            missing.push(format!(
+                "{place}: no function {name}, which {path} declares"
+            ));
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "without #[pg_extern(sql = false)] and a function of this name there is nothing to call: {missing:#?}"
+    );
 }
 
 #[test]
