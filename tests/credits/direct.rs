@@ -364,6 +364,26 @@ fn an_index_that_is_built_while_clients_charge_has_every_row() {
     );
 }
 
+#[test]
+fn a_charge_works_after_one_that_an_index_refused() {
+    let db = database();
+    let (mut service, user) = service_on_plan(&db);
+    // The last index of all, so that the others, a BRIN among them, had taken the row.
+    db.superuser()
+        .run("CREATE UNIQUE INDEX one_of_a_price ON public.credit_usage (user_id, credits_used)");
+    assert!(is_direct(&mut service, &use_of(user)));
+    for _ in 0..3 {
+        refused_with(service.batch_execute(&use_of(user)), "23505");
+    }
+    let other = format!("SELECT public.use_credits('{user}', 'dsd_simulation')");
+    assert!(is_direct(&mut service, &other));
+    assert_eq!(
+        db.superuser()
+            .value::<i32>("SELECT credits_used_this_month FROM public.subscriptions"),
+        3
+    );
+}
+
 /// A generator of numbers that are the same in every run.
 struct Draw(u64);
 

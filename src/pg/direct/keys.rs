@@ -5,8 +5,9 @@
 
 use pgrx::{PgList, pg_sys};
 
+use super::Relation;
 use super::row::{End, Equal, Slot, equality};
-use super::{Relation, shape};
+use super::shape::{self, Trigger};
 use crate::pg::relation::attribute;
 
 /// A foreign key of one column.
@@ -20,24 +21,24 @@ pub(super) struct ForeignKey {
 
 /// The foreign keys that the table's triggers look after; `None` where one of them
 /// cannot be looked after here.
-pub(super) fn of(relation: &Relation, triggers: &[&pg_sys::Trigger]) -> Option<Vec<ForeignKey>> {
+pub(super) fn of(relation: &Relation, triggers: &[Trigger]) -> Option<Vec<ForeignKey>> {
     let constraints = constraints_of(relation);
     triggers
         .iter()
         .filter(|trigger| {
             // SAFETY: compares a number.
-            let kind = unsafe { pg_sys::RI_FKey_trigger_type(trigger.tgfoid) };
+            let kind = unsafe { pg_sys::RI_FKey_trigger_type(trigger.function) };
             kind == pg_sys::RI_TRIGGER_FK as i32
                 && shape::fires(trigger, pg_sys::TRIGGER_TYPE_INSERT)
         })
         .map(|trigger| {
-            let constraint = constraints.iter().find(|c| c.oid == trigger.tgconstraint)?;
+            let constraint = constraints.iter().find(|c| c.oid == trigger.constraint)?;
             let [column] = constraint.columns[..] else {
                 return None;
             };
             // SAFETY: the column's position is within the descriptor.
             let type_oid = unsafe { attribute(relation.descriptor(), column.into()).atttypid };
-            let is_usual = !trigger.tgdeferrable
+            let is_usual = !trigger.is_deferrable
                 && equality(type_oid).is_some()
                 && constraint.is_equality_of(type_oid);
             if !is_usual {
@@ -48,7 +49,7 @@ pub(super) fn of(relation: &Relation, triggers: &[&pg_sys::Trigger]) -> Option<V
                 type_oid,
                 table: constraint.table,
                 referenced: *constraint.referenced.first()?,
-                index: trigger.tgconstrindid,
+                index: trigger.index,
             })
         })
         .collect()

@@ -281,9 +281,23 @@ fn calls_own_functions_only(expression: &CStr) -> bool {
         })
 }
 
+/// A trigger: a copy, as the relcache replaces its own whenever a catalogue is read.
+pub(super) struct Trigger {
+    pub function: pg_sys::Oid,
+    events: u32,
+    columns: Vec<pg_sys::AttrNumber>,
+    is_internal: bool,
+    pub is_deferrable: bool,
+    pub constraint: pg_sys::Oid,
+    /// The index of the referenced row.
+    pub index: pg_sys::Oid,
+}
+
 /// The triggers that fire in a session of the usual `session_replication_role`.
-fn triggers_of(relation: &Relation) -> Vec<&pg_sys::Trigger> {
-    // SAFETY: the triggers belong to the entry, which is alive while it is open.
+fn triggers_of(relation: &Relation) -> Vec<Trigger> {
+    // SAFETY: the triggers belong to the entry, which is alive while it is open, and
+    // nothing is looked up before all are copied; a trigger has as many columns as it
+    // says.
     unsafe {
         let triggers = (*relation.0).trigdesc;
         if triggers.is_null() {
@@ -293,37 +307,49 @@ fn triggers_of(relation: &Relation) -> Vec<&pg_sys::Trigger> {
         std::slice::from_raw_parts((*triggers).triggers, count)
             .iter()
             .filter(|trigger| ![b'D', b'R'].contains(&(trigger.tgenabled as u8)))
+            .map(|trigger| Trigger {
+                function: trigger.tgfoid,
+                events: trigger.tgtype as u32,
+                columns: match usize::try_from(trigger.tgnattr).unwrap_or(0) {
+                    0 => Vec::new(),
+                    count => std::slice::from_raw_parts(trigger.tgattr, count).to_vec(),
+                },
+                is_internal: trigger.tgisinternal,
+                is_deferrable: trigger.tgdeferrable,
+                constraint: trigger.tgconstraint,
+                index: trigger.tgconstrindid,
+            })
             .collect()
     }
 }
 
-pub(super) fn fires(trigger: &pg_sys::Trigger, event: u32) -> bool {
-    trigger.tgtype as u32 & event != 0
+pub(super) fn fires(trigger: &Trigger, event: u32) -> bool {
+    trigger.events & event != 0
 }
 
-fn is_row_trigger(trigger: &pg_sys::Trigger) -> bool {
+fn is_row_trigger(trigger: &Trigger) -> bool {
     fires(trigger, pg_sys::TRIGGER_TYPE_ROW)
 }
 
 /// Whether an update of these columns calls the trigger.
-fn names_any(trigger: &pg_sys::Trigger, changed: &[pg_sys::AttrNumber]) -> bool {
-    let count = usize::try_from(trigger.tgnattr).unwrap_or(0);
-    // SAFETY: a trigger has as many columns as it says.
-    count == 0
-        || unsafe { std::slice::from_raw_parts(trigger.tgattr, count) }
+fn names_any(trigger: &Trigger, changed: &[pg_sys::AttrNumber]) -> bool {
+    trigger.columns.is_empty()
+        || trigger
+            .columns
             .iter()
             .any(|column| changed.contains(column))
 }
 
 /// Whether it is one of the triggers that PostgreSQL makes for a foreign key.
-fn is_of_key(trigger: &pg_sys::Trigger) -> bool {
+fn is_of_key(trigger: &Trigger) -> bool {
     // SAFETY: compares a number.
-    trigger.tgisinternal
-        && unsafe { pg_sys::RI_FKey_trigger_type(trigger.tgfoid) } != pg_sys::RI_TRIGGER_NONE as i32
+    trigger.is_internal
+        && unsafe { pg_sys::RI_FKey_trigger_type(trigger.function) }
+            != pg_sys::RI_TRIGGER_NONE as i32
 }
 
-fn is_harmless(trigger: &pg_sys::Trigger) -> bool {
+fn is_harmless(trigger: &Trigger) -> bool {
     HARMLESS
         .iter()
-        .any(|symbol| procedure::is_ours(trigger.tgfoid, symbol))
+        .any(|symbol| procedure::is_ours(trigger.function, symbol))
 }

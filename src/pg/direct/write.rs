@@ -270,7 +270,10 @@ impl Executor {
             let lock = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
             for (place, oid) in self.indexes.iter().enumerate() {
                 *relations.add(place) = pg_sys::index_open(*oid, lock);
+                // What an index keeps from row to row is in the memory of this call, and
+                // an error in the last one has left what is gone.
                 (**infos.add(place)).ii_Context = pg_sys::CurrentMemoryContext;
+                (**infos.add(place)).ii_AmCache = std::ptr::null_mut();
             }
             pg_sys::ExecInsertIndexTuples(
                 self.result,
@@ -287,8 +290,6 @@ impl Executor {
                 let index = *relations.add(place);
                 #[cfg(any(feature = "pg17", feature = "pg18"))]
                 pg_sys::index_insert_cleanup(index, *infos.add(place));
-                // What an index keeps from row to row is in the memory of this call.
-                (**infos.add(place)).ii_AmCache = std::ptr::null_mut();
                 pg_sys::index_close(index, lock);
             }
         }
@@ -336,7 +337,10 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: its own context, deleted once, with nothing left that refers to it.
-        unsafe { pg_sys::MemoryContextDelete(self.0) }
+        // An error while it is filled leaves the current context inside of it.
+        if !std::thread::panicking() {
+            // SAFETY: its own context, deleted once, with nothing left that refers to it.
+            unsafe { pg_sys::MemoryContextDelete(self.0) }
+        }
     }
 }
