@@ -205,7 +205,7 @@ pub fn start_time() -> TimestampWithTimeZone {
     timestamp(unsafe { pg_sys::GetCurrentTransactionStartTimestamp() })
 }
 
-/// now() less so many days, as the calendar of the session's time zone has them.
+/// `now()` minus a number of days, in the session's time zone.
 pub fn days_before_start(days: i32) -> Option<TimestampWithTimeZone> {
     let interval = Interval::from_days(days);
     // SAFETY: a function of the server's own, with arguments of its types.

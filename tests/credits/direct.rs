@@ -72,7 +72,7 @@ const MORE_THAN_A_STATEMENT: [(&str, &str, &str); 13] = [
         "SELECT stripe_customer_id = 'seen' FROM public.subscriptions",
     ),
     (
-        "a trigger function of ours, replaced by a team",
+        "a trigger function of the extension that a team has replaced",
         "CREATE OR REPLACE FUNCTION public.update_updated_at_column() RETURNS trigger LANGUAGE plpgsql
              AS $$ BEGIN new.updated_at := '2000-01-01'; RETURN new; END $$",
         "SELECT updated_at = '2000-01-01' FROM public.subscriptions",
