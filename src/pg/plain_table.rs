@@ -2,14 +2,16 @@
 //! more than looking at their rows.
 
 use std::ffi::CStr;
+use std::ops::Deref;
 
 use pgrx::{FromDatum, pg_sys};
 
-use super::{relation, transaction};
+use super::relation::{self, Relation};
+use super::transaction;
 
 /// A table of schema `public`, open and locked as by a SELECT until the
 /// transaction ends.
-pub(super) struct PlainTable(pg_sys::Relation);
+pub(super) struct PlainTable(Relation);
 
 impl PlainTable {
     /// The table of this name; `None` where a query does more than read the
@@ -21,49 +23,10 @@ impl PlainTable {
             return None;
         }
         let oid = relation::find(c"public", name)?;
-        // SAFETY: a catalogue look-up gave the oid; the table may be gone since,
-        // then nothing is opened. The entry is alive while it is open, which is
-        // until the drop of the value made here.
-        unsafe {
-            let opened =
-                pg_sys::try_relation_open(oid, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
-            if opened.is_null() {
-                return None;
-            }
-            let table = Self(opened);
-            let class = &*(*opened).rd_rel;
-            let is_plain = class.relkind as u8 == pg_sys::RELKIND_RELATION
-                && class.relpersistence as u8 == pg_sys::RELPERSISTENCE_PERMANENT
-                && class.relam == pg_sys::HEAP_TABLE_AM_OID
-                && !class.relhassubclass
-                // It waited for the lock, and the name may mean another one now.
-                && relation::find(c"public", name) == Some(oid);
-            (is_plain && table.shows_every_row()).then_some(table)
-        }
-    }
-
-    pub fn oid(&self) -> pg_sys::Oid {
-        // SAFETY: the entry is alive while it is open.
-        unsafe { (*self.0).rd_id }
-    }
-
-    pub fn relation(&self) -> pg_sys::Relation {
-        self.0
-    }
-
-    pub fn descriptor(&self) -> pg_sys::TupleDesc {
-        // SAFETY: as above.
-        unsafe { (*self.0).rd_att }
-    }
-
-    /// The position of a column, if it is there and has this type.
-    pub fn column(&self, name: &CStr, type_oid: pg_sys::Oid) -> Option<i32> {
-        // SAFETY: the descriptor belongs to the open table; `name` is a C string.
-        unsafe {
-            let position = pg_sys::SPI_fnumber(self.descriptor(), name.as_ptr());
-            (position > 0 && pg_sys::SPI_gettypeid(self.descriptor(), position) == type_oid)
-                .then_some(position)
-        }
+        let table = Self(Relation::open(oid, pg_sys::AccessShareLock)?);
+        // It waited for the lock, and the name may mean another one now.
+        let is_this = relation::find(c"public", name) == Some(oid);
+        (is_this && table.is_plain_heap() && table.shows_every_row()).then_some(table)
     }
 
     /// Whether the role in force may read the table, and row-level security
@@ -90,7 +53,7 @@ impl PlainTable {
         // within its list; a qual is taken for a constant only by its tag; the
         // roles are an array of oid.
         unsafe {
-            let security = (*self.0).rd_rsdesc;
+            let security = (*self.0.0).rd_rsdesc;
             if security.is_null() || (*security).policies.is_null() {
                 return false;
             }
@@ -136,12 +99,10 @@ unsafe fn names_caller(roles: *mut pg_sys::ArrayType) -> bool {
     }
 }
 
-impl Drop for PlainTable {
-    fn drop(&mut self) {
-        // An error that is being raised closes it by itself.
-        if !std::thread::panicking() {
-            // SAFETY: opened above, closed once; the lock stays.
-            unsafe { pg_sys::relation_close(self.0, pg_sys::NoLock as pg_sys::LOCKMODE) }
-        }
+impl Deref for PlainTable {
+    type Target = Relation;
+
+    fn deref(&self) -> &Relation {
+        &self.0
     }
 }

@@ -4,6 +4,66 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
+/// A relation that is open, closed by its drop; the lock stays until the
+/// transaction ends.
+pub(super) struct Relation(pub(super) pg_sys::Relation);
+
+impl Relation {
+    /// `None` if it is gone.
+    pub fn open(oid: pg_sys::Oid, lock: u32) -> Option<Self> {
+        // SAFETY: a catalogue look-up gave the oid; if it is gone, nothing is opened.
+        let opened = unsafe { pg_sys::try_relation_open(oid, lock as pg_sys::LOCKMODE) };
+        (!opened.is_null()).then_some(Self(opened))
+    }
+
+    pub fn oid(&self) -> pg_sys::Oid {
+        // SAFETY: the entry is alive while it is open.
+        unsafe { (*self.0).rd_id }
+    }
+
+    pub fn class(&self) -> &pg_sys::FormData_pg_class {
+        // SAFETY: as above.
+        unsafe { &*(*self.0).rd_rel }
+    }
+
+    pub fn descriptor(&self) -> pg_sys::TupleDesc {
+        // SAFETY: as above.
+        unsafe { (*self.0).rd_att }
+    }
+
+    /// Whether it is a heap by itself, with no children and no parent: reading it
+    /// is reading its pages.
+    pub fn is_plain_heap(&self) -> bool {
+        let class = self.class();
+        class.relkind as u8 == pg_sys::RELKIND_RELATION
+            && class.relpersistence as u8 == pg_sys::RELPERSISTENCE_PERMANENT
+            && class.relam == pg_sys::HEAP_TABLE_AM_OID
+            && !class.relhassubclass
+            && !class.relispartition
+    }
+
+    /// The position of a column, if it is there and has this type.
+    pub fn column(&self, name: &CStr, type_oid: pg_sys::Oid) -> Option<pg_sys::AttrNumber> {
+        let descriptor = self.descriptor();
+        // SAFETY: the descriptor belongs to the open relation; `name` is a C string.
+        unsafe {
+            let position = pg_sys::SPI_fnumber(descriptor, name.as_ptr());
+            (position > 0 && pg_sys::SPI_gettypeid(descriptor, position) == type_oid)
+                .then_some(position as pg_sys::AttrNumber)
+        }
+    }
+}
+
+impl Drop for Relation {
+    fn drop(&mut self) {
+        // An error that is being raised closes it by itself.
+        if !std::thread::panicking() {
+            // SAFETY: opened by `open`, closed once.
+            unsafe { pg_sys::relation_close(self.0, pg_sys::NoLock as pg_sys::LOCKMODE) }
+        }
+    }
+}
+
 /// A relation that stays what it is until the transaction ends: it is locked
 /// as by a SELECT, so that it cannot be dropped, renamed or replaced.
 pub struct Held {
@@ -17,18 +77,10 @@ pub struct Held {
 pub fn hold(schema: &CStr, name: &CStr) -> Option<Held> {
     loop {
         let (namespace, relation) = named(schema, name)?;
-        // SAFETY: opens and closes a relation, keeping the lock; it may have
-        // been dropped since, then there is none to open.
-        let owner = unsafe {
-            let lock = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
-            let opened = pg_sys::try_relation_open(relation, lock);
-            if opened.is_null() {
-                continue;
-            }
-            let owner = (*(*opened).rd_rel).relowner;
-            pg_sys::relation_close(opened, pg_sys::NoLock as pg_sys::LOCKMODE);
-            owner
+        let Some(opened) = Relation::open(relation, pg_sys::AccessShareLock) else {
+            continue;
         };
+        let owner = opened.class().relowner;
         // Locked now: the name must still mean it.
         if named(schema, name) == Some((namespace, relation)) {
             return Some(Held {

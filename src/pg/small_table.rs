@@ -23,7 +23,7 @@ use std::ffi::CStr;
 use pgrx::pg_sys;
 
 use super::plain_table::PlainTable;
-use super::relation::attribute;
+use super::relation::{Relation, attribute};
 use super::spi::Snapshot;
 use super::{encoding, relcache, transaction};
 
@@ -147,14 +147,14 @@ impl<const N: usize> SmallTable<N> {
 
     /// Reads the pages; `None` if somebody is changing them, or the table is not
     /// what it should be.
-    fn read(&self, table: &PlainTable) -> Option<Kept<N>> {
+    fn read(&self, table: &Relation) -> Option<Kept<N>> {
         let key = table.column(self.key, pg_sys::TEXTOID)?;
         let mut columns = [0; N];
         for (place, (name, type_oid)) in columns.iter_mut().zip(self.columns) {
             *place = table.column(name, type_oid)? as usize - 1;
         }
         // SAFETY: the column's position is within the descriptor.
-        let collation = unsafe { attribute(table.descriptor(), key).attcollation };
+        let collation = unsafe { attribute(table.descriptor(), key.into()).attcollation };
         let pages = number_of_pages(table);
         if !BYTEWISE.contains(&collation.to_u32()) || pages > PAGES {
             return None;
@@ -174,7 +174,7 @@ impl<const N: usize> SmallTable<N> {
 }
 
 impl<const N: usize> Kept<N> {
-    fn is_still(&self, table: &PlainTable) -> bool {
+    fn is_still(&self, table: &Relation) -> bool {
         self.file == File::of(table)
             && self.generation == relcache::generation()
             && self.pages.len() == number_of_pages(table) as usize
@@ -183,7 +183,7 @@ impl<const N: usize> Kept<N> {
                 // released at once. Who changes the page meanwhile has not
                 // committed when the snapshot was taken.
                 unsafe {
-                    let buffer = pg_sys::ReadBuffer(table.relation(), page);
+                    let buffer = pg_sys::ReadBuffer(table.0, page);
                     let now = pg_sys::BufferGetLSNAtomic(buffer);
                     pg_sys::ReleaseBuffer(buffer);
                     now == *lsn
@@ -207,7 +207,7 @@ impl<const N: usize> Kept<N> {
 
     fn read_page(
         &mut self,
-        table: &PlainTable,
+        table: &Relation,
         page: pg_sys::BlockNumber,
         key: usize,
         columns: [usize; N],
@@ -221,7 +221,7 @@ impl<const N: usize> Kept<N> {
             let count = (*descriptor).natts as usize;
             let mut datums = vec![pg_sys::Datum::from(0); count];
             let mut nulls = vec![false; count];
-            let buffer = pg_sys::ReadBuffer(table.relation(), page);
+            let buffer = pg_sys::ReadBuffer(table.0, page);
             pg_sys::LockBuffer(buffer, pg_sys::BUFFER_LOCK_SHARE as i32);
             let content = pg_sys::BufferGetBlock(buffer).cast::<u8>();
             let header = content.cast::<pg_sys::PageHeaderData>();
@@ -331,18 +331,16 @@ unsafe fn is_short(text: *const pg_sys::varlena) -> bool {
     unsafe { pgrx::varatt_is_1b(text) && !pgrx::varatt_is_1b_e(text) }
 }
 
-fn number_of_pages(table: &PlainTable) -> pg_sys::BlockNumber {
+fn number_of_pages(table: &Relation) -> pg_sys::BlockNumber {
     // SAFETY: the table is open.
-    unsafe {
-        pg_sys::RelationGetNumberOfBlocksInFork(table.relation(), pg_sys::ForkNumber::MAIN_FORKNUM)
-    }
+    unsafe { pg_sys::RelationGetNumberOfBlocksInFork(table.0, pg_sys::ForkNumber::MAIN_FORKNUM) }
 }
 
 impl File {
-    fn of(table: &PlainTable) -> Self {
+    fn of(table: &Relation) -> Self {
         // SAFETY: the table is open.
         unsafe {
-            let relation = &*table.relation();
+            let relation = &*table.0;
             #[cfg(feature = "pg15")]
             let (space, number) = (relation.rd_node.spcNode, relation.rd_node.relNode.to_u32());
             #[cfg(not(feature = "pg15"))]

@@ -61,6 +61,9 @@ pub type Answer = Result<Value, Failure>;
 pub enum Door<'a> {
     Api {
         agent: ureq::Agent,
+        /// For DELETE, which an agent repeats by itself when a connection that it kept is closed before the answer: the
+        /// second one finds nothing to delete. This one keeps no connection.
+        once: ureq::Agent,
         url: String,
     },
     Sql {
@@ -72,10 +75,12 @@ pub enum Door<'a> {
 
 impl<'a> Door<'a> {
     pub fn api(url: String) -> Self {
-        let agent = ureq::AgentBuilder::new()
-            .timeout(Duration::from_secs(80))
-            .build();
-        Door::Api { agent, url }
+        let agent = || ureq::AgentBuilder::new().timeout(Duration::from_secs(80));
+        Door::Api {
+            agent: agent().build(),
+            once: agent().max_idle_connections(0).build(),
+            url,
+        }
     }
 
     pub fn sql(cluster: &'a Cluster, database: &'a str) -> Self {
@@ -88,7 +93,10 @@ impl<'a> Door<'a> {
 
     pub fn call(&mut self, who: Who, request: &Request<'_>) -> Answer {
         match self {
-            Door::Api { agent, url } => through_postgrest(agent, url, who, request),
+            Door::Api { agent, once, url } => {
+                let is_delete = matches!(request, Request::Delete(..));
+                through_postgrest(if is_delete { once } else { agent }, url, who, request)
+            }
             Door::Sql { .. } => self.through_sql(who, request, "COMMIT"),
         }
     }

@@ -5,10 +5,9 @@
 
 use pgrx::{PgList, pg_sys};
 
-use super::Relation;
 use super::row::{End, Equal, Slot, equality};
 use super::shape::{self, Trigger};
-use crate::pg::relation::attribute;
+use crate::pg::relation::{Relation, attribute};
 
 /// A foreign key of one column.
 pub(super) struct ForeignKey {

@@ -35,7 +35,8 @@ use std::rc::Rc;
 use pgrx::pg_sys;
 
 use self::shape::Shape;
-use super::{relation, relcache, transaction};
+use super::relation::{self, Relation};
+use super::{relcache, transaction};
 
 pub use self::row::{End, Row};
 
@@ -211,50 +212,4 @@ fn is_audited() -> bool {
     // SAFETY: reads a global of the backend.
     let hook = unsafe { pg_sys::ExecutorCheckPerms_hook };
     hook.is_some()
-}
-
-/// A table or index that is open, closed by its drop; the lock stays.
-struct Relation(pg_sys::Relation);
-
-impl Relation {
-    fn open(oid: pg_sys::Oid, lock: u32) -> Option<Self> {
-        // SAFETY: a catalogue look-up gave the oid; if it is gone, nothing is opened.
-        let opened = unsafe { pg_sys::try_relation_open(oid, lock as pg_sys::LOCKMODE) };
-        (!opened.is_null()).then_some(Self(opened))
-    }
-
-    fn class(&self) -> &pg_sys::FormData_pg_class {
-        // SAFETY: the entry is alive while it is open.
-        unsafe { &*(*self.0).rd_rel }
-    }
-
-    fn descriptor(&self) -> pg_sys::TupleDesc {
-        // SAFETY: as above.
-        unsafe { (*self.0).rd_att }
-    }
-
-    fn oid(&self) -> pg_sys::Oid {
-        // SAFETY: as above.
-        unsafe { (*self.0).rd_id }
-    }
-
-    /// Whether it is a heap by itself, with no children and no parent.
-    fn is_plain_heap(&self) -> bool {
-        let class = self.class();
-        class.relkind as u8 == pg_sys::RELKIND_RELATION
-            && class.relpersistence as u8 == pg_sys::RELPERSISTENCE_PERMANENT
-            && class.relam == pg_sys::HEAP_TABLE_AM_OID
-            && !class.relhassubclass
-            && !class.relispartition
-    }
-}
-
-impl Drop for Relation {
-    fn drop(&mut self) {
-        // An error that is being raised closes it by itself.
-        if !std::thread::panicking() {
-            // SAFETY: opened by `open`, closed once.
-            unsafe { pg_sys::relation_close(self.0, pg_sys::NoLock as pg_sys::LOCKMODE) }
-        }
-    }
 }

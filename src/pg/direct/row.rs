@@ -3,8 +3,9 @@
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 
-use super::{Open, Relation};
+use super::Open;
 use crate::error::{self, Result};
+use crate::pg::relation::Relation;
 use crate::pg::spi::Arg;
 use crate::pg::value::{Fields, Value};
 

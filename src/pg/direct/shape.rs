@@ -7,9 +7,9 @@ use pgrx::{PgList, pg_sys};
 
 use super::keys::{self, ForeignKey};
 use super::write::Executor;
-use super::{Key, Relation, Table, row};
+use super::{Key, Table, row};
 use crate::pg::procedure;
-use crate::pg::relation::attribute;
+use crate::pg::relation::{Relation, attribute};
 use crate::pg::relcache;
 
 /// Our triggers that do nothing to an update of the columns that are changed here:
@@ -94,7 +94,7 @@ impl Found {
         let attributes = table
             .columns
             .iter()
-            .map(|column| position(relation, column.0, column.1))
+            .map(|column| relation.column(column.0, column.1))
             .collect::<Option<Vec<_>>>()?;
         let at = |position: &i32| attributes[*position as usize - 1];
         let changed: Vec<_> = table.changed.iter().map(at).collect();
@@ -146,17 +146,6 @@ fn is_in_the_hands_of(relation: &Relation, user: pg_sys::Oid) -> bool {
                     pg_sys::AclMaskHow::ACLMASK_ALL,
                 ) == RIGHTS
         }
-}
-
-/// Where the column of this name and type is.
-fn position(relation: &Relation, name: &CStr, type_oid: pg_sys::Oid) -> Option<pg_sys::AttrNumber> {
-    // SAFETY: the descriptor belongs to the open table; `name` is a C string.
-    unsafe {
-        let descriptor = relation.descriptor();
-        let position = pg_sys::SPI_fnumber(descriptor, name.as_ptr());
-        (position > 0 && pg_sys::SPI_gettypeid(descriptor, position) == type_oid)
-            .then_some(position as pg_sys::AttrNumber)
-    }
 }
 
 /// The indexes of a table, open.

@@ -4,8 +4,8 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 
 use super::row::Slot;
-use super::{Open, Relation, Row};
-use crate::pg::relation::attribute;
+use super::{Open, Row};
+use crate::pg::relation::{Relation, attribute};
 use crate::pg::spi::Arg;
 
 impl Open<'_> {
