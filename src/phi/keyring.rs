@@ -15,7 +15,7 @@ use super::secret::{self, Secret, Which};
 use crate::error::{self, Error, Result};
 use crate::pg::advisory::{self, KEYS_IN_USE, Says};
 use crate::pg::spi::{Arg, Snapshot, Spi};
-use crate::pg::{encoding, transaction};
+use crate::pg::{encoding, extension, transaction};
 use crate::statement;
 
 thread_local! {
@@ -212,7 +212,8 @@ fn with_keyring<T>(which: Which, work: impl FnOnce(&mut Keyring) -> Result<T>) -
             return Err(error::phi_needs_utf8());
         }
         let forget = ForgetUnlessFound(which);
-        let found = look_up(which)?;
+        // Who calls for each value declares no path: that would cost more than the value.
+        let found = extension::with_fixed_path(|| look_up(which))?;
         std::mem::forget(forget);
         KEYRING.with_borrow_mut(|keyring| {
             let slot = keyring.slot(which);

@@ -1,6 +1,5 @@
 CREATE OR REPLACE FUNCTION public.phi_decrypt(ciphertext bytea) RETURNS text
-    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'phi_decrypt_wrapper';
 
 COMMENT ON FUNCTION public.phi_decrypt(bytea) IS

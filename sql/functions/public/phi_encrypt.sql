@@ -1,6 +1,5 @@
 CREATE OR REPLACE FUNCTION public.phi_encrypt(plaintext text) RETURNS bytea
-    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
+    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'phi_encrypt_wrapper';
 
 COMMENT ON FUNCTION public.phi_encrypt(text) IS

@@ -132,6 +132,10 @@ export const RULES = [
         -- They answer from rows, with their owner's rights where they need them, and set the path where they ask by SQL.
         AND NOT (f.oid IN ('public.get_credit_cost(text)'::regprocedure, 'public.can_use_credits(uuid, text)'::regprocedure)
                  AND f.prolang = (SELECT oid FROM pg_language WHERE lanname = 'c') AND NOT f.prosecdef)
+        -- They encrypt and decrypt a value, and set the path where they look the key up, once in a transaction.
+        AND NOT (f.oid IN ('public.phi_encrypt(text)'::regprocedure, 'public.phi_decrypt(bytea)'::regprocedure)
+                 AND f.prolang = (SELECT oid FROM pg_language WHERE lanname = 'c') AND NOT f.prosecdef
+                 AND NOT has_function_privilege('authenticated', f.oid, 'EXECUTE'))
         -- They run at every charge, and the path would cost more than they do. They read the row by its columns, and
         -- fix the path themselves where they query: the attacks on the search path change a plan.
         AND NOT (f.oid IN ('public.check_subscription_status()'::regprocedure, 'public.settle_plan_change()'::regprocedure,
