@@ -9,7 +9,7 @@ use super::rows;
 use super::spend::check_operation;
 use crate::error::{self, Result};
 use crate::pg::spi::{self, Snapshot, Spi};
-use crate::pg::transaction;
+use crate::pg::{extension, transaction};
 use crate::{args, statement};
 
 statement! {
@@ -44,7 +44,10 @@ pub fn refund(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bo
     check_operation(operation)?;
     match refund_by_rows(user, operation, reference)? {
         Some(answer) => Ok(answer),
-        None => spi::connected(|spi| refund_by_sql(spi, user, operation, reference)),
+        // The functions declare no search path.
+        None => extension::with_fixed_path(|| {
+            spi::connected(|spi| refund_by_sql(spi, user, operation, reference))
+        }),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Spending: `use_credits`, and its twin that only answers.
+//! Spending: `use_credits`, and its twin that only answers. The functions declare no
+//! search path: it is set here, where SQL has to do it.
 
 use auria_credits::{CountedOperation, Sources, free_tier, is_reserved};
 use uuid::Uuid;
@@ -60,15 +61,17 @@ pub fn spend(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<boo
     if by_rows == Some(true) {
         return Ok(true);
     }
-    spi::connected(|spi| {
-        let is_charged = match by_rows {
-            Some(is_charged) => is_charged,
-            None => spend_by_sql(spi, user, operation, reference)?,
-        };
-        if !is_charged {
-            count_refusal(spi, operation)?;
-        }
-        Ok(is_charged)
+    extension::with_fixed_path(|| {
+        spi::connected(|spi| {
+            let is_charged = match by_rows {
+                Some(is_charged) => is_charged,
+                None => spend_by_sql(spi, user, operation, reference)?,
+            };
+            if !is_charged {
+                count_refusal(spi, operation)?;
+            }
+            Ok(is_charged)
+        })
     })
 }
 
@@ -97,8 +100,7 @@ fn spend_by_sql(spi: &Spi, user: Uuid, operation: &str, reference: Option<Uuid>)
 
 /// What [`spend`] would answer now, without changing or locking anything. An
 /// unknown id is answered as a user without a subscription: whether there is
-/// such a user is for the foreign key to say, when something is written. As in
-/// [`cost_of`], the search path is set where SQL has to answer.
+/// such a user is for the foreign key to say, when something is written.
 pub fn can_spend(user: Uuid, operation: &str) -> Result<bool> {
     const SNAPSHOT: Snapshot = Snapshot::Caller;
     check_operation(operation)?;
@@ -131,8 +133,7 @@ pub fn can_spend(user: Uuid, operation: &str) -> Result<bool> {
     })
 }
 
-/// The configured cost of an operation, in credits. The function that asks declares no
-/// search path, which would cost more than the answer: it is set where SQL has to answer.
+/// The configured cost of an operation, in credits.
 pub fn cost_of(operation: &str) -> Result<i32> {
     match account::kept_cost(Snapshot::Caller, operation) {
         Some(cost) => Ok(cost),

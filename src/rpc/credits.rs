@@ -1,4 +1,9 @@
 //! The credit functions. Amounts are credits; NULL for any argument is 22004.
+//!
+//! Charges, refunds and the question whether there is enough have the rights of the
+//! function's owner, and take them themselves: they are declared neither SECURITY
+//! DEFINER nor with a search_path, as PostgreSQL's way of setting both costs more than
+//! a tenth of a charge. The path is set where SQL has to do the work.
 
 use pgrx::datum::Uuid as SqlUuid;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -26,6 +31,7 @@ pub fn required_id(id: Option<SqlUuid>, function: &str, argument: &str) -> Resul
 /// read-only transaction. For service_role.
 #[pg_extern(sql = false)]
 fn use_credits(
+    fcinfo: pg_sys::FunctionCallInfo,
     p_user_id: Option<SqlUuid>,
     p_operation: Option<Utf8Arg<'_>>,
 ) -> Result<bool, ErrorReport> {
@@ -33,7 +39,9 @@ fn use_credits(
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     transaction::refuse_if_read_only(c"use_credits()");
-    Ok(ledger::spend(user, &operation, None)?)
+    Ok(procedure::with_rights_of_owner(fcinfo, || {
+        ledger::spend(user, &operation, None)
+    })?)
 }
 
 /// [`use_credits`] that charges once for a reference (the evaluation or
@@ -41,6 +49,7 @@ fn use_credits(
 /// answers true each time.
 #[pg_extern(sql = false)]
 fn use_credits_once(
+    fcinfo: pg_sys::FunctionCallInfo,
     p_user_id: Option<SqlUuid>,
     p_operation: Option<Utf8Arg<'_>>,
     p_reference_id: Option<SqlUuid>,
@@ -50,7 +59,9 @@ fn use_credits_once(
     let operation = required(p_operation, THIS, "p_operation")?;
     let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
     transaction::refuse_if_read_only(c"use_credits()");
-    Ok(ledger::spend(user, &operation, Some(reference))?)
+    Ok(procedure::with_rights_of_owner(fcinfo, || {
+        ledger::spend(user, &operation, Some(reference))
+    })?)
 }
 
 /// Gives back the user's latest use of the operation within 30 days that was
@@ -60,6 +71,7 @@ fn use_credits_once(
 /// Errors as [`use_credits`]. For service_role.
 #[pg_extern(sql = false)]
 fn refund_credits(
+    fcinfo: pg_sys::FunctionCallInfo,
     p_user_id: Option<SqlUuid>,
     p_operation: Option<Utf8Arg<'_>>,
 ) -> Result<bool, ErrorReport> {
@@ -67,13 +79,16 @@ fn refund_credits(
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     transaction::refuse_if_read_only(c"refund_credits()");
-    Ok(ledger::refund(user, &operation, None)?)
+    Ok(procedure::with_rights_of_owner(fcinfo, || {
+        ledger::refund(user, &operation, None)
+    })?)
 }
 
 /// [`refund_credits`] for exactly the use with this reference, once, however
 /// long ago it was; true each time after. False when there was no such use.
 #[pg_extern(sql = false)]
 fn refund_credits_once(
+    fcinfo: pg_sys::FunctionCallInfo,
     p_user_id: Option<SqlUuid>,
     p_operation: Option<Utf8Arg<'_>>,
     p_reference_id: Option<SqlUuid>,
@@ -83,14 +98,13 @@ fn refund_credits_once(
     let operation = required(p_operation, THIS, "p_operation")?;
     let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
     transaction::refuse_if_read_only(c"refund_credits()");
-    Ok(ledger::refund(user, &operation, Some(reference))?)
+    Ok(procedure::with_rights_of_owner(fcinfo, || {
+        ledger::refund(user, &operation, Some(reference))
+    })?)
 }
 
 /// What [`use_credits`] would answer now; changes and locks nothing, and works
 /// on a standby. An id that is no user's: false.
-///
-/// It has the rights of its owner, and takes them itself: it is declared neither
-/// SECURITY DEFINER nor with a search_path, which would cost more than the answer.
 ///
 /// Errors: 22004, 22023 as there; 42501 when a signed-in user asks about
 /// somebody else. For service_role, and signed-in users about themselves.

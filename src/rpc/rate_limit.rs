@@ -10,8 +10,8 @@ use crate::error::{self, Result, required};
 use crate::pg::direct::{End, Key, Open, Table, Writing, columns};
 use crate::pg::encoding::Utf8Arg;
 use crate::pg::spi::{self, Snapshot};
-use crate::pg::transaction;
 use crate::pg::value::Fields;
+use crate::pg::{extension, procedure, transaction};
 use crate::{args, statement};
 
 statement! {
@@ -66,13 +66,15 @@ const LONGEST_FUNCTION: usize = 200;
 
 /// Counts one request of a user to a function in the running minute, hour and
 /// day, atomically, and returns the counts after it. A newer window than the
-/// stored one starts again at 1.
+/// stored one starts again at 1. As a charge, it has the rights of its owner and
+/// takes them itself.
 ///
 /// Errors: 22004 NULL; 22023 a function name over 200 bytes; 23503 no such
 /// user. For service_role.
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)] // the shape pgrx needs to see
 fn check_and_increment_rate_limit(
+    fcinfo: pg_sys::FunctionCallInfo,
     p_user_id: Option<SqlUuid>,
     p_function_name: Option<Utf8Arg<'_>>,
     p_minute_window: Option<TimestampWithTimeZone>,
@@ -99,21 +101,32 @@ fn check_and_increment_rate_limit(
         return Err(error::function_name_too_long().into());
     }
     transaction::refuse_if_read_only(c"check_and_increment_rate_limit()");
-    if let Some(counts) = count_by_row(user, &function, [minute, hour, day])? {
-        return Ok(TableIterator::once(counts));
-    }
-    let counts = spi::connected(|spi| {
+    let counts = procedure::with_rights_of_owner(fcinfo, || {
+        let windows = [minute, hour, day];
+        match count_by_row(user, &function, windows)? {
+            Some(counts) => Ok(counts),
+            None => extension::with_fixed_path(|| count_by_sql(user, &function, windows)),
+        }
+    })?;
+    Ok(TableIterator::once(counts))
+}
+
+fn count_by_sql(
+    user: Uuid,
+    function: &str,
+    [minute, hour, day]: [TimestampWithTimeZone; 3],
+) -> Result<(i32, i32, i32)> {
+    spi::connected(|spi| {
         let rows = spi.query(
             &COUNT_REQUEST,
             Snapshot::New,
-            args![user, &*function, minute, hour, day],
+            args![user, function, minute, hour, day],
         )?;
         let row = rows
             .first()
             .ok_or_else(|| error::unexpected_null("the rate limit"))?;
         Ok((row.expect(1)?, row.expect(2)?, row.expect(3)?))
-    })?;
-    Ok(TableIterator::once(counts))
+    })
 }
 
 /// The same as [`COUNT_REQUEST`] for a function that the user has called before; `None`

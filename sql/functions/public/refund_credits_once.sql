@@ -1,6 +1,5 @@
 CREATE OR REPLACE FUNCTION public.refund_credits(p_user_id uuid, p_operation text, p_reference_id uuid) RETURNS boolean
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
-    SET search_path TO pg_catalog, pg_temp
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
     AS 'MODULE_PATHNAME', 'refund_credits_once_wrapper';
 
 COMMENT ON FUNCTION public.refund_credits(uuid, text, uuid) IS

@@ -131,7 +131,7 @@ pub fn grant_foundation(spi: &Spi, owner: &Owner, trigram_schema: &str) -> Resul
 }
 
 /// Functions of `public` that run with the rights of a superuser who owns
-/// them. Members of other extensions are theirs to judge. Where a team's own
+/// them: as they declare, or, compiled ones, by taking them. Members of other extensions are theirs to judge. Where a team's own
 /// function stands in for a managed one, it may need what only its owner may
 /// do (Vault), so the shipped one is the remedy.
 pub fn definer_functions_of_superusers(spi: &Spi) -> Result<Vec<String>> {
@@ -148,7 +148,8 @@ pub fn definer_functions_of_superusers(spi: &Spi) -> Result<Vec<String>> {
            FROM pg_catalog.pg_proc p \
            JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
            JOIN pg_catalog.pg_roles r ON r.oid = p.proowner AND r.rolsuper \
-          WHERE p.prosecdef AND p.pronamespace = 'public'::pg_catalog.regnamespace \
+          WHERE (p.prosecdef OR l.lanname = 'c' AND p.probin = '$libdir/auria_pg') \
+            AND p.pronamespace = 'public'::pg_catalog.regnamespace \
             AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d \
                              WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
                                AND d.objid = p.oid AND d.deptype = 'e') \

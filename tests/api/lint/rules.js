@@ -15,6 +15,18 @@ const SENSITIVE =
 
 const quoted = (names) => names.map((name) => `'${name}'`).join(', ');
 
+/** They run with the rights of their owner, and are not declared so: it would cost more than a tenth of a charge. */
+const TAKING_THEIR_OWNERS_RIGHTS = [
+  'can_use_credits(uuid, text)',
+  'use_credits(uuid, text)',
+  'use_credits(uuid, text, uuid)',
+  'refund_credits(uuid, text)',
+  'refund_credits(uuid, text, uuid)',
+  'check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz)',
+]
+  .map((signature) => `'public.${signature}'::regprocedure`)
+  .join(', ');
+
 /** Functions that belong to another extension, such as pg_trgm's. */
 const OF_ANOTHER_EXTENSION = `EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
                        WHERE d.objid = f.oid AND d.deptype = 'e' AND e.extname <> 'auria')`;
@@ -129,8 +141,8 @@ export const RULES = [
         -- path for that itself.
         AND NOT (f.oid = 'auria.open_text(bytea, boolean)'::regprocedure
                  AND f.prolang = (SELECT oid FROM pg_language WHERE lanname = 'c') AND NOT f.prosecdef)
-        -- They answer from rows, with their owner's rights where they need them, and set the path where they ask by SQL.
-        AND NOT (f.oid IN ('public.get_credit_cost(text)'::regprocedure, 'public.can_use_credits(uuid, text)'::regprocedure)
+        -- They read and write rows, with their owner's rights where they need them, and set the path where they do it by SQL.
+        AND NOT (f.oid IN ('public.get_credit_cost(text)'::regprocedure, ${TAKING_THEIR_OWNERS_RIGHTS})
                  AND f.prolang = (SELECT oid FROM pg_language WHERE lanname = 'c') AND NOT f.prosecdef)
         -- They encrypt and decrypt a value, and set the path where they look the key up, once in a transaction.
         AND NOT (f.oid IN ('public.phi_encrypt(text)'::regprocedure, 'public.phi_decrypt(bytea)'::regprocedure)
@@ -172,8 +184,7 @@ export const RULES = [
       SELECT f.oid::regprocedure::text AS finding
       FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace JOIN pg_roles o ON o.oid = f.proowner
       WHERE n.nspname IN ('public', 'auria') AND o.rolsuper
-        -- The second takes its owner's rights without being declared so.
-        AND (f.prosecdef OR f.oid = 'public.can_use_credits(uuid, text)'::regprocedure)
+        AND (f.prosecdef OR f.oid IN (${TAKING_THEIR_OWNERS_RIGHTS}))
       UNION ALL
       SELECT t.oid::regclass::text
       FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace JOIN pg_roles o ON o.oid = t.relowner
