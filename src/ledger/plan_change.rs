@@ -33,7 +33,6 @@ struct Columns {
     hidden: Column,
     rollover: Column,
     bonus: Column,
-    reset_at: Column,
     reset_entry: Column,
     plan_change_entry: Column,
 }
@@ -55,11 +54,21 @@ impl Columns {
             hidden: column(c"credits_used_hidden")?,
             rollover: column(c"credits_rollover")?,
             bonus: column(c"credits_bonus")?,
-            reset_at: column(c"usage_reset_at")?,
             reset_entry: column(c"usage_reset_entry")?,
             plan_change_entry: column(c"plan_change_entry")?,
         })
     }
+}
+
+/// Whether the statement starts a month, and does not say itself where the ledger
+/// stands.
+fn starts_month(row: &RowTrigger<'_>, reset_at: Column) -> Result<bool> {
+    let says_where = row
+        .column(c"usage_reset_entry")
+        .is_some_and(|entry| row.changes(entry));
+    Ok(!says_where
+        && row.old_value::<TimestampWithTimeZone>(reset_at)?
+            < row.new_value::<TimestampWithTimeZone>(reset_at)?)
 }
 
 /// Before an UPDATE of `subscriptions`: settles the credits when the plan
@@ -77,13 +86,11 @@ pub fn settle_plan_change(row: &mut RowTrigger<'_>) -> Result<()> {
     if !changes_plan && !row.changes(reset_at) {
         return Ok(());
     }
-    let columns = Columns::of(row)?;
-    let starts_month = !row.changes(columns.reset_entry)
-        && row.old_value::<TimestampWithTimeZone>(columns.reset_at)?
-            < row.new_value::<TimestampWithTimeZone>(columns.reset_at)?;
+    let starts_month = starts_month(row, reset_at)?;
     if !changes_plan && !starts_month {
         return Ok(());
     }
+    let columns = Columns::of(row)?;
     // The row is locked: what is charged to it later has a greater number.
     let last_entry = roles::with_rights_of(row.table_owner(), || {
         sequence::last_value(c"public", c"credit_usage_entry_seq")

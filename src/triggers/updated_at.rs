@@ -56,7 +56,11 @@ fn update_updated_at_column(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
             return Ok(());
         }
         let now: TimestampWithTimeZone = transaction::start_time();
-        row.replace(column, Some(now));
+        // A statement that says so itself needs no row made anew.
+        let written = row.new_value::<TimestampWithTimeZone>(column);
+        if !matches!(written, Ok(Some(written)) if written == now) {
+            row.replace(column, Some(now));
+        }
         Ok(())
     })
 }
