@@ -9,7 +9,7 @@ import { VERSIONS, startPostgrest, verify } from './stage/postgrest.js';
 import { createDatabase, startServer } from './stage/server.js';
 import { SECRET } from './stage/tokens.js';
 import { trial } from './stage/trial.js';
-import { checkTypes } from './types.js';
+import { checkSealedTypes, checkTypes } from './types.js';
 
 // The processes that run the tests sign tokens for the PostgREST that this one starts.
 process.env.API_JWT_SECRET = SECRET;
@@ -143,6 +143,8 @@ try {
   );
 
   await step('docs/database.types.ts is what the database says', () => checkTypes(server));
+
+  await step('the types of a sealed database have the same columns and functions', () => checkSealedTypes(server));
 } finally {
   await stop();
 }
