@@ -11,6 +11,9 @@ use auria_tests::Database;
 use crate::report::Report;
 use crate::rounds::{Sides, time};
 
+/// pgcrypto behind PL/pgSQL.
+pub const TWIN: &str = include_str!("twin/phi.sql");
+
 const ROUNDS: usize = 5;
 
 /// What was measured: the time of one unit of work on either side.
@@ -34,31 +37,10 @@ pub fn run(sides: &Sides<'_>, report: &mut Report) {
 fn prepare(db: &Database<'_>) {
     db.superuser().run("DELETE FROM auth.users");
     db.sign_up("ana@clinica.test");
+    db.superuser().run(TWIN);
     db.superuser().run(
-        "CREATE EXTENSION pgcrypto SCHEMA public;
-         CREATE SCHEMA vault;
-         CREATE TABLE vault.secrets (name text UNIQUE, secret text);
-         CREATE VIEW vault.decrypted_secrets AS SELECT name, secret AS decrypted_secret FROM vault.secrets;
-         INSERT INTO vault.secrets VALUES ('phi_encryption_key', encode(gen_random_bytes(32), 'hex'));
-         ANALYZE vault.secrets;
-
-         CREATE SCHEMA before;
-         CREATE FUNCTION before.phi_encrypt(plaintext text) RETURNS bytea
-            LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-         DECLARE key text;
-         BEGIN
-             SELECT decrypted_secret INTO key FROM vault.decrypted_secrets WHERE name = 'phi_encryption_key';
-             IF key IS NULL THEN RAISE EXCEPTION 'no key'; END IF;
-             RETURN pgp_sym_encrypt(plaintext, key);
-         END $$;
-         CREATE FUNCTION before.phi_decrypt(ciphertext bytea) RETURNS text
-            LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-         DECLARE key text;
-         BEGIN
-             SELECT decrypted_secret INTO key FROM vault.decrypted_secrets WHERE name = 'phi_encryption_key';
-             IF key IS NULL THEN RAISE EXCEPTION 'no key'; END IF;
-             RETURN pgp_sym_decrypt(ciphertext, key);
-         END $$;
+        "CREATE SCHEMA vault;
+         CREATE VIEW vault.decrypted_secrets AS SELECT name, decrypted_secret FROM before.decrypted_secrets;
          CREATE FUNCTION before.encrypt_patient_phi() RETURNS trigger
             LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
          BEGIN

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use auria_tests::{Database, Session};
 
+use crate::phi;
 use crate::reads::{DENTIST, NEWEST, SEARCH, THOUSAND, as_json, fastest, reader};
 use crate::report::Report;
 use crate::rounds::time;
@@ -133,31 +134,9 @@ fn salt_every_row(db: &Database<'_>) {
 
 /// The peer in a schema of its own: tables without plain columns, a view that decrypts, an INSTEAD OF trigger.
 fn twin(db: &Database<'_>) {
+    db.superuser().run(phi::TWIN);
     db.superuser().run(&format!(
-        "CREATE EXTENSION pgcrypto SCHEMA public;
-         CREATE SCHEMA before;
-         CREATE TABLE before.secrets (name text UNIQUE, secret text);
-         CREATE VIEW before.decrypted_secrets AS SELECT name, secret AS decrypted_secret FROM before.secrets;
-         INSERT INTO before.secrets VALUES ('phi_encryption_key', encode(gen_random_bytes(32), 'hex'));
-
-         CREATE FUNCTION before.phi_encrypt(plaintext text) RETURNS bytea
-            LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-         DECLARE key text;
-         BEGIN
-             SELECT decrypted_secret INTO key FROM before.decrypted_secrets WHERE name = 'phi_encryption_key';
-             IF key IS NULL THEN RAISE EXCEPTION 'no key'; END IF;
-             RETURN pgp_sym_encrypt(plaintext, key);
-         END $$;
-         CREATE FUNCTION before.phi_decrypt(ciphertext bytea) RETURNS text
-            LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-         DECLARE key text;
-         BEGIN
-             SELECT decrypted_secret INTO key FROM before.decrypted_secrets WHERE name = 'phi_encryption_key';
-             IF key IS NULL THEN RAISE EXCEPTION 'no key'; END IF;
-             RETURN pgp_sym_decrypt(ciphertext, key);
-         END $$;
-
-         CREATE TABLE before.patients_raw (
+        "CREATE TABLE before.patients_raw (
              id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
              user_id uuid NOT NULL REFERENCES auth.users ON DELETE CASCADE,
              created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now(),
