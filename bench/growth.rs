@@ -21,11 +21,15 @@ const CALLS: [(&str, &str); 3] = [
     ),
 ];
 
+/// Those who charge.
+const SOME: &str = "DROP TABLE IF EXISTS bench.some;
+    CREATE TABLE bench.some AS SELECT * FROM bench.users ORDER BY md5(id::text) LIMIT 1000";
+
 /// Each call at 10 thousand, 100 thousand and 1 million rows of the ledger; and for one user with 100 and 10,000 uses.
 pub fn run(sides: &Sides<'_>, report: &mut Report) {
     users(sides);
     let mut session = sides.native.superuser();
-    session.run("DROP TABLE IF EXISTS bench.some; CREATE TABLE bench.some AS SELECT * FROM bench.users ORDER BY md5(id::text) LIMIT 1000");
+    session.run(SOME);
     let mut rows = 0;
     for size in [10_000, 100_000, 1_000_000] {
         fill(&mut session, &format!("n % {USERS} + 1"), size - rows);
@@ -41,6 +45,34 @@ pub fn run(sides: &Sides<'_>, report: &mut Report) {
             costs(&mut session),
         );
     }
+    session.run("TRUNCATE public.credit_usage");
+}
+
+/// The same at 10 million rows of 100,000 subscriptions, beside 10 thousand rows of 5,000; some minutes.
+pub fn run_large(sides: &Sides<'_>, report: &mut Report) {
+    const MANY: u32 = 100_000;
+    const ROWS: [i64; 2] = [10_000, 10_000_000];
+    users(sides);
+    let mut session = sides.native.superuser();
+    session.run(SOME);
+    fill(&mut session, &format!("n % {USERS} + 1"), ROWS[0]);
+    report.size(
+        &format!("{} rows, {USERS} subscriptions", ROWS[0]),
+        costs(&mut session),
+    );
+    session.run(&format!(
+        "INSERT INTO auth.users (id, email)
+         SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'dentist' || n || '@clinic.test'
+           FROM generate_series({USERS} + 1, {MANY}) AS n;
+         INSERT INTO public.subscriptions (user_id, plan_id, status)
+         SELECT id, 'price_elite_monthly', 'active' FROM auth.users ON CONFLICT DO NOTHING"
+    ));
+    fill(&mut session, &format!("n % {MANY} + 1"), ROWS[1] - ROWS[0]);
+    session.run("CHECKPOINT");
+    report.size(
+        &format!("{} rows, {MANY} subscriptions", ROWS[1]),
+        costs(&mut session),
+    );
     session.run("TRUNCATE public.credit_usage");
 }
 

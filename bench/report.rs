@@ -159,6 +159,7 @@ impl Report {
         for (name, took, locks) in &self.operations {
             let _ = writeln!(text, "| {name} | {:.1} | {locks} |", took.as_secs_f64());
         }
+        text.push_str(&self.table_of_sizes());
         let page = repository().join("docs/benchmarks.md");
         replace_between(&page, BEGIN_OPERATIONS, END_OPERATIONS, &text);
         println!("written: docs/benchmarks.md");
@@ -247,24 +248,30 @@ impl Report {
                 line.name, line.native, line.twin
             );
         }
-        if let Some((_, first)) = self.sizes.first() {
-            let names: Vec<&str> = first.iter().map(|(name, _)| *name).collect();
-            let _ = writeln!(
-                text,
-                "\n| a call at | {} |\n|---{}|",
-                names.join(" | "),
-                "|---".repeat(names.len())
-            );
-            for (what, costs) in &self.sizes {
-                let costs: Vec<String> = costs.iter().map(|(_, cost)| readable(*cost)).collect();
-                let _ = writeln!(text, "| {what} | {} |", costs.join(" | "));
-            }
-        }
+        text.push_str(&self.table_of_sizes());
         if !self.plans.is_empty() {
             text.push_str("\nThe plans of the reads:\n");
         }
         for (query, plan) in &self.plans {
             let _ = write!(text, "\n*{query}*\n\n```text\n{plan}\n```\n");
+        }
+        text
+    }
+
+    /// What calls cost at each size of the data.
+    fn table_of_sizes(&self) -> String {
+        let Some((_, first)) = self.sizes.first() else {
+            return String::new();
+        };
+        let names: Vec<&str> = first.iter().map(|(name, _)| *name).collect();
+        let mut text = format!(
+            "\n| a call at | {} |\n|---{}|\n",
+            names.join(" | "),
+            "|---".repeat(names.len())
+        );
+        for (what, costs) in &self.sizes {
+            let costs: Vec<String> = costs.iter().map(|(_, cost)| readable(*cost)).collect();
+            let _ = writeln!(text, "| {what} | {} |", costs.join(" | "));
         }
         text
     }
