@@ -89,7 +89,7 @@ pub fn fill(db: &Database) -> Uuid {
     let ana = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
     let mut admin = db.superuser();
     admin.run(
-        "DO $$ BEGIN CREATE ROLE reporting; EXCEPTION WHEN duplicate_object THEN NULL; END $$; \
+        "DO $$ BEGIN CREATE ROLE reporting; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$; \
          GRANT SELECT ON public.credit_usage TO reporting; \
          ALTER TABLE public.patients ADD COLUMN chart_number text; \
          CREATE INDEX patients_chart ON public.patients (chart_number); \

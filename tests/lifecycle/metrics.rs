@@ -214,7 +214,7 @@ fn metrics_are_for_the_backend_and_for_an_exporter_that_may_do_nothing_else() {
         );
     }
     db.superuser().run(
-        "DO $$ BEGIN CREATE ROLE metrics_test_exporter LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+        "DO $$ BEGIN CREATE ROLE metrics_test_exporter LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
          GRANT USAGE ON SCHEMA auria TO metrics_test_exporter;
          GRANT EXECUTE ON FUNCTION auria.metrics(text) TO metrics_test_exporter",
     );

@@ -34,7 +34,7 @@ fn migrate_as_the_team(db: &Database, set_role: bool) {
     let mut admin = db.superuser();
     let owner = schema_owner(&mut admin);
     admin.run(&format!(
-        "DO $$ BEGIN CREATE ROLE app_migrator LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$; \
+        "DO $$ BEGIN CREATE ROLE app_migrator LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$; \
          GRANT {owner} TO app_migrator"
     ));
     let mut team = db.session(As::Role("app_migrator"));

@@ -10,7 +10,7 @@ const SECOND: &str = "second-secret-of-more-than-sixteen-octets";
 /// says is raised, as Vault does.
 fn vault(dba: &mut Session) {
     dba.run(
-        "DO $$ BEGIN CREATE ROLE supabase_admin SUPERUSER; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+        "DO $$ BEGIN CREATE ROLE supabase_admin SUPERUSER; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
          CREATE SCHEMA vault AUTHORIZATION supabase_admin;
          SET ROLE supabase_admin;
          CREATE TABLE vault.secrets (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text UNIQUE, secret text);
