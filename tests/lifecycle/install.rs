@@ -1,6 +1,8 @@
 //! CREATE EXTENSION and DROP EXTENSION, as a DBA meets them.
 
 use std::collections::BTreeSet;
+use std::thread;
+use std::time::Duration;
 
 use auria_tests::{
     ClusterOptions, Database, Session, compiled_function_names, empty_database, migration_count,
@@ -209,6 +211,39 @@ fn a_server_without_the_roles_gets_them() {
         roles,
         expected.map(|(name, login, bypass)| (name.to_owned(), login, bypass))
     );
+}
+
+#[test]
+fn two_databases_of_a_server_are_installed_at_the_same_time() {
+    // The platform has made the roles of the API, or the extension makes them too.
+    for roles in [
+        "",
+        "CREATE ROLE anon; CREATE ROLE authenticated; CREATE ROLE service_role BYPASSRLS",
+    ] {
+        let cluster = ClusterOptions::default().start();
+        cluster.superuser("postgres").run(roles);
+        let databases = [cluster.empty_database(), cluster.empty_database()];
+        // The first one has made the role, and not committed.
+        let mut first = databases[0].superuser();
+        let mut dba = cluster.superuser("postgres");
+        first.run("BEGIN");
+        first.run(CREATE);
+        thread::scope(|scope| {
+            let second = scope.spawn(|| databases[1].superuser().batch_execute(CREATE));
+            while !dba.value::<bool>(&format!(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = '{}' AND wait_event_type = 'Lock')",
+                databases[1].name()
+            )) {
+                assert!(!second.is_finished(), "{:?}", second.join());
+                thread::sleep(Duration::from_millis(20));
+            }
+            first.run("COMMIT");
+            second.join().unwrap().unwrap();
+        });
+        for db in &databases {
+            assert_eq!(tables(&mut db.superuser()), public_tables());
+        }
+    }
 }
 
 #[test]

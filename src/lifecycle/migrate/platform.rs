@@ -53,19 +53,8 @@ const SCHEMAS: &[StandIn] = stand_ins! {
 };
 
 /// Makes the roles `anon`, `authenticated`, `service_role` where missing.
-///
-/// Roles belong to the server: an installation in another database may be
-/// making the same ones at this moment, and is waited for.
 pub fn ensure_roles(spi: &Spi) -> Result<()> {
-    let any_missing = ROLES
-        .iter()
-        .map(|role| spi.exists(role.exists, &[]))
-        .collect::<Result<Vec<_>>>()?
-        .contains(&false);
-    if any_missing {
-        spi.execute_script("LOCK TABLE pg_catalog.pg_authid IN SHARE ROW EXCLUSIVE MODE")?;
-    }
-    ensure(spi, ROLES)
+    ensure_on_server(spi, ROLES)
 }
 
 /// Makes the role that owns a new schema.
@@ -74,7 +63,7 @@ pub fn ensure_roles(spi: &Spi) -> Result<()> {
 /// 42501 where a role of that name is a superuser: its functions would be, too.
 pub fn ensure_owner(spi: &Spi, name: String) -> Result<Owner> {
     if name == owner::OWNER {
-        ensure(spi, OWNER_ROLE)?;
+        ensure_on_server(spi, OWNER_ROLE)?;
     }
     let owner = Owner::named(name);
     if owner.act(|| roles::is_superuser(roles::effective())) {
@@ -108,10 +97,18 @@ pub fn ensure_schemas(spi: &Spi, owner: &Owner) -> Result<()> {
     Ok(())
 }
 
-fn ensure(spi: &Spi, stand_ins: &[StandIn]) -> Result<()> {
-    for stand_in in stand_ins {
-        if !spi.exists(stand_in.exists, &[])? {
-            spi.execute_script(stand_in.sql)?;
+/// Makes roles where missing. They belong to the server: an installation in another
+/// database may be making the same ones at this moment, and is waited for.
+fn ensure_on_server(spi: &Spi, roles: &[StandIn]) -> Result<()> {
+    let exists = |role: &StandIn| spi.exists(role.exists, &[]);
+    let exist = roles.iter().map(exists).collect::<Result<Vec<_>>>()?;
+    if !exist.contains(&false) {
+        return Ok(());
+    }
+    spi.execute_script("LOCK TABLE pg_catalog.pg_authid IN SHARE ROW EXCLUSIVE MODE")?;
+    for role in roles {
+        if !exists(role)? {
+            spi.execute_script(role.sql)?;
         }
     }
     Ok(())
