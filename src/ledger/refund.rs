@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::account::Account;
 use super::entry::{self, Use};
-use super::rows;
+use super::rows::{self, Uses};
 use super::spend::check_operation;
 use crate::error::{self, Result};
 use crate::pg::spi::{self, Snapshot, Spi};
@@ -112,7 +112,11 @@ impl GivenBack {
 /// The same as the statements here do for a use that a pool paid for; `None` where
 /// they have to.
 fn refund_by_rows(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<Option<bool>> {
-    rows::with_account(user, |rows| {
+    let uses = match reference {
+        None => Uses::OfOperation,
+        Some(_) => Uses::WithReference,
+    };
+    rows::with_account(user, uses, |rows| {
         let found = match reference {
             None => rows.latest_open_use(operation)?,
             Some(reference) => rows.use_by_reference(operation, reference)?,

@@ -95,7 +95,10 @@ mod usage {
 /// is none. `None` where SQL has to answer.
 pub fn read_account(user: Uuid) -> Result<Option<Option<Account>>> {
     subscription::TABLE.with(|table| {
-        let Some(subscriptions) = table.open_to_read() else {
+        let Some(subscriptions) = table
+            .open_to_read()
+            .filter(|table| table.finds_by(subscription::BY_USER))
+        else {
             return Ok(None);
         };
         let row = subscriptions.find(subscription::BY_USER, args![user], End::First)?;
@@ -105,10 +108,32 @@ pub fn read_account(user: Uuid) -> Result<Option<Option<Account>>> {
     })
 }
 
+/// Which uses of the ledger are looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Uses {
+    /// None: a charge without a reference.
+    None,
+    /// Those of an operation.
+    OfOperation,
+    /// Those with a reference.
+    WithReference,
+}
+
+impl Uses {
+    fn are_found_in(self, ledger: &Open<'_>) -> bool {
+        match self {
+            Self::None => true,
+            Self::OfOperation => ledger.finds_by(usage::BY_OPERATION),
+            Self::WithReference => ledger.finds_by(usage::BY_REFERENCE),
+        }
+    }
+}
+
 /// Runs `work` with the user's subscription, locked until the transaction ends, and
 /// the ledger. `None` where there is none, or SQL has to do it.
 pub fn with_account<T>(
     user: Uuid,
+    uses: Uses,
     work: impl FnOnce(Rows<'_>) -> Result<Option<T>>,
 ) -> Result<Option<T>> {
     let Some(writing) = Writing::begin() else {
@@ -122,7 +147,12 @@ pub fn with_account<T>(
             let Some(ledger) = ledger.open_to_write(&writing) else {
                 return Ok(None);
             };
-            if !(subscriptions.can_update() && ledger.can_update() && ledger.can_insert()) {
+            let is_possible = subscriptions.can_update()
+                && subscriptions.finds_by(subscription::BY_USER)
+                && ledger.can_update()
+                && ledger.can_insert()
+                && uses.are_found_in(&ledger);
+            if !is_possible {
                 return Ok(None);
             }
             let Some(mut row) =

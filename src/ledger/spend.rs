@@ -5,8 +5,9 @@ use auria_credits::{CountedOperation, Sources, free_tier, is_reserved};
 use uuid::Uuid;
 
 use super::account::{self, Account, Prices, prices};
+use super::entry;
 use super::refusal::count_refusal;
-use super::{entry, rows};
+use super::rows::{self, Uses};
 use crate::error::{self, Result};
 use crate::pg::extension;
 use crate::pg::spi::{self, Snapshot, Spi};
@@ -190,7 +191,11 @@ impl Charge {
 /// The same as the statements here do for a subscription that counts; `None` where
 /// they have to.
 fn spend_by_rows(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<Option<bool>> {
-    rows::with_account(user, |rows| {
+    let uses = match reference {
+        None => Uses::None,
+        Some(_) => Uses::WithReference,
+    };
+    rows::with_account(user, uses, |rows| {
         let account = &rows.account;
         if !account.counts {
             return Ok(None);

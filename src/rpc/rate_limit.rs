@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::credits::required_id;
 use crate::error::{self, Result, required};
-use crate::pg::direct::{End, Key, Open, Table, Writing, columns};
+use crate::pg::direct::{End, Key, Table, Writing, columns};
 use crate::pg::encoding::Utf8Arg;
 use crate::pg::spi::{self, Snapshot};
 use crate::pg::value::Fields;
@@ -47,6 +47,8 @@ columns! { COLUMNS:
     DAY_WINDOW = c"day_window" TIMESTAMPTZOID;
     UPDATED_AT = c"updated_at" TIMESTAMPTZOID;
 }
+
+const BY_FUNCTION: usize = 0;
 
 thread_local! {
     static TABLE: Table = const { Table::new(
@@ -140,10 +142,13 @@ fn count_by_row(
         return Ok(None);
     };
     TABLE.with(|table| {
-        let Some(limits) = table.open_to_write(&writing).filter(Open::can_update) else {
+        let Some(limits) = table
+            .open_to_write(&writing)
+            .filter(|limits| limits.can_update() && limits.finds_by(BY_FUNCTION))
+        else {
             return Ok(None);
         };
-        let Some(mut row) = limits.find(0, args![user, function], End::First)? else {
+        let Some(mut row) = limits.find(BY_FUNCTION, args![user, function], End::First)? else {
             return Ok(None);
         };
         // Locked, it may be a row that was given to another user meanwhile.

@@ -224,6 +224,37 @@ fn a_partial_index_is_not_taken_for_the_whole_table() {
     );
 }
 
+/// As an adopted ledger has it in which old rows repeat a reference.
+#[test]
+fn an_index_that_leaves_out_old_rows_makes_only_references_a_matter_of_sql() {
+    let db = database();
+    let (mut service, user) = service_on_plan(&db);
+    let reference = Uuid::new_v4();
+    let charge = format!("SELECT public.use_credits('{user}', 'case_analysis', '{reference}')");
+    assert!(is_direct(&mut service, &charge));
+    db.superuser().run(
+        "DROP INDEX public.credit_usage_open_reference_key;
+         CREATE UNIQUE INDEX credit_usage_open_reference_key
+             ON public.credit_usage (user_id, operation, reference_id, counterpart)
+          WHERE reference_id IS NOT NULL AND created_at > TIMESTAMPTZ '2100-01-01'",
+    );
+    assert!(is_direct(&mut service, &use_of(user)));
+    let refund = format!("SELECT public.refund_credits('{user}', 'case_analysis')");
+    assert!(is_direct(&mut service, &refund));
+    assert!(
+        !is_direct(&mut service, &charge),
+        "the old use is found by SQL"
+    );
+    let refund = format!("SELECT public.refund_credits('{user}', 'case_analysis', '{reference}')");
+    assert!(!is_direct(&mut service, &refund));
+    let [charged, refunded] = ["> 0", "< 0"].map(|sign| {
+        service.value::<i64>(&format!(
+            "SELECT count(*) FROM public.credit_usage WHERE credits_used {sign}"
+        ))
+    });
+    assert_eq!((charged, refunded), (2, 2));
+}
+
 #[test]
 fn a_subscription_of_no_user_is_refused_although_it_is_charged_in_the_same_statement() {
     let db = database();

@@ -23,14 +23,21 @@ pub struct Row<'open> {
 }
 
 impl Open<'_> {
+    /// Whether an index finds every row by this key; SQL has to look for it otherwise.
+    pub fn finds_by(&self, key: usize) -> bool {
+        self.shape.index(key).is_some()
+    }
+
     /// The first or last row with these values of the key at this place among the
     /// table's keys, as the active snapshot sees it. NULL equals nothing.
     ///
     /// # Errors
-    /// XX000 where the index is gone, which the lock of the table rules out.
+    /// XX000 where there is no such index ([`Open::finds_by`]).
     pub fn find(&self, key: usize, values: &[Arg<'_>], from: End) -> Result<Option<Row<'_>>> {
         let columns = self.table.keys[key].columns;
-        let index = Relation::open(self.shape.index(key), pg_sys::AccessShareLock)
+        let index = self.shape.index(key);
+        let index = index
+            .and_then(|index| Relation::open(index, pg_sys::AccessShareLock))
             .ok_or_else(|| error::unexpected_null("an index of the table"))?;
         let equal: Option<Vec<Equal>> = values
             .iter()

@@ -34,8 +34,9 @@ pub(super) struct Shape {
 pub(super) struct Found {
     /// Where the description's columns are in the table.
     attributes: Vec<pg_sys::AttrNumber>,
-    /// The index for each of the description's keys.
-    indexes: Vec<pg_sys::Oid>,
+    /// The index for each of the description's keys; none where no index finds every
+    /// row by it, as on an adopted ledger with old duplicates.
+    indexes: Vec<Option<pg_sys::Oid>>,
     /// None where a reference cannot be looked up here.
     pub foreign_keys: Option<Vec<ForeignKey>>,
     pub may_update: bool,
@@ -72,7 +73,7 @@ impl Shape {
         }
     }
 
-    pub fn index(&self, key: usize) -> pg_sys::Oid {
+    pub fn index(&self, key: usize) -> Option<pg_sys::Oid> {
         self.found().indexes[key]
     }
 
@@ -108,7 +109,7 @@ impl Found {
                     let index = indexes.iter().find(|index| serves(index, key, table, &at));
                     index.map(Relation::oid)
                 })
-                .collect::<Option<_>>()?,
+                .collect(),
             foreign_keys: keys::of(relation, &triggers),
             may_update: is_writable
                 && !keys::involves(relation, &changed)
