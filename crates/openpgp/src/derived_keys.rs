@@ -8,7 +8,7 @@ use crate::{
     cipher::Cipher,
     keyed::Keyed,
     limits::CACHED_KEYS,
-    s2k::{DerivedKey, S2k},
+    s2k::{DerivedKey, LaidOut, S2k},
     work::Work,
 };
 
@@ -20,6 +20,7 @@ pub(crate) struct DerivedKeys {
     oldest_first: VecDeque<(S2k, Cipher)>,
     /// The key used last, ready for use: values come in runs that share a salt.
     latest: Option<((S2k, Cipher), Keyed)>,
+    laid_out: LaidOut,
 }
 
 struct Kept {
@@ -61,7 +62,7 @@ impl DerivedKeys {
             kept.used_again = true;
         } else {
             // First, and apart: it may be stopped, and must leave nothing half done.
-            let key = s2k.derive(secret, cipher, work)?;
+            let key = s2k.derive(secret, &mut self.laid_out, cipher, work)?;
             if self.keys.len() >= CACHED_KEYS {
                 self.evict_one();
             }

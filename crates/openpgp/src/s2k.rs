@@ -126,6 +126,7 @@ impl S2k {
     pub(crate) fn derive(
         &self,
         secret: &[u8],
+        laid_out: &mut LaidOut,
         cipher: Cipher,
         work: &mut Work<'_, '_>,
     ) -> Result<DerivedKey, OpenError> {
@@ -134,13 +135,13 @@ impl S2k {
         let (Self::Simple { hash } | Self::Salted { hash, .. } | Self::Iterated { hash, .. }) =
             *self;
         match hash {
-            Hash::Md5 => self.fill::<Md5>(secret, out, work),
-            Hash::Sha1 => self.fill::<Sha1>(secret, out, work),
-            Hash::Ripemd160 => self.fill::<Ripemd160>(secret, out, work),
-            Hash::Sha256 => self.fill::<Sha256>(secret, out, work),
-            Hash::Sha384 => self.fill::<Sha384>(secret, out, work),
-            Hash::Sha512 => self.fill::<Sha512>(secret, out, work),
-            Hash::Sha224 => self.fill::<Sha224>(secret, out, work),
+            Hash::Md5 => self.fill::<Md5>(secret, laid_out, out, work),
+            Hash::Sha1 => self.fill::<Sha1>(secret, laid_out, out, work),
+            Hash::Ripemd160 => self.fill::<Ripemd160>(secret, laid_out, out, work),
+            Hash::Sha256 => self.fill::<Sha256>(secret, laid_out, out, work),
+            Hash::Sha384 => self.fill::<Sha384>(secret, laid_out, out, work),
+            Hash::Sha512 => self.fill::<Sha512>(secret, laid_out, out, work),
+            Hash::Sha224 => self.fill::<Sha224>(secret, laid_out, out, work),
         }?;
         Ok(key)
     }
@@ -150,10 +151,11 @@ impl S2k {
     fn fill<H: Digest>(
         &self,
         secret: &[u8],
+        laid_out: &mut LaidOut,
         key: &mut [u8],
         work: &mut Work<'_, '_>,
     ) -> Result<(), OpenError> {
-        let repeated = self.repeated(secret)?;
+        let repeated = self.repeated(secret, laid_out)?;
         let mut until_pause = STRIDE;
         let total = self.octets_hashed(secret);
         for (round, part) in key.chunks_mut(<H as Digest>::output_size()).enumerate() {
@@ -161,7 +163,7 @@ impl S2k {
             hash.update(&[0; MAX_KEY][..round]);
             let mut left = total;
             while left > repeated.len() {
-                hash.update(&repeated[..]);
+                hash.update(repeated);
                 left -= repeated.len();
                 until_pause = until_pause.saturating_sub(repeated.len());
                 if until_pause == 0 {
@@ -188,7 +190,11 @@ impl S2k {
     }
 
     /// Salt and secret, as often as they fit and are needed.
-    fn repeated(&self, secret: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    fn repeated<'laid>(
+        &self,
+        secret: &[u8],
+        laid_out: &'laid mut LaidOut,
+    ) -> Result<&'laid [u8], OpenError> {
         let (salt, times) = match self {
             Self::Simple { .. } => (&[][..], 1),
             Self::Salted { salt, .. } => (&salt[..], 1),
@@ -198,17 +204,40 @@ impl S2k {
                 (&salt[..], wanted.min((LAID_OUT / unit).max(1)))
             }
         };
+        laid_out.repeat(salt, secret, times)
+    }
+}
+
+/// Salt and secret again and again, kept from one derivation from a secret to the next, which
+/// replaces the salt: laid out anew and wiped each time, they would cost a third of the hash of a
+/// value with the least count. Zeroised when dropped.
+#[derive(Default)]
+pub(crate) struct LaidOut {
+    octets: Zeroizing<Vec<u8>>,
+    unit: usize,
+}
+
+impl LaidOut {
+    fn repeat(&mut self, salt: &[u8], secret: &[u8], times: usize) -> Result<&[u8], OpenError> {
         let unit = salt.len() + secret.len();
-        // Reserved in full: a reallocation would leave a copy of the secret behind.
-        let mut repeated = Zeroizing::new(Vec::new());
-        repeated.try_reserve_exact(unit * times)?;
-        repeated.extend_from_slice(salt);
-        repeated.extend_from_slice(secret);
-        while repeated.len() < unit * times {
-            let more = repeated.len().min(unit * times - repeated.len());
-            repeated.extend_from_within(..more);
+        let length = unit * times;
+        if self.unit == unit && self.octets.len() >= length {
+            for place in self.octets[..length].chunks_exact_mut(unit.max(1)) {
+                place[..salt.len()].copy_from_slice(salt);
+            }
+        } else {
+            // Reserved in full: a reallocation would leave a copy of the secret behind.
+            let mut octets = Zeroizing::new(Vec::new());
+            octets.try_reserve_exact(length)?;
+            octets.extend_from_slice(salt);
+            octets.extend_from_slice(secret);
+            while octets.len() < length {
+                let more = octets.len().min(length - octets.len());
+                octets.extend_from_within(..more);
+            }
+            *self = Self { octets, unit };
         }
-        Ok(repeated)
+        Ok(&self.octets[..length])
     }
 }
 
@@ -248,11 +277,15 @@ mod tests {
 
     #[test]
     fn derives_what_the_reference_derives_for_every_hash_mode_and_secret_length() {
-        let salt = [7, 1, 2, 3, 4, 5, 6, 200];
-        for hash in HASHES {
+        let salts = [[7, 1, 2, 3, 4, 5, 6, 200], [0; SALT]];
+        for (hash, salt) in HASHES
+            .into_iter()
+            .flat_map(|hash| salts.map(|salt| (hash, salt)))
+        {
             let hash_alg = HashAlgorithm::from(hash.code());
             for secret_len in [0, 1, 7, 16, 55, 56, 64, 1000, 9000, 70_000] {
                 let secret: Vec<u8> = (0..secret_len).map(|i| (i % 251) as u8).collect();
+                let mut laid_out = LaidOut::default();
                 for cipher in [Cipher::Aes128, Cipher::TripleDes, Cipher::Aes256] {
                     let pairs = [
                         (S2k::Simple { hash }, StringToKey::Simple { hash_alg }),
@@ -290,7 +323,7 @@ mod tests {
                             .derive_key(&secret, cipher.key_len())
                             .expect("known hash");
                         let key = ours
-                            .derive(&secret, cipher, &mut Work::new(&mut || true))
+                            .derive(&secret, &mut laid_out, cipher, &mut Work::new(&mut || true))
                             .expect("nobody stops it");
                         assert_eq!(
                             key.as_bytes(),

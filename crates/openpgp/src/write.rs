@@ -17,7 +17,7 @@ use crate::{
     limits::MAX_PLAINTEXT,
     literal::{self, Owner},
     packet,
-    s2k::{Hash, S2k, SALT},
+    s2k::{Hash, LaidOut, S2k, SALT},
     session_key::{self, SessionKeyPacket},
     work::Work,
 };
@@ -69,7 +69,12 @@ impl Sealer {
         );
         session_key::write_body(&mut session_key, CIPHER, s2k);
         let key = s2k
-            .derive(secret, CIPHER, &mut Work::new(&mut || true))
+            .derive(
+                secret,
+                &mut LaidOut::default(),
+                CIPHER,
+                &mut Work::new(&mut || true),
+            )
             .map_err(|_| SealError::OutOfMemory)?;
         Ok(Self {
             key: Aes256Enc::new_from_slice(key.as_bytes())
