@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::database::Database;
 use crate::owner;
 use crate::session::{As, Session};
-use crate::stage::{Stage, scratch_directory};
+use crate::stage::{Stage, data_directory};
 use crate::watchdog::Watchdog;
 
 const TEMPLATE: &str = "auria_template";
@@ -155,7 +155,7 @@ impl Cluster {
     }
 
     fn bare(stage: &Arc<Stage>) -> Self {
-        let directory = scratch_directory("auria-");
+        let directory = data_directory("auria-");
         let watchdog = Watchdog::over(&directory);
         owner::give(&directory);
         // Only the socket's name carries the port, but a person may want to reach several servers at once.

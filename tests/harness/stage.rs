@@ -131,9 +131,19 @@ fn system_pg_config() -> PathBuf {
 
 /// A new directory that the user of the servers can reach, removed by nobody but a watchdog.
 pub(crate) fn scratch_directory(prefix: &str) -> PathBuf {
+    scratch_directory_in(&env::temp_dir(), prefix)
+}
+
+/// The same for a server and its data: where `scripts/data-directory` says.
+pub(crate) fn data_directory(prefix: &str) -> PathBuf {
+    let place = env::var_os("AURIA_DATA").map_or_else(env::temp_dir, PathBuf::from);
+    scratch_directory_in(&place, prefix)
+}
+
+fn scratch_directory_in(place: &Path, prefix: &str) -> PathBuf {
     tempfile::Builder::new()
         .prefix(prefix)
-        .tempdir()
+        .tempdir_in(place)
         .unwrap()
         .keep()
 }
