@@ -386,34 +386,49 @@ impl RowTrigger<'_> {
         if self.skipped {
             return TriggeredRow(std::ptr::null_mut());
         }
-        let mut tuple = self.new_tuple();
-        if !self.replaced.is_empty() {
-            let columns: Vec<i32> = self.replaced.iter().map(|(column, _)| column.0).collect();
-            let values: Vec<pg_sys::Datum> = self
-                .replaced
-                .iter()
-                .map(|(_, datum)| datum.unwrap_or(pg_sys::Datum::from(0)))
-                .collect();
-            let nulls: Vec<bool> = self
-                .replaced
-                .iter()
-                .map(|(_, datum)| datum.is_none())
-                .collect();
-            // SAFETY: three arrays of the length passed, columns of this
-            // relation; the new tuple is allocated in the caller's memory
-            // context, where PostgreSQL expects a trigger's result.
-            tuple = unsafe {
-                pg_sys::heap_modify_tuple_by_cols(
-                    tuple,
-                    self.descriptor(),
-                    columns.len() as core::ffi::c_int,
-                    columns.as_ptr().cast_mut(),
-                    values.as_ptr().cast_mut(),
-                    nulls.as_ptr().cast_mut(),
-                )
-            };
+        let zero = pg_sys::Datum::from(0);
+        TriggeredRow(match &self.replaced[..] {
+            [] => self.new_tuple(),
+            // What the trigger of every table does, and so without a Vec.
+            [(column, datum)] => self.modified(
+                &mut [column.0],
+                &mut [datum.unwrap_or(zero)],
+                &mut [datum.is_none()],
+            ),
+            several => {
+                let mut columns: Vec<i32> = several.iter().map(|(column, _)| column.0).collect();
+                let mut values: Vec<pg_sys::Datum> = several
+                    .iter()
+                    .map(|(_, datum)| datum.unwrap_or(zero))
+                    .collect();
+                let mut nulls: Vec<bool> =
+                    several.iter().map(|(_, datum)| datum.is_none()).collect();
+                self.modified(&mut columns, &mut values, &mut nulls)
+            }
+        })
+    }
+
+    /// The new row with these values, or NULL, in these columns.
+    fn modified(
+        &self,
+        columns: &mut [i32],
+        values: &mut [pg_sys::Datum],
+        nulls: &mut [bool],
+    ) -> pg_sys::HeapTuple {
+        let count = columns.len().min(values.len()).min(nulls.len());
+        // SAFETY: three arrays of this length, columns of this relation; the new
+        // tuple is allocated in the caller's memory context, where PostgreSQL
+        // expects a trigger's result.
+        unsafe {
+            pg_sys::heap_modify_tuple_by_cols(
+                self.new_tuple(),
+                self.descriptor(),
+                count as core::ffi::c_int,
+                columns.as_mut_ptr(),
+                values.as_mut_ptr(),
+                nulls.as_mut_ptr(),
+            )
         }
-        TriggeredRow(tuple)
     }
 }
 
