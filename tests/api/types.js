@@ -55,6 +55,7 @@ export async function checkSealedTypes(server) {
     assert.deepEqual(found.get(name), isView ? columns.map(orNull) : columns, name);
   }
   assert.deepEqual(views.sort(), ['evaluation_drafts', 'evaluations', 'patients']);
+  assert.ok(functionsOf(open));
   assert.equal(functionsOf(sealed), functionsOf(open));
   return `${tables.size} tables and views, ${views.length} of them with columns that may be NULL`;
 }
