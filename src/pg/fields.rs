@@ -11,6 +11,8 @@ use std::ffi::{CStr, CString, c_char, c_void};
 
 use pgrx::{PgLogLevel, pg_guard, pg_sys};
 
+use super::boundary;
+
 /// A field that names an object.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Field {
@@ -127,8 +129,7 @@ unsafe extern "C-unwind" fn note_fields(_arg: *mut c_void) {
     // SAFETY: something is being reported, as it calls this. The copy is made
     // in memory that is not reset meanwhile, read, and freed; each name in it
     // is a C string or null.
-    unsafe {
-        let before = pg_sys::MemoryContextSwitchTo(pg_sys::TopMemoryContext);
+    boundary::with_reserve(|| unsafe {
         let data = pg_sys::CopyErrorData();
         if (*data).elevel >= PgLogLevel::ERROR as i32 {
             let name = |name: *mut c_char| (!name.is_null()).then(|| CStr::from_ptr(name).into());
@@ -143,33 +144,29 @@ unsafe extern "C-unwind" fn note_fields(_arg: *mut c_void) {
             NOTED.set(Some(Of { code, fields }));
         }
         pg_sys::FreeErrorData(data);
-        pg_sys::MemoryContextSwitchTo(before);
-    }
+    })
 }
 
 /// Runs `work` and notes the fields of an error that PostgreSQL raises in it,
 /// for [`take_noted`].
 pub fn noting<T>(work: impl FnOnce() -> T) -> T {
-    struct PutBack(*mut pg_sys::ErrorContextCallback);
-    impl Drop for PutBack {
-        fn drop(&mut self) {
-            // SAFETY: what was on the stack before, and outlives this call.
-            unsafe { pg_sys::error_context_stack = self.0 }
-        }
-    }
     NOTED.set(None);
-    // SAFETY: the callback lives until it is off the stack: the drop runs when
-    // `work` returns and when an error unwinds from it.
-    unsafe {
+    boundary::guarded(|| {
         let mut callback = pg_sys::ErrorContextCallback {
-            previous: pg_sys::error_context_stack,
+            previous: std::ptr::null_mut(),
             callback: Some(note_fields),
             arg: std::ptr::null_mut(),
         };
-        let _put_back = PutBack(callback.previous);
-        pg_sys::error_context_stack = &raw mut callback;
-        work()
-    }
+        // SAFETY: the callback is off the stack before it is gone: here when
+        // `work` returns, and by the boundary when an error unwinds from it.
+        unsafe {
+            callback.previous = pg_sys::error_context_stack;
+            pg_sys::error_context_stack = &raw mut callback;
+            let outcome = work();
+            pg_sys::error_context_stack = callback.previous;
+            outcome
+        }
+    })
 }
 
 /// The fields of the error with this code that [`noting`] noted last.

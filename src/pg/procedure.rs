@@ -4,6 +4,7 @@ use std::ffi::CStr;
 
 use pgrx::{FromDatum, PgSqlErrorCode, pg_sys};
 
+use super::boundary;
 use super::roles;
 use super::spi::{self, Spi};
 use crate::error::{self, Error, Result};
@@ -88,7 +89,7 @@ pub fn with_rights_of_owner<T>(
         pg_sys::ReleaseSysCache(tuple);
         owner
     };
-    roles::with_rights_of(owner, work)
+    boundary::guarded(|| roles::with_rights_of(owner, work))
 }
 
 /// Whether this function is the library's compiled one of this symbol. Only a

@@ -24,6 +24,7 @@ use pgrx::{IntoDatum, pg_sys};
 use uuid::Uuid;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::boundary;
 use super::bytes::{Jsonb, Stored, Text};
 use super::encoding;
 use super::value::{Fields, Value};
@@ -156,11 +157,13 @@ fn kept_plan(
     // and the caller holds an `Spi`, so SPI is connected. An error in the
     // SQL raises; a null pointer means misuse and is checked.
     let plan = unsafe {
-        let plan = pg_sys::SPI_prepare(
-            sql.as_ptr(),
-            types.len() as core::ffi::c_int,
-            types.as_mut_ptr(),
-        );
+        let plan = boundary::with_reserve(|| {
+            pg_sys::SPI_prepare(
+                sql.as_ptr(),
+                types.len() as core::ffi::c_int,
+                types.as_mut_ptr(),
+            )
+        });
         let plan = NonNull::new(plan).ok_or_else(|| spi_failure("SPI_prepare"))?;
         // Moves the plan to memory that outlives this call and transaction.
         if pg_sys::SPI_keepplan(plan.as_ptr()) != 0 {
@@ -245,19 +248,21 @@ pub fn connected_to_commit<T>(work: impl FnOnce(&Spi) -> Result<T>) -> Result<T>
 }
 
 fn connected_with<T>(options: u32, work: impl FnOnce(&Spi) -> Result<T>) -> Result<T> {
-    // SAFETY: called on the backend's main thread inside a transaction, as all
-    // code of this library is; each connect is paired with a finish below.
-    if unsafe { pg_sys::SPI_connect_ext(options as i32) } != pg_sys::SPI_OK_CONNECT as i32 {
-        return Err(spi_failure("SPI_connect"));
-    }
-    let outcome = work(&Spi {
-        _not_send: PhantomData,
-    });
-    // SAFETY: connected above, at the same nesting level.
-    if unsafe { pg_sys::SPI_finish() } != pg_sys::SPI_OK_FINISH as i32 {
-        return Err(spi_failure("SPI_finish"));
-    }
-    outcome
+    boundary::guarded(|| {
+        // SAFETY: called on the backend's main thread inside a transaction, as all
+        // code of this library is; each connect is paired with a finish below.
+        if unsafe { pg_sys::SPI_connect_ext(options as i32) } != pg_sys::SPI_OK_CONNECT as i32 {
+            return Err(spi_failure("SPI_connect"));
+        }
+        let outcome = work(&Spi {
+            _not_send: PhantomData,
+        });
+        // SAFETY: connected above, at the same nesting level.
+        if unsafe { pg_sys::SPI_finish() } != pg_sys::SPI_OK_FINISH as i32 {
+            return Err(spi_failure("SPI_finish"));
+        }
+        outcome
+    })
 }
 
 impl Spi {
@@ -320,13 +325,15 @@ impl Spi {
             if snapshot == Snapshot::Latest {
                 pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
             }
-            let code = pg_sys::SPI_execute_plan(
-                plan.as_ptr(),
-                values.as_mut_ptr(),
-                nulls.as_ptr(),
-                read_only,
-                0,
-            );
+            let code = boundary::with_reserve(|| {
+                pg_sys::SPI_execute_plan(
+                    plan.as_ptr(),
+                    values.as_mut_ptr(),
+                    nulls.as_ptr(),
+                    read_only,
+                    0,
+                )
+            });
             if snapshot == Snapshot::Latest {
                 pg_sys::PopActiveSnapshot();
             }
@@ -360,7 +367,8 @@ impl Spi {
     pub fn execute_script(&self, sql: &str) -> Result<()> {
         let sql = c_string(sql)?;
         // SAFETY: SPI is connected and `sql` is a C string.
-        let code = unsafe { pg_sys::SPI_execute(sql.as_ptr(), false, 0) };
+        let code =
+            boundary::with_reserve(|| unsafe { pg_sys::SPI_execute(sql.as_ptr(), false, 0) });
         if code < 0 {
             Err(spi_failure("SPI_execute"))
         } else {
@@ -373,7 +381,7 @@ impl Spi {
         let mut types: Vec<pg_sys::Oid> = args.iter().map(|arg| arg.oid).collect();
         let (mut values, nulls) = values_and_nulls(args);
         // SAFETY: SPI is connected; the three arrays have the length passed.
-        let code = unsafe {
+        let code = boundary::with_reserve(|| unsafe {
             pg_sys::SPI_execute_with_args(
                 sql.as_ptr(),
                 args.len() as core::ffi::c_int,
@@ -383,7 +391,7 @@ impl Spi {
                 read_only,
                 0,
             )
-        };
+        });
         Rows::of_last_statement(code)
     }
 }

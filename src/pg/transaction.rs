@@ -8,7 +8,7 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
 
-use super::fields;
+use super::{boundary, fields};
 use crate::error::{self, Error, Result};
 
 /// Refuses with PostgreSQL's own error (25006) on a standby or in a read-only
@@ -76,7 +76,7 @@ pub fn ensure_snapshot() {
 /// may be begun. What is not about the work itself goes on as it is: cancels,
 /// shutdowns, conflicts with recovery, a lack of memory.
 pub fn rename_errors<T>(work: impl FnOnce() -> T, replace: fn(&str) -> Error) -> T {
-    PgTryBuilder::new(AssertUnwindSafe(work))
+    PgTryBuilder::new(AssertUnwindSafe(|| boundary::guarded(work)))
         .catch_others(|caught| {
             let (CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) = &caught
             else {
@@ -181,7 +181,7 @@ pub fn replacing<T>(
     instead: fn() -> Error,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
-    PgTryBuilder::new(AssertUnwindSafe(work))
+    PgTryBuilder::new(AssertUnwindSafe(|| boundary::guarded(work)))
         .catch_when(code, move |_| instead().raise())
         .execute()
 }
@@ -288,9 +288,11 @@ impl Caught {
 pub fn attempt<T>(work: impl FnOnce() -> Result<T>) -> Result<T, Caught> {
     let subtransaction = Subtransaction::begin();
     let outcome = PgTryBuilder::new(AssertUnwindSafe(|| {
-        let value = work().map_err(|error| Caught::returned(&error))?;
-        subtransaction.release();
-        Ok(value)
+        boundary::guarded(|| {
+            let value = work().map_err(|error| Caught::returned(&error))?;
+            subtransaction.release();
+            Ok(value)
+        })
     }))
     .catch_others(|error| {
         let caught = Caught::raised(&error);

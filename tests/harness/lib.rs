@@ -30,7 +30,7 @@ mod watchdog;
 pub use cluster::{Cluster, ClusterOptions};
 pub use database::Database;
 pub use legacy::{LAST_LEGACY_STATE, RAW_STATES};
-pub use memory::private_memory;
+pub use memory::{limit_memory, private_memory};
 pub use owner::is_root;
 pub use refusal::{refused, refused_with};
 pub use session::{As, Session};

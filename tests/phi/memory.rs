@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use auria_tests::{Cluster, ClusterOptions, Database, Session, private_memory};
+use auria_tests::{ClusterOptions, Database, Session, limit_memory, private_memory};
 
 const MIB: u64 = 1 << 20;
 
@@ -83,7 +83,11 @@ fn with_too_little_memory_a_call_fails_with_53200_and_the_server_goes_on() {
         ] {
             let mut session = db.superuser();
             session.run("SELECT public.phi_encrypt('warm'); SET max_parallel_workers_per_gather = 0; SET jit = off");
-            limit_memory(&cluster, session.backend_pid(), headroom * MIB);
+            assert!(limit_memory(
+                &cluster,
+                session.backend_pid(),
+                headroom * MIB
+            ));
             if let Err(error) = session.batch_execute(call) {
                 let refusal = error.as_db_error().unwrap_or_else(|| {
                     panic!("{call} with {headroom} MiB: the backend is gone: {error}")
@@ -104,18 +108,4 @@ fn with_too_little_memory_a_call_fails_with_53200_and_the_server_goes_on() {
     assert!(witness.value::<bool>(
         "SELECT bool_and(public.phi_decrypt(notes_encrypted) = notes) FROM public.patients"
     ));
-}
-
-/// Allows a process so much address space beyond what it has.
-fn limit_memory(cluster: &Cluster, pid: u32, headroom: u64) {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let size: u64 = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmSize:"))
-        .and_then(|value| value.trim().strip_suffix(" kB")?.trim().parse().ok())
-        .unwrap();
-    let limit = size * 1024 + headroom;
-    // As the account of the server: even root may not where it has no CAP_SYS_RESOURCE.
-    let output = cluster.shell(&format!("prlimit --pid {pid} --as={limit}"), &[]);
-    assert!(output.status.success(), "{output:?}");
 }

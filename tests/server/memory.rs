@@ -1,6 +1,7 @@
 //! A backend that serves for days must not grow.
 
-use auria_tests::{database, private_memory};
+use auria_tests::{ClusterOptions, database, limit_memory, private_memory, refused_with};
+use postgres::error::DbError;
 use uuid::Uuid;
 
 /// Resident memory may differ by this much between two readings.
@@ -89,4 +90,61 @@ fn a_thousand_failed_calls_leave_nothing_behind() {
     fail(4_000);
     let after = private_memory(pid);
     assert!(after <= before + TOLERANCE, "{before} bytes, then {after}");
+}
+
+#[test]
+fn an_error_that_there_is_no_memory_to_copy_ends_the_statement_and_not_the_server() {
+    let cluster = ClusterOptions::default().start();
+    let db = cluster.database();
+    let user = db.sign_up_on_plan("ana@clinica.test", "starter");
+    // A team's trigger fails within SQL of ours, and names objects at length: pgrx copies that before it hands the error to
+    // Rust.
+    db.superuser().run(
+        "CREATE FUNCTION public.fails() RETURNS trigger LANGUAGE plpgsql AS $$
+         DECLARE long text := repeat('x', 16 << 20);
+         BEGIN
+             RAISE EXCEPTION 'no' USING SCHEMA = long, TABLE = long, COLUMN = long, CONSTRAINT = long, DATATYPE = long;
+         END $$;
+         CREATE TRIGGER fails BEFORE INSERT ON public.credit_usage
+             FOR EACH ROW EXECUTE FUNCTION public.fails()",
+    );
+    let mut witness = db.superuser();
+    let before = witness.backend_pid();
+    let charge = format!("SELECT public.use_credits('{user}', 'case_analysis')");
+    let attempted = format!(
+        "DO $$ BEGIN PERFORM public.use_credits('{user}', 'case_analysis'); EXCEPTION WHEN OTHERS THEN END $$"
+    );
+    let mut out_of_memory = 0;
+    // Somewhere in between, the error fits once and not twice.
+    for headroom in (0..320).step_by(10) {
+        let mut session = db.superuser();
+        session.run("SET jit = off; SET log_min_messages = fatal");
+        // A stack that cannot grow ends the process: it has grown when this is refused.
+        let deep = ["1"; 60_000].join(" + ");
+        refused_with(session.batch_execute(&format!("SELECT {deep}")), "54001");
+        session.run("SELECT public.get_credit_cost('case_analysis')");
+        assert!(limit_memory(
+            &cluster,
+            session.backend_pid(),
+            headroom << 20
+        ));
+        for statement in [&charge, &attempted] {
+            if let Err(error) = session.batch_execute(statement) {
+                let refusal = error.as_db_error().map(DbError::code).unwrap_or_else(|| {
+                    panic!("{statement} with {headroom} MiB: the backend is gone: {error}")
+                });
+                match refusal.code() {
+                    "53200" => out_of_memory += 1,
+                    code => assert_eq!(code, "P0001", "{statement} with {headroom} MiB"),
+                }
+            }
+        }
+        session.run("SELECT 1");
+    }
+    assert!(out_of_memory > 5, "{out_of_memory}");
+    assert_eq!(witness.backend_pid(), before);
+    assert_eq!(
+        witness.value::<i64>("SELECT count(*) FROM public.credit_usage"),
+        0
+    );
 }

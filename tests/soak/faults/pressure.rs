@@ -1,6 +1,5 @@
 //! Statements that are cut short, waits, clocks, and maintenance at the wrong moment.
 
-use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -152,15 +151,7 @@ pub fn limit_memory(world: &World, random: &mut Random) -> bool {
         );
         let pid = session.backend_pid();
         let headroom = (2 + random.below(30) as u64) << 20;
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let size: u64 = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmSize:"))
-            .and_then(|value| value.trim().strip_suffix(" kB")?.trim().parse().ok())
-            .unwrap_or(0);
-        // As the account of the server: even root may not where it has no CAP_SYS_RESOURCE.
-        let limit = format!("prlimit --pid {pid} --as={}", size * 1024 + headroom);
-        if !world.cluster.shell(&limit, &[]).status.success() {
+        if !auria_tests::limit_memory(&world.cluster, pid, headroom) {
             world.report.note("no memory limits: prlimit failed".into());
             return false;
         }
