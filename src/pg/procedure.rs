@@ -92,6 +92,55 @@ pub fn with_rights_of_owner<T>(
     boundary::guarded(|| roles::with_rights_of(owner, work))
 }
 
+/// What `find` found for an earlier row of the same query, where it `still_holds`, or finds now:
+/// as PostgreSQL does with a sub-select that no row matters to.
+///
+/// For a function whose first argument is a column. Where it is something else the call may stand
+/// in an expression that PL/pgSQL keeps from one statement to the next: there it finds anew.
+#[allow(clippy::not_unsafe_ptr_arg_deref)] // only PostgreSQL makes an fcinfo
+pub fn once_in_a_query<T: Copy + 'static>(
+    fcinfo: pg_sys::FunctionCallInfo,
+    still_holds: impl FnOnce(&T) -> bool,
+    find: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    // SAFETY: PostgreSQL passes a valid fcinfo with the FmgrInfo of this function, which lives as
+    // long as its memory context; its fn_extra is this function's alone, null or as set below.
+    unsafe {
+        let place = (*fcinfo).flinfo;
+        if !is_given_a_column((*place).fn_expr) {
+            return find();
+        }
+        let mut kept: *mut T = (*place).fn_extra.cast();
+        if !kept.is_null() && still_holds(&*kept) {
+            return Ok(*kept);
+        }
+        let found = find()?;
+        if kept.is_null() {
+            kept = pg_sys::MemoryContextAlloc((*place).fn_mcxt, size_of::<T>()).cast();
+            (*place).fn_extra = kept.cast();
+        }
+        kept.write(found);
+        Ok(found)
+    }
+}
+
+/// # Safety
+/// `call` is null or the node that calls a function.
+unsafe fn is_given_a_column(call: *mut pg_sys::Node) -> bool {
+    // SAFETY: the tags say what the nodes are; a call has a list of arguments, or null.
+    unsafe {
+        if call.is_null() || (*call).type_ != pg_sys::NodeTag::T_FuncExpr {
+            return false;
+        }
+        let arguments = (*call.cast::<pg_sys::FuncExpr>()).args;
+        if arguments.is_null() {
+            return false;
+        }
+        let first: *mut pg_sys::Node = (*(*arguments).elements).ptr_value.cast();
+        (*first).type_ == pg_sys::NodeTag::T_Var
+    }
+}
+
 /// Whether this function is the library's compiled one of this symbol. Only a
 /// superuser can declare one.
 pub fn is_ours(function: pg_sys::Oid, symbol: &CStr) -> bool {

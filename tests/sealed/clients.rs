@@ -477,6 +477,87 @@ fn bytes_of_another_dentist_open_nowhere() {
 }
 
 #[test]
+fn a_query_reads_for_the_user_it_began_with_and_the_next_one_for_the_next() {
+    let db = database();
+    let dentists = ["ana@clinica.test", "bia@clinica.test"].map(|email| db.sign_up(email));
+    let [ana, bia] = dentists;
+    for dentist in dentists {
+        for name in ["Um", "Dois"] {
+            insert_patient(&mut db.service(), dentist, &format!("{name} de {dentist}"));
+        }
+    }
+    let claims = |user: Uuid| {
+        format!(
+            r#"set_config('request.jwt.claims', '{{"sub":"{user}","role":"authenticated"}}', false)"#
+        )
+    };
+    let own = |user: Uuid| format!("Dois de {user}, Um de {user}");
+    const NAMES: &str = "SELECT string_agg(name, ', ' ORDER BY name) FROM public.patients";
+    for layout in ["open", "sealed"] {
+        if layout == "sealed" {
+            seal(&db);
+        }
+        let mut session = db.authenticated(ana);
+        // A cursor is one query, also when the claims change between its rows.
+        session.run("BEGIN; DECLARE names CURSOR FOR SELECT name FROM public.patients ORDER BY created_at, name");
+        assert_eq!(
+            session.value::<String>("FETCH names"),
+            format!("Um de {ana}"),
+            "{layout}"
+        );
+        session.run(&format!("SELECT {}", claims(bia)));
+        assert_eq!(
+            session.value::<String>("FETCH names"),
+            format!("Dois de {ana}"),
+            "{layout}"
+        );
+        assert_eq!(session.value::<String>(NAMES), own(bia), "{layout}");
+        session.run("COMMIT");
+        // Several queries in one statement, each with the same plan.
+        session.run(&format!(
+            "CREATE TEMP TABLE seen (names text);
+             DO $$ DECLARE dentist uuid; BEGIN
+                 FOREACH dentist IN ARRAY ARRAY['{ana}', '{bia}', '{ana}']::uuid[] LOOP
+                     PERFORM set_config('request.jwt.claims', json_build_object('sub', dentist)::text, false);
+                     INSERT INTO seen {NAMES};
+                 END LOOP;
+             END $$"
+        ));
+        assert_eq!(
+            session.value::<String>("SELECT string_agg(names, '; ') FROM seen"),
+            [own(ana), own(bia), own(ana)].join("; "),
+            "{layout}"
+        );
+    }
+    // An expression that PL/pgSQL keeps over its statements is no query.
+    let mut dba = db.superuser();
+    dba.run(
+        "GRANT USAGE ON SCHEMA auria TO authenticated;
+         CREATE TABLE public.bytes AS SELECT user_id, name_encrypted FROM auria_raw.patients_raw;
+         GRANT SELECT ON public.bytes TO authenticated",
+    );
+    let mut session = db.authenticated(ana);
+    session.run(&format!(
+        "DO $$ DECLARE stored record; opened text; BEGIN
+             FOR stored IN SELECT * FROM public.bytes LOOP
+                 PERFORM set_config('request.jwt.claims', json_build_object('sub', stored.user_id)::text, false);
+                 opened := auria.open_text(stored.name_encrypted);
+                 IF opened NOT LIKE '% de ' || stored.user_id THEN
+                     RAISE EXCEPTION 'read something else';
+                 END IF;
+             END LOOP;
+             PERFORM {};
+         END $$",
+        claims(bia)
+    ));
+    refused_by(
+        &mut session,
+        "39000",
+        "SELECT auria.open_text(name_encrypted) FROM public.bytes",
+    );
+}
+
+#[test]
 fn a_dump_of_data_can_be_copied_back_through_the_views() {
     let db = database();
     let (_, dentist, ..) = sealed_practice(&db);

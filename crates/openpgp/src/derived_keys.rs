@@ -1,7 +1,7 @@
 //! Cipher keys already derived from one secret, so that values which share a salt cost one
 //! derivation.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use crate::{
     OpenError,
@@ -12,18 +12,25 @@ use crate::{
     work::Work,
 };
 
-/// Bounded; a key is zeroised when it is evicted. Eviction is second chance: a salt that keeps
-/// being used survives a sweep over thousands of values that each have their own.
+/// What a key was derived from, and for which cipher.
+type Origin = (S2k, Cipher);
+
+/// Bounded; a key is zeroised when another takes its slot.
 #[derive(Default)]
 pub(crate) struct DerivedKeys {
-    keys: HashMap<(S2k, Cipher), Kept>,
-    oldest_first: VecDeque<(S2k, Cipher)>,
-    /// The key used last, ready for use: values come in runs that share a salt.
-    latest: Option<((S2k, Cipher), Keyed)>,
+    /// In the order in which they were derived, which is the order in which a listing meets
+    /// them: the next one wanted is mostly the next slot.
+    slots: Vec<Slot>,
+    by_origin: HashMap<Origin, usize>,
+    /// The slot that the next key replaces, once all are taken, unless its own was used again.
+    hand: usize,
+    /// The key used last, ready for use, and its slot: values come in runs that share a salt.
+    latest: Option<(Origin, usize, Keyed)>,
     laid_out: LaidOut,
 }
 
-struct Kept {
+struct Slot {
+    origin: Origin,
     key: DerivedKey,
     used_again: bool,
 }
@@ -39,59 +46,78 @@ impl DerivedKeys {
     ) -> Result<&Keyed, OpenError> {
         work.charge(s2k.octets_hashed(secret))?;
         let wanted = (s2k, cipher);
-        if self.latest.as_ref().is_none_or(|(held, _)| *held != wanted) {
-            let keyed = Keyed::new(cipher, self.derive(s2k, cipher, secret, work)?)
-                .ok_or(OpenError::WrongKeyOrCorrupt)?;
-            self.latest = Some((wanted, keyed));
+        let (same, next) = match &self.latest {
+            Some((origin, slot, _)) => (*origin == wanted, slot + 1),
+            None => (false, 0),
+        };
+        if !same {
+            let slot = self.slot_of(wanted, next, secret, work)?;
+            let keyed =
+                Keyed::new(cipher, &self.slots[slot].key).ok_or(OpenError::WrongKeyOrCorrupt)?;
+            self.latest = Some((wanted, slot, keyed));
         }
         self.latest
             .as_ref()
-            .map(|(_, keyed)| keyed)
+            .map(|(_, _, keyed)| keyed)
             .ok_or(OpenError::WrongKeyOrCorrupt)
     }
 
-    fn derive(
+    fn is_in(&self, slot: usize, wanted: &Origin) -> bool {
+        self.slots
+            .get(slot)
+            .is_some_and(|slot| slot.origin == *wanted)
+    }
+
+    /// Where the key of this origin is, which is looked for in slot `next` first; derived unless
+    /// it has been before.
+    fn slot_of(
         &mut self,
-        s2k: S2k,
-        cipher: Cipher,
+        wanted: Origin,
+        next: usize,
         secret: &[u8],
         work: &mut Work<'_, '_>,
-    ) -> Result<&DerivedKey, OpenError> {
-        let wanted = (s2k, cipher);
-        if let Some(kept) = self.keys.get_mut(&wanted) {
-            kept.used_again = true;
+    ) -> Result<usize, OpenError> {
+        let known = if self.is_in(next, &wanted) {
+            Some(next)
         } else {
-            // First, and apart: it may be stopped, and must leave nothing half done.
-            let key = s2k.derive(secret, &mut self.laid_out, cipher, work)?;
-            if self.keys.len() >= CACHED_KEYS {
-                self.evict_one();
-            }
-            self.keys.try_reserve(1)?;
-            self.oldest_first.try_reserve(1)?;
-            self.oldest_first.push_back(wanted);
-            let kept = Kept {
-                key,
-                used_again: false,
-            };
-            self.keys.insert(wanted, kept);
+            self.by_origin.get(&wanted).copied()
+        };
+        if let Some(slot) = known {
+            self.slots[slot].used_again = true;
+            return Ok(slot);
         }
-        self.keys
-            .get(&wanted)
-            .map(|kept| &kept.key)
-            .ok_or(OpenError::WrongKeyOrCorrupt)
+        // First, and apart: it may be stopped, and must leave nothing half done.
+        let (s2k, cipher) = wanted;
+        let key = s2k.derive(secret, &mut self.laid_out, cipher, work)?;
+        let derived = Slot {
+            origin: wanted,
+            key,
+            used_again: false,
+        };
+        self.by_origin.try_reserve(1)?;
+        self.slots.try_reserve(1)?;
+        let slot = if self.slots.len() < CACHED_KEYS {
+            self.slots.push(derived);
+            self.slots.len() - 1
+        } else {
+            let slot = self.free_one();
+            self.slots[slot] = derived;
+            slot
+        };
+        self.by_origin.insert(wanted, slot);
+        Ok(slot)
     }
 
-    fn evict_one(&mut self) {
-        while let Some(candidate) = self.oldest_first.pop_front() {
-            match self.keys.get_mut(&candidate) {
-                Some(kept) if kept.used_again => {
-                    kept.used_again = false;
-                    self.oldest_first.push_back(candidate);
-                }
-                _ => {
-                    self.keys.remove(&candidate);
-                    return;
-                }
+    /// Second chance: a salt that keeps being used survives a sweep over thousands of values that
+    /// each have their own.
+    fn free_one(&mut self) -> usize {
+        loop {
+            let slot = self.hand;
+            self.hand = (slot + 1) % self.slots.len();
+            let candidate = &mut self.slots[slot];
+            if !std::mem::take(&mut candidate.used_again) {
+                self.by_origin.remove(&candidate.origin);
+                return slot;
             }
         }
     }
@@ -103,8 +129,10 @@ mod tests {
     use crate::s2k::Hash;
 
     fn derive(keys: &mut DerivedKeys, s2k: S2k, cipher: Cipher) -> &DerivedKey {
-        keys.derive(s2k, cipher, b"secret", &mut Work::new(&mut || true))
-            .expect("nobody stops it")
+        let mut nobody_stops_it = || true;
+        let mut work = Work::new(&mut nobody_stops_it);
+        let slot = keys.slot_of((s2k, cipher), 0, b"secret", &mut work);
+        &keys.slots[slot.expect("nobody stops it")].key
     }
 
     fn salted(number: u64) -> S2k {
@@ -121,11 +149,14 @@ mod tests {
         for number in 0..3 * CACHED_KEYS as u64 {
             derive(&mut keys, in_use, Cipher::Aes256);
             derive(&mut keys, salted(number), Cipher::Aes256);
-            assert!(keys.keys.len() <= CACHED_KEYS);
-            assert_eq!(keys.keys.len(), keys.oldest_first.len());
+            assert!(keys.slots.len() <= CACHED_KEYS);
+            assert_eq!(keys.slots.len(), keys.by_origin.len());
         }
-        assert!(keys.keys.contains_key(&(in_use, Cipher::Aes256)));
-        assert!(!keys.keys.contains_key(&(salted(0), Cipher::Aes256)));
+        assert!(keys.by_origin.contains_key(&(in_use, Cipher::Aes256)));
+        assert!(!keys.by_origin.contains_key(&(salted(0), Cipher::Aes256)));
+        for (origin, slot) in &keys.by_origin {
+            assert!(keys.is_in(*slot, origin));
+        }
     }
 
     #[test]
@@ -145,9 +176,9 @@ mod tests {
         };
         let mut keys = DerivedKeys::default();
         let stopped = keys
-            .derive(
-                costly,
-                Cipher::Aes256,
+            .slot_of(
+                (costly, Cipher::Aes256),
+                0,
                 b"secret",
                 &mut Work::new(&mut || false),
             )
@@ -155,16 +186,16 @@ mod tests {
         assert_eq!(stopped, Some(OpenError::Stopped));
         let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut cancel = || -> bool { std::panic::resume_unwind(Box::new(())) };
-            let _ = keys.derive(
-                costly,
-                Cipher::Aes256,
+            let _ = keys.slot_of(
+                (costly, Cipher::Aes256),
+                0,
                 b"secret",
                 &mut Work::new(&mut cancel),
             );
         }));
         assert!(unwound.is_err());
-        assert!(keys.keys.is_empty() && keys.oldest_first.is_empty());
+        assert!(keys.slots.is_empty() && keys.by_origin.is_empty());
         derive(&mut keys, salted(1), Cipher::Aes256);
-        assert_eq!((keys.keys.len(), keys.oldest_first.len()), (1, 1));
+        assert_eq!((keys.slots.len(), keys.by_origin.len()), (1, 1));
     }
 }
