@@ -98,14 +98,19 @@ impl<const N: usize> SmallTable<N> {
     /// give it.
     pub fn values(&self, key: &str, snapshot: Snapshot) -> Option<[Option<i32>; N]> {
         // SAFETY: inside a transaction. A snapshot that is pushed is popped, or
-        // dropped by the abort.
+        // dropped by the abort; one that is not is looked at before another is made.
         unsafe {
             match snapshot {
                 Snapshot::Caller if pg_sys::ActiveSnapshotSet() => {
                     self.seen_by(pg_sys::GetActiveSnapshot(), key)
                 }
                 Snapshot::New => {
-                    pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+                    let now = pg_sys::GetTransactionSnapshot();
+                    // Nothing is read then, so that no snapshot need be active.
+                    if self.is_compared_for(Moment::of(now)?) {
+                        return self.found(key);
+                    }
+                    pg_sys::PushActiveSnapshot(now);
                     let value = self.seen_by(pg_sys::GetActiveSnapshot(), key);
                     pg_sys::PopActiveSnapshot();
                     value
@@ -120,7 +125,7 @@ impl<const N: usize> SmallTable<N> {
     unsafe fn seen_by(&self, snapshot: pg_sys::Snapshot, key: &str) -> Option<[Option<i32>; N]> {
         // SAFETY: the caller's promise.
         let moment = unsafe { Moment::of(snapshot)? };
-        if self.compared.get() != Some(moment) {
+        if !self.is_compared_for(moment) {
             self.compared.set(None);
             let table = PlainTable::open(self.table)?;
             relcache::watch(table.oid());
@@ -139,6 +144,15 @@ impl<const N: usize> SmallTable<N> {
             // SAFETY: as above.
             self.compared.set(unsafe { Moment::of(snapshot) });
         }
+        self.found(key)
+    }
+
+    fn is_compared_for(&self, moment: Moment) -> bool {
+        self.compared.get() == Some(moment)
+    }
+
+    /// What is kept of the key, once it is known to be right.
+    fn found(&self, key: &str) -> Option<[Option<i32>; N]> {
         let kept = self.kept.borrow();
         let values = &kept.as_ref()?.values;
         let found = values.get(&*encoding::to_server(key)).copied();
@@ -361,7 +375,7 @@ impl Moment {
     /// `None` for a snapshot that is no MVCC snapshot.
     ///
     /// # Safety
-    /// The snapshot must be active.
+    /// The snapshot must be active, or the last that was made.
     unsafe fn of(snapshot: pg_sys::Snapshot) -> Option<Self> {
         // SAFETY: the caller's promise; the rest reads the backend's state.
         unsafe {

@@ -52,12 +52,13 @@ impl Fault {
     /// Whether connections end by it.
     fn cuts_connections(self) -> bool {
         use Fault::{
-            BackendKilled, FastRestart, FullDisk, ImmediateRestart, PostgrestKilled,
+            BackendKilled, ClockSetBack, FastRestart, FullDisk, ImmediateRestart, PostgrestKilled,
             PostmasterKilled, TerminatedBackends,
         };
         matches!(
             self,
             BackendKilled
+                | ClockSetBack
                 | FastRestart
                 | FullDisk
                 | ImmediateRestart
@@ -93,9 +94,8 @@ impl Fault {
     /// Whether a statement may be refused with this SQLSTATE because of it.
     fn explains(self, code: &str) -> bool {
         let codes: &[&str] = match self {
-            // PostgreSQL's timers go by the clock: one that steps forward again ends every statement that has one.
             // PostgREST goes on after a setting of its own that was cancelled, and reports what comes of that.
-            Fault::StatementTimeouts | Fault::Cancels | Fault::ClockSetBack => &["57014", "25P02"],
+            Fault::StatementTimeouts | Fault::Cancels => &["57014", "25P02"],
             // The last one when a session begins; that no other internal error is meant shows in the log.
             Fault::FullDisk => &["53100", "58030", "XX000"],
             Fault::FailingVault => &["55000"],

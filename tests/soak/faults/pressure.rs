@@ -1,7 +1,7 @@
 //! Statements that are cut short, waits, clocks, and maintenance at the wrong moment.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use auria_tests::As;
 use postgres::error::DbError;
@@ -40,15 +40,22 @@ pub fn cancels(world: &World, random: &mut Random) -> bool {
     true
 }
 
-/// The server's clock goes back by up to twelve hours, and after a moment forward again.
+/// The server comes back with its clock up to twelve hours behind, and after a moment again with the right one.
 pub fn set_clock_back(world: &World, random: &mut Random) -> bool {
     if !world.can_set_clock {
         return false;
     }
     world.set_clock(-60 * (1 + random.below(720) as i64));
+    world.cluster.restart();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let is_behind: bool = world.admin().value(&format!(
+        "SELECT extract(epoch FROM clock_timestamp()) < {} - 30",
+        now.as_secs()
+    ));
+    assert!(is_behind, "the server's clock was not set back");
     thread::sleep(Duration::from_secs(4));
     world.set_clock(0);
-    thread::sleep(Duration::from_millis(1200));
+    world.cluster.restart();
     true
 }
 
