@@ -8,10 +8,11 @@ use crate::pg::spi::{Snapshot, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::{args, statement};
 
-/// Whose month ended.
+/// Whose month ended. A sub-select, so that the limit is computed once and not for
+/// each row.
 macro_rules! due {
     () => {
-        "usage_reset_at < now() - interval '30 days'"
+        "usage_reset_at < (SELECT now() - interval '30 days')"
     };
 }
 pub(super) use due;

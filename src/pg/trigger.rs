@@ -1,5 +1,6 @@
 //! Row triggers: the row that is written, compared with the row that was.
 
+use std::cell::Cell;
 use std::ffi::CStr;
 
 use pgrx::callconv::{BoxRet, FcInfo};
@@ -19,6 +20,22 @@ use crate::error::{Error, Result};
 /// A column's position in the trigger's table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Column(i32);
+
+/// How many columns a trigger's last look-ups are remembered of, more or less.
+const PLACES: usize = 64;
+
+thread_local! {
+    /// Where a column was found last, in some table. Names that share a place take it from
+    /// each other.
+    static LAST_PLACES: [Cell<Column>; PLACES] = const { [const { Cell::new(Column(0)) }; PLACES] };
+}
+
+/// By its length and its last letters, in which the names of a table differ.
+fn place_of(name: &CStr) -> usize {
+    let bytes = name.to_bytes();
+    let last = bytes.iter().rev().take(4);
+    last.fold(bytes.len(), |place, byte| place * 31 + usize::from(*byte)) % PLACES
+}
 
 /// The row a trigger was fired for.
 pub struct RowTrigger<'call> {
@@ -158,20 +175,30 @@ impl RowTrigger<'_> {
         self.skipped = true;
     }
 
-    /// The column called `name`, if the table has it. Called for every row: the names
-    /// are compared here, which takes a fifth of what SPI_fnumber does.
+    /// The column called `name`, if the table has it. Called for every row: it is looked
+    /// for first where a column of that name was last, and the names are compared here,
+    /// which takes a fifth of what SPI_fnumber does.
     pub fn column(&self, name: &CStr) -> Option<Column> {
-        let name = name.to_bytes_with_nul();
         // SAFETY: the descriptor is that of the trigger's open relation.
         let count = unsafe { (*self.descriptor()).natts };
-        (1..=count).map(Column).find(|column| {
-            let attribute = self.attribute(*column);
-            let stored = attribute.attname.data.iter();
-            !attribute.attisdropped
-                && stored
-                    .zip(name)
-                    .all(|(byte, wanted)| *byte as u8 == *wanted)
-        })
+        let last = LAST_PLACES.with(|places| places[place_of(name)].get());
+        if (1..=count).contains(&last.0) && self.is_called(last, name) {
+            return Some(last);
+        }
+        let found = (1..=count)
+            .map(Column)
+            .find(|column| self.is_called(*column, name))?;
+        LAST_PLACES.with(|places| places[place_of(name)].set(found));
+        Some(found)
+    }
+
+    fn is_called(&self, column: Column, name: &CStr) -> bool {
+        let attribute = self.attribute(column);
+        let stored = attribute.attname.data.iter();
+        !attribute.attisdropped
+            && stored
+                .zip(name.to_bytes_with_nul())
+                .all(|(byte, wanted)| *byte as u8 == *wanted)
     }
 
     /// The table's name, for messages.
