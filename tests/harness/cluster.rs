@@ -1,5 +1,6 @@
 //! Throw-away servers.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::net::TcpListener;
@@ -7,7 +8,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Barrier, LazyLock, OnceLock};
+use std::sync::{Arc, Barrier, LazyLock, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -85,12 +86,14 @@ impl ClusterOptions {
     /// Makes the server and starts it.
     pub fn start(self) -> Cluster {
         let stage = self.stage.as_ref().unwrap_or_else(|| Stage::shared());
-        let mut cluster = Cluster::bare(stage);
-        cluster.environment = self.environment;
+        let cluster = Cluster::bare(stage);
+        for (name, value) in &self.environment {
+            cluster.set_environment(name, value);
+        }
         if self.legacy_ciphers {
             let file = cluster.secret_file("openssl.cnf", LEGACY_CIPHERS);
             let file = file.display().to_string();
-            cluster.environment.push(("OPENSSL_CONF".into(), file));
+            cluster.set_environment("OPENSSL_CONF", &file);
         }
         if let Some(megabytes) = self.megabytes.filter(|_| owner::is_root()) {
             cluster.mount_data(megabytes);
@@ -143,7 +146,7 @@ pub struct Cluster {
     port: u16,
     template: OnceLock<()>,
     databases: AtomicU32,
-    environment: Vec<(String, String)>,
+    environment: Mutex<BTreeMap<String, String>>,
     watchdog: Watchdog,
     stage: Arc<Stage>,
 }
@@ -169,7 +172,7 @@ impl Cluster {
             port,
             template: OnceLock::new(),
             databases: AtomicU32::new(0),
-            environment: Vec::new(),
+            environment: Mutex::default(),
             watchdog,
             stage: Arc::clone(stage),
         }
@@ -373,6 +376,12 @@ impl Cluster {
         self.start();
     }
 
+    /// A variable in the server's environment from its next start on.
+    pub fn set_environment(&self, name: &str, value: &str) {
+        let mut environment = self.environment.lock().unwrap();
+        environment.insert(name.into(), value.into());
+    }
+
     /// Has the server read its settings again.
     pub fn reload(&self) {
         self.run("pg_ctl", &["reload", "--silent"]);
@@ -486,7 +495,7 @@ impl Cluster {
 
     fn output(&self, program: &str, arguments: &[&str]) -> Output {
         owner::command(&self.stage.program(program))
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(self.environment.lock().unwrap().iter())
             .args(arguments)
             .arg("-D")
             .arg(self.data_directory())

@@ -1,7 +1,7 @@
 //! The server under test and what everybody shares.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::thread;
@@ -62,7 +62,6 @@ pub struct World {
     pub is_sealed: AtomicBool,
     pub is_over: AtomicBool,
     pub can_set_clock: bool,
-    clock: PathBuf,
 }
 
 impl World {
@@ -71,17 +70,6 @@ impl World {
         let current = Stage::shared();
         stage.install(&current.library(), &current.scripts());
         write_update(&stage.scripts());
-
-        // The file's owner is this process; the server only reads it.
-        let clock = tempfile::Builder::new()
-            .prefix("auria-clock-")
-            .tempfile()
-            .unwrap()
-            .into_temp_path()
-            .keep()
-            .unwrap();
-        fs::write(&clock, "+0").unwrap();
-        readable(&clock);
 
         let faketime = FAKETIME.iter().find(|path| Path::new(path).exists());
         let mut server = ClusterOptions::default()
@@ -97,12 +85,11 @@ impl World {
             .setting("deadlock_timeout", "300ms");
         let previous_key = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
         if let Some(library) = faketime {
-            // The clock is read when the server starts, and not again: libfaketime opens the file, which allocates, and
-            // PostgreSQL asks for the time in signal handlers. Once a second, that was seen to corrupt a backend's heap.
+            // Not FAKETIME_TIMESTAMP_FILE: libfaketime opens it again and again, which allocates, and PostgreSQL asks for
+            // the time in signal handlers. That was seen to corrupt a backend's heap.
             server = server
                 .environment("LD_PRELOAD", library)
-                .environment("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap())
-                .environment("FAKETIME_CACHE_DURATION", "1000000000")
+                .environment("FAKETIME", "+0")
                 .environment("FAKETIME_DONT_RESET", "1")
                 .environment("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
@@ -164,7 +151,6 @@ impl World {
             is_sealed: AtomicBool::new(options.layout == Layout::Sealed),
             is_over: AtomicBool::new(false),
             can_set_clock: faketime.is_some(),
-            clock,
         }
     }
 
@@ -176,9 +162,10 @@ impl World {
         self.is_sealed.load(Ordering::Relaxed)
     }
 
-    /// Moves the server's clock against this machine's, by seconds.
+    /// Moves the server's clock against this machine's, by seconds, from its next start on.
     pub fn set_clock(&self, seconds: i64) {
-        fs::write(&self.clock, format!("{seconds:+}")).unwrap();
+        self.cluster
+            .set_environment("FAKETIME", &format!("{seconds:+}"));
     }
 
     /// A session of the superuser, as soon as the server gives one.
@@ -202,17 +189,6 @@ impl World {
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.clock);
-    }
-}
-
-fn readable(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
 }
 
 /// An update as releases have them: it runs what migrations are pending. It leads back, too, so that it can be done as
