@@ -94,8 +94,10 @@ impl Fault {
     /// Whether a statement may be refused with this SQLSTATE because of it.
     fn explains(self, code: &str) -> bool {
         let codes: &[&str] = match self {
+            // In a signal handler that interrupts a wait libfaketime gives the machine's time. It is hours later than the
+            // clock that was set back, so a handler of PostgreSQL's timers takes every timeout for reached.
             // PostgREST goes on after a setting of its own that was cancelled, and reports what comes of that.
-            Fault::StatementTimeouts | Fault::Cancels => &["57014", "25P02"],
+            Fault::StatementTimeouts | Fault::Cancels | Fault::ClockSetBack => &["57014", "25P02"],
             // The last one when a session begins; that no other internal error is meant shows in the log.
             Fault::FullDisk => &["53100", "58030", "XX000"],
             Fault::FailingVault => &["55000"],
