@@ -73,3 +73,18 @@ impl DerefMut for Buffer {
         &mut self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_kept_up_to_a_size_and_given_back_beyond_it() {
+        for (length, kept) in [(100, 100), (KEPT_BUFFER, KEPT_BUFFER), (KEPT_BUFFER + 1, 0)] {
+            let mut buffer = Buffer::with_capacity(length).expect("there is memory");
+            buffer.as_vec().resize(length, 7);
+            buffer.wipe();
+            assert_eq!((buffer.0.len(), buffer.0.capacity()), (0, kept), "{length}");
+        }
+    }
+}
