@@ -97,8 +97,8 @@ fn an_error_that_there_is_no_memory_to_copy_ends_the_statement_and_not_the_serve
     let cluster = ClusterOptions::default().start();
     let db = cluster.database();
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
-    // A team's trigger fails within SQL of ours, and names objects at length: pgrx copies that before it hands the error to
-    // Rust.
+    // A trigger raises an error that names very long objects, in a statement that the extension runs. pgrx copies the names
+    // before it turns the error into a panic.
     db.superuser().run(
         "CREATE FUNCTION public.fails() RETURNS trigger LANGUAGE plpgsql AS $$
          DECLARE long text := repeat('x', 16 << 20);
