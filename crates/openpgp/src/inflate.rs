@@ -45,7 +45,7 @@ pub(crate) fn inflate(body: Body<'_>, work: &mut Work<'_, '_>) -> Result<Buffer,
                 pause_at = output.len() + STRIDE;
                 work.pause()?;
             }
-            let (before_in, before_out) = (stream.total_in(), output.len());
+            let before = stream.total_in();
             let status = stream
                 .decompress_vec(input, output.as_vec(), FlushDecompress::None)
                 .map_err(|_| OpenError::WrongKeyOrCorrupt)?;
@@ -57,11 +57,11 @@ pub(crate) fn inflate(body: Body<'_>, work: &mut Work<'_, '_>) -> Result<Buffer,
             if status == Status::StreamEnd {
                 return Ok(output);
             }
-            input = &input[(stream.total_in() - before_in) as usize..];
-            let stalled = stream.total_in() == before_in && output.len() == before_out;
-            if !output.is_full() && (input.is_empty() || stalled) {
+            // It stops for want of room, or else of input.
+            if !output.is_full() {
                 break;
             }
+            input = &input[(stream.total_in() - before) as usize..];
         }
     }
     Err(OpenError::WrongKeyOrCorrupt)

@@ -95,17 +95,17 @@ const fn owner_octets(owner: Option<&Owner>) -> &[u8] {
 /// only when asked to, and the message does not say whether it was): it is left as it is.
 pub(crate) fn to_native_line_endings(text: &mut [u8]) -> usize {
     let mut previous = 0;
-    let mut endings = 0;
+    let mut has_endings = false;
     for &octet in text.iter() {
         if octet == b'\n' {
             if previous != b'\r' {
                 return text.len();
             }
-            endings += 1;
+            has_endings = true;
         }
         previous = octet;
     }
-    if endings == 0 {
+    if !has_endings {
         return text.len();
     }
     let mut kept = 0;

@@ -226,6 +226,14 @@ mod tests {
             assert_eq!(joined(packet.body), body);
             assert_eq!(packet.rest, rest);
         }
+        for (header, length) in [
+            (&[0x81 | 11 << 2, 0x12, 0x34][..], 0x1234),
+            (&[0x82 | 11 << 2, 0, 1, 2, 3], 0x0001_0203),
+        ] {
+            let message = [header, &vec![5; length], &[7]].concat();
+            let packet = Packet::parse(&message).expect("well formed");
+            assert_eq!((packet.body.len(), packet.rest), (length, &[7][..]));
+        }
     }
 
     #[test]

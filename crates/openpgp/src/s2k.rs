@@ -283,7 +283,7 @@ mod tests {
             .flat_map(|hash| salts.map(|salt| (hash, salt)))
         {
             let hash_alg = HashAlgorithm::from(hash.code());
-            for secret_len in [0, 1, 7, 16, 55, 56, 64, 1000, 9000, 70_000] {
+            for secret_len in [0, 1, 7, 8, 16, 55, 56, 64, 1000, 9000, 70_000] {
                 let secret: Vec<u8> = (0..secret_len).map(|i| (i % 251) as u8).collect();
                 let mut laid_out = LaidOut::default();
                 for cipher in [Cipher::Aes128, Cipher::TripleDes, Cipher::Aes256] {
@@ -332,6 +332,29 @@ mod tests {
                         );
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_laid_out_stays_in_the_first_level_cache() {
+        for secret_len in [0, 1, 8, 36, 250] {
+            let secret = vec![b'x'; secret_len];
+            let unit = SALT + secret_len;
+            let mut laid_out = LaidOut::default();
+            // 1,024 octets are hashed, then 65,536.
+            for (count, at_least) in [(0, 1024), (0x60, LAID_OUT - unit)] {
+                let s2k = S2k::Iterated {
+                    hash: Hash::Sha256,
+                    salt: [1; SALT],
+                    count,
+                };
+                let length = s2k
+                    .repeated(&secret, &mut laid_out)
+                    .expect("there is memory")
+                    .len();
+                assert!((at_least..=8192).contains(&length), "{length}");
+                assert_eq!(laid_out.octets.len(), length);
             }
         }
     }

@@ -130,3 +130,22 @@ pub(crate) fn is_current(packet: &SessionKeyPacket<'_>) -> bool {
         && packet.encrypted_key.is_empty()
         && matches!(packet.s2k, S2k::Iterated { hash: HASH, .. })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_never_moves_while_it_is_still_plain() {
+        let sealer = Sealer::new(b"a secret of more than sixteen octets").expect("memory");
+        for length in [0, 1, 100, 191, 192, 8383, 8384, 70_000] {
+            let text = "x".repeat(length);
+            for message in [sealer.seal(&text), sealer.seal_for(&text, &[7; 16])] {
+                let message = message.expect("there is memory");
+                // What was reserved is still what there is.
+                let spare = message.capacity() - message.len();
+                assert!(spare < 7, "{spare} octets beside {length}");
+            }
+        }
+    }
+}

@@ -5,10 +5,11 @@
 mod common;
 
 use auria_openpgp::{Cipher, Hash, Opener, S2k, Sealer, describe};
-use common::{OWNERS, SECRET, encrypt, literal, packet, zip};
+use common::{OWNERS, Outer, SECRET, encrypt, in_crumbs, literal, packet, stored, zip, zlib};
 use pgp::{
     composed::{DecryptionOptions, Message, TheRing},
-    types::Password,
+    crypto::{hash::HashAlgorithm, sym::SymmetricKeyAlgorithm},
+    types::{Password, StringToKey},
 };
 use proptest::prelude::*;
 
@@ -132,35 +133,132 @@ fn a_text_that_another_writer_made_canonical_gets_its_line_endings_back() {
     assert_eq!(read(b't', "a\r\nb\nc"), "a\r\nb\nc");
 }
 
-#[test]
-fn another_writers_form_is_distinguished_from_the_current_one() {
+/// A literal packet as it is written, with an owner.
+fn our_literal() -> Vec<u8> {
+    packet(11, &our_literal_body())
+}
+
+fn our_literal_body() -> Vec<u8> {
+    [&[b'u', 16][..], &OWNERS[1], &[0, 0, 0, 0, b'x']].concat()
+}
+
+/// Whether the message is in the current form, on which `describe` need not agree: it does not
+/// look inside. An owner is believed in that form and in no other.
+fn is_current(message: &[u8]) -> bool {
     let mut opener = Opener::new(SECRET);
-    let foreign = encrypt(&literal(b'u', b"x"), true);
-    assert!(
-        !opener
-            .open(&foreign, &mut || true)
-            .unwrap()
-            .is_current_form()
+    let opened = opener.open(message, &mut || true).unwrap();
+    assert_eq!(&*opened, "x");
+    assert_eq!(
+        opened.owner(),
+        opened.is_current_form().then_some(&OWNERS[1])
     );
-    assert!(!describe(&foreign).unwrap().current_form);
+    opened.is_current_form()
 }
 
 #[test]
-fn an_owner_is_believed_in_the_form_that_is_written_and_in_no_other() {
-    // A literal packet as it is written, in other wrappings.
-    let mut body = vec![b'u', 16];
-    body.extend_from_slice(&OWNERS[1]);
-    body.extend_from_slice(&[0, 0, 0, 0, b'x']);
-    let literal = packet(11, &body);
-    let mut opener = Opener::new(SECRET);
-    for (foreign, protected) in [
-        (encrypt(&literal, true), true),
-        (encrypt(&literal, false), false),
-        (encrypt(&zip(&literal), true), true),
+fn the_current_form_is_what_is_written_and_no_other_outside() {
+    let current = Outer::current();
+    let sha256 = HashAlgorithm::Sha256;
+    let foreign = [
+        Outer {
+            cipher: SymmetricKeyAlgorithm::AES192,
+            ..current.clone()
+        },
+        Outer {
+            s2k: StringToKey::IteratedAndSalted {
+                hash_alg: HashAlgorithm::Sha512,
+                salt: [5; 8],
+                count: 0,
+            },
+            ..current.clone()
+        },
+        Outer {
+            s2k: StringToKey::Salted {
+                hash_alg: sha256,
+                salt: [5; 8],
+            },
+            ..current.clone()
+        },
+        Outer {
+            s2k: StringToKey::Simple { hash_alg: sha256 },
+            ..current.clone()
+        },
+        Outer {
+            session_key: Some(SymmetricKeyAlgorithm::AES256),
+            ..current.clone()
+        },
+        Outer {
+            protected: false,
+            ..current.clone()
+        },
+    ];
+    let (session_key, data) = current.encrypt(&our_literal());
+    let ours = [&session_key[..], &data].concat();
+    assert!(is_current(&ours) && describe(&ours).unwrap().current_form);
+
+    let in_pieces = [&session_key[..], &in_crumbs(18, &data[6..])].concat();
+    let for_two = [&session_key[..], &session_key, &data].concat();
+    let others = foreign.iter().map(|outer| {
+        let (session_key, data) = outer.encrypt(&our_literal());
+        [session_key, data].concat()
+    });
+    for (number, message) in others.chain([in_pieces, for_two]).enumerate() {
+        assert!(!is_current(&message), "{number}");
+        assert!(!describe(&message).unwrap().current_form, "{number}");
+    }
+}
+
+#[test]
+fn the_current_form_is_what_is_written_and_no_other_inside() {
+    let ours = our_literal();
+    for packets in [
+        zip(&ours),
+        zlib(&ours),
+        stored(&ours),
+        in_crumbs(11, &our_literal_body()),
+        literal(b'u', b"x"),
+        literal(b'b', b"x"),
     ] {
-        let opened = opener.open(&foreign, &mut || true).unwrap();
-        assert_eq!((&*opened, opened.owner()), ("x", None));
-        assert!(!opened.is_current_form());
+        let (session_key, data) = Outer::current().encrypt(&packets);
+        let message = [session_key, data].concat();
+        assert!(!is_current(&message));
+        assert!(describe(&message).unwrap().current_form);
+    }
+}
+
+#[test]
+fn who_opens_a_message_learns_whether_it_had_an_mdc() {
+    for protected in [true, false] {
+        let message = encrypt(&our_literal(), protected);
+        let mut opener = Opener::new(SECRET);
+        let opened = opener.open(&message, &mut || true).unwrap();
         assert_eq!(opened.is_integrity_protected(), protected);
+        assert_eq!(describe(&message).unwrap().integrity_protected, protected);
+    }
+}
+
+#[test]
+fn a_session_key_of_its_own_is_read_whichever_ciphers_are_used() {
+    let ciphers = [
+        SymmetricKeyAlgorithm::TripleDES,
+        SymmetricKeyAlgorithm::CAST5,
+        SymmetricKeyAlgorithm::Blowfish,
+        SymmetricKeyAlgorithm::AES128,
+        SymmetricKeyAlgorithm::AES192,
+        SymmetricKeyAlgorithm::AES256,
+    ];
+    for (cipher, session_cipher) in ciphers
+        .into_iter()
+        .flat_map(|cipher| ciphers.map(|session_cipher| (cipher, session_cipher)))
+    {
+        let outer = Outer {
+            cipher,
+            session_key: Some(session_cipher),
+            ..Outer::current()
+        };
+        let (session_key, data) = outer.encrypt(&our_literal());
+        let message = [session_key, data].concat();
+        assert!(!is_current(&message), "{cipher:?} {session_cipher:?}");
+        assert!(describe(&message).unwrap().separate_session_key);
     }
 }

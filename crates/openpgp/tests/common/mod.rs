@@ -10,6 +10,7 @@ use flate2::{
 };
 use pgp::{
     crypto::{hash::HashAlgorithm, sym::SymmetricKeyAlgorithm},
+    ser::Serialize,
     types::StringToKey,
 };
 
@@ -53,27 +54,87 @@ pub fn stored(packets: &[u8]) -> Vec<u8> {
     packet(8, &[&[0], packets].concat())
 }
 
-/// Encrypts `packets` under [`SECRET`], with an MDC or the old way without.
-pub fn encrypt(packets: &[u8], protected: bool) -> Vec<u8> {
-    let cipher = SymmetricKeyAlgorithm::AES128;
-    let hash_alg = HashAlgorithm::Sha1;
-    let key = StringToKey::Salted {
-        hash_alg,
-        salt: [5; 8],
+/// The packet, its body in pieces of one octet each.
+pub fn in_crumbs(tag: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![0xC0 | tag];
+    for octet in body {
+        out.extend_from_slice(&[224, *octet]);
     }
-    .derive_key(SECRET, 16)
-    .unwrap();
-    let skesk = packet(3, &[&[4, 7, 1, 2][..], &[5; 8]].concat());
-    let data = if protected {
-        let sealed = cipher
-            .encrypt_protected(rand::thread_rng(), key.as_ref(), packets)
-            .unwrap();
-        packet(18, &[&[1], &sealed[..]].concat())
-    } else {
-        let sealed = cipher
-            .encrypt(rand::thread_rng(), key.as_ref(), packets)
-            .unwrap();
-        packet(9, &sealed)
+    out.push(0);
+    out
+}
+
+/// What a writer chooses to put around the packets.
+#[derive(Clone)]
+pub struct Outer {
+    pub cipher: SymmetricKeyAlgorithm,
+    pub s2k: StringToKey,
+    /// The cipher of a session key of its own.
+    pub session_key: Option<SymmetricKeyAlgorithm>,
+    /// With an MDC, or the old way without.
+    pub protected: bool,
+}
+
+impl Outer {
+    /// What the crate itself chooses.
+    pub const fn current() -> Self {
+        Self {
+            cipher: SymmetricKeyAlgorithm::AES256,
+            s2k: StringToKey::IteratedAndSalted {
+                hash_alg: HashAlgorithm::Sha256,
+                salt: [5; 8],
+                count: 0,
+            },
+            session_key: None,
+            protected: true,
+        }
+    }
+
+    /// The packet of the session key under [`SECRET`], and the packet of the data.
+    pub fn encrypt(&self, packets: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let key = self.s2k.derive_key(SECRET, self.cipher.key_size()).unwrap();
+        let mut session_key = vec![4, self.cipher.into()];
+        session_key.extend(self.s2k.to_bytes().unwrap());
+        let (cipher, key) = match self.session_key {
+            None => (self.cipher, key.as_ref().to_vec()),
+            Some(cipher) => {
+                let own = cipher.new_session_key(rand::thread_rng());
+                let mut encrypted = vec![cipher.into()];
+                encrypted.extend_from_slice(own.as_ref());
+                let iv = vec![0; self.cipher.block_size()];
+                self.cipher
+                    .encrypt_with_iv_regular(key.as_ref(), &iv, &mut encrypted)
+                    .unwrap();
+                session_key.extend(encrypted);
+                (cipher, own.as_ref().to_vec())
+            }
+        };
+        let data = if self.protected {
+            let sealed = cipher
+                .encrypt_protected(rand::thread_rng(), &key, packets)
+                .unwrap();
+            packet(18, &[&[1], &sealed[..]].concat())
+        } else {
+            packet(
+                9,
+                &cipher.encrypt(rand::thread_rng(), &key, packets).unwrap(),
+            )
+        };
+        (packet(3, &session_key), data)
+    }
+}
+
+/// Encrypts `packets` under [`SECRET`] in no form of ours, with an MDC or the old way without.
+pub fn encrypt(packets: &[u8], protected: bool) -> Vec<u8> {
+    let outer = Outer {
+        cipher: SymmetricKeyAlgorithm::AES128,
+        s2k: StringToKey::Salted {
+            hash_alg: HashAlgorithm::Sha1,
+            salt: [5; 8],
+        },
+        session_key: None,
+        protected,
     };
-    [skesk, data].concat()
+    let (session_key, data) = outer.encrypt(packets);
+    [session_key, data].concat()
 }
