@@ -1,5 +1,5 @@
-//! A hundred thousand calls of every function that SQL can call, with random arguments, as every role. The soak makes
-//! a million of them: AURIA_ABUSE=1000000.
+//! A hundred thousand calls of every function that SQL can call, with random arguments, as every role. A soak of
+//! an hour ends with a million of them: AURIA_ABUSE=1000000.
 
 use std::env;
 use std::time::Instant;
