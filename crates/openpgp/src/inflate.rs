@@ -29,7 +29,7 @@ pub(crate) fn inflate(body: Body<'_>, work: &mut Work<'_, '_>) -> Result<Buffer,
     // The stream's own state is allocated where a failure would be a panic.
     drop(Buffer::with_capacity(STREAM_STATE)?);
     let mut stream = match *algorithm {
-        UNCOMPRESSED => return stored(body.len() - 1, pieces),
+        UNCOMPRESSED => return stored(body.len(), pieces),
         ZIP => Decompress::new(false),
         ZLIB => Decompress::new(true),
         _ => return Err(OpenError::WrongKeyOrCorrupt),
@@ -67,8 +67,8 @@ pub(crate) fn inflate(body: Body<'_>, work: &mut Work<'_, '_>) -> Result<Buffer,
     Err(OpenError::WrongKeyOrCorrupt)
 }
 
-fn stored<'a>(length: usize, pieces: impl Iterator<Item = &'a [u8]>) -> Result<Buffer, OpenError> {
-    let mut output = Buffer::with_capacity(length)?;
+fn stored<'a>(at_most: usize, pieces: impl Iterator<Item = &'a [u8]>) -> Result<Buffer, OpenError> {
+    let mut output = Buffer::with_capacity(at_most)?;
     for piece in pieces {
         output.as_vec().extend_from_slice(piece);
     }

@@ -238,6 +238,40 @@ fn who_opens_a_message_learns_whether_it_had_an_mdc() {
 }
 
 #[test]
+fn every_digest_is_read_in_every_way_of_deriving_a_key() {
+    let salt = [5; 8];
+    for hash_alg in [
+        HashAlgorithm::Md5,
+        HashAlgorithm::Sha1,
+        HashAlgorithm::Ripemd160,
+        HashAlgorithm::Sha224,
+        HashAlgorithm::Sha256,
+        HashAlgorithm::Sha384,
+        HashAlgorithm::Sha512,
+    ] {
+        for s2k in [
+            StringToKey::Simple { hash_alg },
+            StringToKey::Salted { hash_alg, salt },
+            StringToKey::IteratedAndSalted {
+                hash_alg,
+                salt,
+                count: 0x10,
+            },
+        ] {
+            let outer = Outer {
+                s2k,
+                ..Outer::current()
+            };
+            let (session_key, data) = outer.encrypt(&our_literal());
+            let message = [session_key, data].concat();
+            let iterated = matches!(outer.s2k, StringToKey::IteratedAndSalted { .. });
+            let ours = iterated && hash_alg == HashAlgorithm::Sha256;
+            assert_eq!(is_current(&message), ours, "{:?}", outer.s2k);
+        }
+    }
+}
+
+#[test]
 fn a_session_key_of_its_own_is_read_whichever_ciphers_are_used() {
     let ciphers = [
         SymmetricKeyAlgorithm::TripleDES,
