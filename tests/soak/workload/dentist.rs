@@ -1,6 +1,7 @@
 //! A dentist at work: patients, cases, drafts, links, and a look at what is not theirs.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -8,6 +9,7 @@ use super::client::{Client, Outcome};
 use crate::door::{Request, Who};
 use crate::model::Practice;
 use crate::model::records::tracked;
+use crate::weather::Fault;
 
 /// A practice has so many patients and so many cases at most.
 const MANY: usize = 8;
@@ -231,6 +233,7 @@ fn read_all(client: &mut Client<'_>, practice: &mut Practice) {
 
 fn count(client: &mut Client<'_>, practice: &mut Practice) {
     let request = Request::Call("get_dashboard_metrics", json!({"p_user_id": practice.user}));
+    let began = Instant::now();
     let Outcome::Done(answer) = client.call(Who::User(practice.user), &request) else {
         return;
     };
@@ -239,7 +242,9 @@ fn count(client: &mut Client<'_>, practice: &mut Practice) {
         ("total_evaluations", "evaluations"),
     ] {
         let expected = practice.records.of(table).len();
-        if answer[metric] != expected {
+        // A snapshot from before a table was rewritten sees no row of it (docs/phi.md).
+        let is_rewritten = || client.world.weather.has_any(&[Fault::Sealing], began);
+        if answer[metric] != expected && !(answer[metric] == 0 && is_rewritten()) {
             practice.is_broken = true;
             client.world.report.violation(format!(
                 "{metric} of {} is {}, expected {expected}",
