@@ -124,7 +124,7 @@ impl Outer {
     }
 }
 
-/// Encrypts `packets` under [`SECRET`] in no form of ours, with an MDC or the old way without.
+/// Encrypts `packets` under [`SECRET`] as another writer would, with an MDC or without.
 pub fn encrypt(packets: &[u8], protected: bool) -> Vec<u8> {
     let outer = Outer {
         cipher: SymmetricKeyAlgorithm::AES128,
