@@ -47,7 +47,7 @@ extern "C-unwind" fn _PG_init() {
 
 // For `cargo pgrx test`, which makes its own install script.
 #[cfg(any(test, feature = "pg_test"))]
-pgrx::extension_sql_file!("../sql/auria--0.3.1.sql", name = "install", bootstrap);
+pgrx::extension_sql_file!("../sql/auria--0.4.0.sql", name = "install", bootstrap);
 
 #[cfg(any(test, feature = "pg_test"))]
 #[path = "../pgrx-tests/mod.rs"]

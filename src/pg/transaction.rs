@@ -76,7 +76,7 @@ pub fn ensure_snapshot() {
 /// may be begun. What is not about the work itself goes on as it is: cancels,
 /// shutdowns, conflicts with recovery, a lack of memory.
 pub fn rename_errors<T>(work: impl FnOnce() -> T, replace: fn(&str) -> Error) -> T {
-    PgTryBuilder::new(AssertUnwindSafe(|| boundary::guarded(work)))
+    PgTryBuilder::new(AssertUnwindSafe(|| Ok(boundary::guarded(work))))
         .catch_others(|caught| {
             let (CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) = &caught
             else {
@@ -86,9 +86,11 @@ pub fn rename_errors<T>(work: impl FnOnce() -> T, replace: fn(&str) -> Error) ->
             if ["40", "53", "57", "58"].contains(&&class[..2]) {
                 caught.rethrow()
             }
-            replace(report.message()).raise()
+            Err(replace(report.message()))
         })
         .execute()
+        // Raised here, after PostgreSQL has forgotten the error that it replaces: it has room for five.
+        .unwrap_or_else(|replacement| replacement.raise())
 }
 
 /// Runs `work` and returns the error that PostgreSQL raises in it, for a caller
@@ -182,7 +184,7 @@ pub fn replacing<T>(
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
     PgTryBuilder::new(AssertUnwindSafe(|| boundary::guarded(work)))
-        .catch_when(code, move |_| instead().raise())
+        .catch_when(code, move |_| Err(instead()))
         .execute()
 }
 
