@@ -23,10 +23,7 @@ fn main() {
         sql: include_str!("sql/platform/records.sql").to_owned(),
     };
     write_objects(&mut generated, &migrations, &records);
-    write_original_bodies(
-        &mut generated,
-        &root.join("sql/install/original_bodies.csv"),
-    );
+    write_original_bodies(&mut generated, &root.join("sql/install/original_bodies.csv"));
 
     let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets it")).join("sql.rs");
     fs::write(out, generated).expect("the output directory can be written");
@@ -49,13 +46,8 @@ fn sql_files(directory: &Path) -> Vec<SqlFile> {
         .map(|path| {
             println!("cargo::rerun-if-changed={}", path.display());
             SqlFile {
-                name: path
-                    .file_stem()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned(),
-                sql: fs::read_to_string(&path)
-                    .unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+                name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+                sql: fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())),
                 path,
             }
         })
@@ -65,30 +57,14 @@ fn sql_files(directory: &Path) -> Vec<SqlFile> {
 }
 
 fn write_migrations(out: &mut String, files: &[SqlFile]) {
-    out.push_str(
-        "/// All migrations, in order. A released file never changes: later releases append.\n",
-    );
+    out.push_str("/// All migrations, in order. A released file never changes: later releases append.\n");
     out.push_str("pub const MIGRATIONS: &[Migration] = &[\n");
     for (place, file) in files.iter().enumerate() {
-        let number: usize = file
-            .name
-            .split('_')
-            .next()
-            .and_then(|number| number.parse().ok())
-            .unwrap_or_default();
-        assert_eq!(
-            number,
-            place + 1,
-            "{}: its number must be {:03}",
-            file.path.display(),
-            place + 1
-        );
+        let number: usize = file.name.split('_').next().and_then(|number| number.parse().ok()).unwrap_or_default();
+        assert_eq!(number, place + 1, "{}: its number must be {:03}", file.path.display(), place + 1);
         let (name, path) = (&file.name, &file.path);
-        writeln!(
-            out,
-            "    Migration {{ number: {number}, name: {name:?}, sql: include_str!({path:?}) }},"
-        )
-        .expect("a String");
+        writeln!(out, "    Migration {{ number: {number}, name: {name:?}, sql: include_str!({path:?}) }},")
+            .expect("a String");
     }
     out.push_str("];\n");
 }
@@ -140,25 +116,19 @@ impl Declaration {
         let (names, types): (Vec<&str>, Vec<String>) = head[open + 1..close]
             .split(',')
             .filter(|argument| !argument.trim().is_empty())
-            .map(
-                |argument| match argument.trim().split_once(char::is_whitespace) {
-                    Some((name, kind)) => (name, one_line(kind)),
-                    None => failed("every argument needs a name and a type"),
-                },
-            )
+            .map(|argument| match argument.trim().split_once(char::is_whitespace) {
+                Some((name, kind)) => (name, one_line(kind)),
+                None => failed("every argument needs a name and a type"),
+            })
             .unzip();
         // What the catalogue says is compared with this text.
-        if let Some(short) = ["timestamptz", "int4", "bool ", "int,"]
-            .iter()
-            .find(|short| head[open..close].contains(**short))
+        if let Some(short) =
+            ["timestamptz", "int4", "bool ", "int,"].iter().find(|short| head[open..close].contains(**short))
         {
-            failed(&format!(
-                "write the full name of the type instead of {short}"
-            ));
+            failed(&format!("write the full name of the type instead of {short}"));
         }
         let rest = &head[close + 1..];
-        let (Some(returns), Some(language)) = (rest.find("RETURNS "), rest.find("LANGUAGE "))
-        else {
+        let (Some(returns), Some(language)) = (rest.find("RETURNS "), rest.find("LANGUAGE ")) else {
             failed("RETURNS and LANGUAGE are missing");
         };
         Self {
@@ -183,11 +153,8 @@ fn one_line(text: &str) -> String {
 
 /// The names that follow these words at the start of a line, the statement's first line that is.
 fn created<'a>(files: impl IntoIterator<Item = &'a SqlFile>, words: &str) -> Vec<&'a str> {
-    let mut names: Vec<&str> = files
-        .into_iter()
-        .flat_map(|file| file.sql.lines())
-        .filter_map(|line| line.strip_prefix(words))
-        .collect();
+    let mut names: Vec<&str> =
+        files.into_iter().flat_map(|file| file.sql.lines()).filter_map(|line| line.strip_prefix(words)).collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -204,11 +171,13 @@ fn write_objects(out: &mut String, migrations: &[SqlFile], records: &SqlFile) {
         .into_iter()
         .filter_map(|rest| rest.split(' ').next())
         .collect();
-    writeln!(out, "/// The names of the policies that the migrations make.\npub const POLICIES: &[&str] = &{policies:?};").expect("a String");
+    writeln!(
+        out,
+        "/// The names of the policies that the migrations make.\npub const POLICIES: &[&str] = &{policies:?};"
+    )
+    .expect("a String");
 
-    out.push_str(
-        "/// The triggers that the migrations make.\npub const TRIGGERS: &[Trigger] = &[\n",
-    );
+    out.push_str("/// The triggers that the migrations make.\npub const TRIGGERS: &[Trigger] = &[\n");
     for file in migrations {
         for statement in file.sql.split("\nCREATE TRIGGER ").skip(1) {
             let statement = one_line(statement.split(';').next().unwrap_or_default());
@@ -216,17 +185,12 @@ fn write_objects(out: &mut String, migrations: &[SqlFile], records: &SqlFile) {
                 statement
                     .split_once(words)
                     .and_then(|(_, rest)| rest.split([' ', '(']).next())
-                    .unwrap_or_else(|| {
-                        panic!("{}: CREATE TRIGGER without {words}", file.path.display())
-                    })
+                    .unwrap_or_else(|| panic!("{}: CREATE TRIGGER without {words}", file.path.display()))
             };
             let name = statement.split(' ').next().unwrap_or_default();
             let (relation, function) = (word_after(" ON "), word_after("EXECUTE FUNCTION "));
-            writeln!(
-                out,
-                "    Trigger {{ name: {name:?}, relation: {relation:?}, function: {function:?} }},"
-            )
-            .expect("a String");
+            writeln!(out, "    Trigger {{ name: {name:?}, relation: {relation:?}, function: {function:?} }},")
+                .expect("a String");
         }
     }
     out.push_str("];\n");
@@ -234,8 +198,7 @@ fn write_objects(out: &mut String, migrations: &[SqlFile], records: &SqlFile) {
 
 fn write_original_bodies(out: &mut String, list: &Path) {
     println!("cargo::rerun-if-changed={}", list.display());
-    let csv =
-        fs::read_to_string(list).unwrap_or_else(|error| panic!("{}: {error}", list.display()));
+    let csv = fs::read_to_string(list).unwrap_or_else(|error| panic!("{}: {error}", list.display()));
     out.push_str("/// The function bodies that the original ever shipped and that the compiled functions cover.\n");
     out.push_str("pub const COVERED_BODIES: &[Body] = &[\n");
     for line in csv.lines().skip(1) {
@@ -246,11 +209,7 @@ fn write_original_bodies(out: &mut String, list: &Path) {
         };
         if covered.trim() == "yes" {
             let signature = format!("public.{}", signature.trim_matches('"'));
-            writeln!(
-                out,
-                "    Body {{ signature: {signature:?}, md5: {md5:?} }},"
-            )
-            .expect("a String");
+            writeln!(out, "    Body {{ signature: {signature:?}, md5: {md5:?} }},").expect("a String");
         }
     }
     out.push_str("];\n");

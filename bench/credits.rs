@@ -26,10 +26,7 @@ pub fn users(sides: &Sides<'_>) {
 }
 
 /// Rows that a round leaves dead, and what it has charged, are gone before the next.
-const AFRESH: &[&str] = &[
-    "TRUNCATE public.credit_usage",
-    "VACUUM public.subscriptions",
-];
+const AFRESH: &[&str] = &["TRUNCATE public.credit_usage", "VACUUM public.subscriptions"];
 
 fn and<'a>(first: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     first.iter().chain(more).copied().collect()
@@ -57,13 +54,7 @@ pub fn run(sides: &Sides<'_>, report: &mut Report) {
         "SELECT count(*) FILTER (WHERE public.can_use_credits(id, operation)) FROM bench.users, generate_series(1, 4)",
         all * 4,
     );
-    line(
-        "use_credits",
-        2.0,
-        AFRESH,
-        "SELECT count(public.use_credits(id, operation)) FROM bench.users",
-        all,
-    );
+    line("use_credits", 2.0, AFRESH, "SELECT count(public.use_credits(id, operation)) FROM bench.users", all);
     line(
         "use_credits with reference",
         2.0,
@@ -76,10 +67,7 @@ pub fn run(sides: &Sides<'_>, report: &mut Report) {
     line(
         "refund_credits, 1 use",
         2.0,
-        &and(
-            AFRESH,
-            &[charge, "VACUUM public.subscriptions, public.credit_usage"],
-        ),
+        &and(AFRESH, &[charge, "VACUUM public.subscriptions, public.credit_usage"]),
         refund,
         all,
     );
@@ -87,13 +75,7 @@ pub fn run(sides: &Sides<'_>, report: &mut Report) {
     line(
         "refund_credits, 100 uses in the month",
         5.0,
-        &and(
-            AFRESH,
-            &[
-                hundred,
-                "VACUUM ANALYZE public.subscriptions, public.credit_usage",
-            ],
-        ),
+        &and(AFRESH, &[hundred, "VACUUM ANALYZE public.subscriptions, public.credit_usage"]),
         "SELECT count(public.refund_credits(id, operation)) FROM bench.users WHERE id < '00000000-0000-4000-8000-000000000501'",
         500,
     );
@@ -113,10 +95,7 @@ pub fn run(sides: &Sides<'_>, report: &mut Report) {
     line(
         "updated_at trigger, a row",
         1.5,
-        &[
-            "TRUNCATE bench.touched",
-            "INSERT INTO bench.touched SELECT i, 0, now() FROM generate_series(1, 20000) i",
-        ],
+        &["TRUNCATE bench.touched", "INSERT INTO bench.touched SELECT i, 0, now() FROM generate_series(1, 20000) i"],
         "UPDATE bench.touched SET n = n + 1",
         20_000,
     );
@@ -170,20 +149,13 @@ pub fn run_pgbench(sides: &Sides<'_>, report: &mut Report) {
                 );
                 let output = cluster.shell(&command, &[]);
                 let text = String::from_utf8_lossy(&output.stdout).into_owned();
-                let rate = text
-                    .lines()
-                    .find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+                let rate = text.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
                 let Some(rate) = rate else {
                     panic!("pgbench: {text}{}", String::from_utf8_lossy(&output.stderr));
                 };
                 *best = best.max(rate);
             }
         }
-        report.rate(
-            &format!("pgbench use_credits, {clients} clients"),
-            best[0],
-            best[1],
-            1.5,
-        );
+        report.rate(&format!("pgbench use_credits, {clients} clients"), best[0], best[1], 1.5);
     }
 }

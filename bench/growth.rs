@@ -7,18 +7,9 @@ use crate::report::Report;
 use crate::rounds::{Sides, time};
 
 const CALLS: [(&str, &str); 3] = [
-    (
-        "use_credits",
-        "SELECT count(public.use_credits(id, operation)) FROM bench.some",
-    ),
-    (
-        "refund_credits",
-        "SELECT count(public.refund_credits(id, operation)) FROM bench.some",
-    ),
-    (
-        "can_use_credits",
-        "SELECT count(public.can_use_credits(id, operation)) FROM bench.some",
-    ),
+    ("use_credits", "SELECT count(public.use_credits(id, operation)) FROM bench.some"),
+    ("refund_credits", "SELECT count(public.refund_credits(id, operation)) FROM bench.some"),
+    ("can_use_credits", "SELECT count(public.can_use_credits(id, operation)) FROM bench.some"),
 ];
 
 /// Those who charge.
@@ -40,10 +31,7 @@ pub fn run(sides: &Sides<'_>, report: &mut Report) {
     for uses in [100, 10_000] {
         session.run("TRUNCATE public.credit_usage");
         fill(&mut session, "1", uses);
-        report.size(
-            &format!("{uses} uses of one user this month"),
-            costs(&mut session),
-        );
+        report.size(&format!("{uses} uses of one user this month"), costs(&mut session));
     }
     session.run("TRUNCATE public.credit_usage");
 }
@@ -56,10 +44,7 @@ pub fn run_large(sides: &Sides<'_>, report: &mut Report) {
     let mut session = sides.native.superuser();
     session.run(SOME);
     fill(&mut session, &format!("n % {USERS} + 1"), ROWS[0]);
-    report.size(
-        &format!("{} rows, {USERS} subscriptions", ROWS[0]),
-        costs(&mut session),
-    );
+    report.size(&format!("{} rows, {USERS} subscriptions", ROWS[0]), costs(&mut session));
     session.run(&format!(
         "INSERT INTO auth.users (id, email)
          SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'dentist' || n || '@clinic.test'
@@ -69,10 +54,7 @@ pub fn run_large(sides: &Sides<'_>, report: &mut Report) {
     ));
     fill(&mut session, &format!("n % {MANY} + 1"), ROWS[1] - ROWS[0]);
     session.run("CHECKPOINT");
-    report.size(
-        &format!("{} rows, {MANY} subscriptions", ROWS[1]),
-        costs(&mut session),
-    );
+    report.size(&format!("{} rows, {MANY} subscriptions", ROWS[1]), costs(&mut session));
     session.run("TRUNCATE public.credit_usage");
 }
 

@@ -30,10 +30,7 @@ use crate::rounds::Sides;
 type Group = fn(&Sides<'_>, &mut Report);
 
 fn main() -> ExitCode {
-    let wanted: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with('-'))
-        .collect();
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let cluster = ClusterOptions::default()
         .setting("jit", "off")
         .setting("max_parallel_workers_per_gather", "0")
@@ -44,10 +41,7 @@ fn main() -> ExitCode {
         .start();
     let (native, twin) = (cluster.database(), cluster.database());
     twin.superuser().run(TWIN);
-    let sides = Sides {
-        native: &native,
-        twin: &twin,
-    };
+    let sides = Sides { native: &native, twin: &twin };
     let mut report = Report::of(&mut native.superuser());
     // Each group adds its lines. The order is that of the table.
     let groups: [(&str, Group); 5] = [

@@ -20,29 +20,14 @@ pub fn run(sides: &Sides<'_>, report: &mut Report) {
     let installation = "CREATE EXTENSION auria CASCADE";
     measure(&db, report, "installation, empty database", installation);
     fill(&db);
-    measure(
-        &db,
-        report,
-        "adoption, 1 million patients and evaluations",
-        "CREATE EXTENSION auria",
-    );
+    measure(&db, report, "adoption, 1 million patients and evaluations", "CREATE EXTENSION auria");
     db.superuser().run("VACUUM ANALYZE");
-    measure(
-        &db,
-        report,
-        "phi_backfill, 1 million patients with 5 values",
-        "CALL auria.phi_backfill()",
-    );
+    measure(&db, report, "phi_backfill, 1 million patients with 5 values", "CALL auria.phi_backfill()");
     db.superuser().run("VACUUM ANALYZE");
     measure(&db, report, "doctor", "SELECT * FROM auria.doctor()");
     measure(&db, report, "phi_seal", "CALL auria.phi_seal()");
     db.superuser().run("VACUUM ANALYZE");
-    measure(
-        &db,
-        report,
-        "doctor, sealed",
-        "SELECT * FROM auria.doctor()",
-    );
+    measure(&db, report, "doctor, sealed", "SELECT * FROM auria.doctor()");
     let file = cluster.private_directory("dump").join("auria.dump");
     let file = file.display().to_string();
     let start = Instant::now();
@@ -92,9 +77,7 @@ fn look(db: &Database<'_>, pid: u32, done: &AtomicBool) -> String {
             )
             .unwrap();
         for row in rows {
-            let (since, seen, longest) =
-                held.entry((row.get(1), row.get(0)))
-                    .or_insert((now, now, Duration::ZERO));
+            let (since, seen, longest) = held.entry((row.get(1), row.get(0))).or_insert((now, now, Duration::ZERO));
             if *seen < before {
                 // It was let go meanwhile.
                 *since = now;
@@ -118,11 +101,7 @@ fn look(db: &Database<'_>, pid: u32, done: &AtomicBool) -> String {
                 ..=3 => tables.join(", "),
                 many => format!("{many} tables"),
             };
-            format!(
-                "{} on {which}: {:.1} s",
-                mode.trim_end_matches("Lock"),
-                longest.as_secs_f64()
-            )
+            format!("{} on {which}: {:.1} s", mode.trim_end_matches("Lock"), longest.as_secs_f64())
         })
         .collect();
     if list.is_empty() {

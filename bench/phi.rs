@@ -96,41 +96,19 @@ fn fastest(times: Vec<Duration>) -> Duration {
 fn encrypt(db: &Database<'_>) -> Pair {
     let (ours, theirs) = in_turn(
         db,
-        (
-            "SELECT count(public.phi_encrypt(name)) FROM before.names",
-            200_000,
-        ),
-        (
-            "SELECT count(before.phi_encrypt(name)) FROM (SELECT name FROM before.names LIMIT 2000) AS few",
-            2000,
-        ),
+        ("SELECT count(public.phi_encrypt(name)) FROM before.names", 200_000),
+        ("SELECT count(before.phi_encrypt(name)) FROM (SELECT name FROM before.names LIMIT 2000) AS few", 2000),
     );
-    Pair {
-        what: "phi_encrypt, 20 characters",
-        target: 100.0,
-        ours,
-        theirs,
-    }
+    Pair { what: "phi_encrypt, 20 characters", target: 100.0, ours, theirs }
 }
 
 fn decrypt_own(db: &Database<'_>) -> Pair {
     let (ours, theirs) = in_turn(
         db,
-        (
-            "SELECT count(public.phi_decrypt(message)) FROM before.ours",
-            200_000,
-        ),
-        (
-            "SELECT count(before.phi_decrypt(message)) FROM before.theirs",
-            2000,
-        ),
+        ("SELECT count(public.phi_decrypt(message)) FROM before.ours", 200_000),
+        ("SELECT count(before.phi_decrypt(message)) FROM before.theirs", 2000),
     );
-    Pair {
-        what: "phi_decrypt, each side's own values",
-        target: 100.0,
-        ours,
-        theirs,
-    }
+    Pair { what: "phi_decrypt, each side's own values", target: 100.0, ours, theirs }
 }
 
 fn decrypt_foreign(db: &Database<'_>) -> Pair {
@@ -166,11 +144,7 @@ fn fill(schema: &str, rows: u32) -> String {
 
 fn list(db: &Database<'_>) -> Pair {
     let mut session = db.superuser();
-    session.run(&format!(
-        "{}; {}",
-        fill("public", 1000),
-        fill("before", 1000)
-    ));
+    session.run(&format!("{}; {}", fill("public", 1000), fill("before", 1000)));
     vacuum(db, &["public.patients", "before.patients"]);
     let listing = |schema: &str| {
         format!(
@@ -180,26 +154,12 @@ fn list(db: &Database<'_>) -> Pair {
         )
     };
     let (ours, theirs) = in_turn(db, (&listing("public"), 1), (&listing("before"), 1));
-    Pair {
-        what: "a list of 1,000 patients, five columns decrypted",
-        target: 60.0,
-        ours,
-        theirs,
-    }
+    Pair { what: "a list of 1,000 patients, five columns decrypted", target: 60.0, ours, theirs }
 }
 
 fn insert(db: &Database<'_>) -> Pair {
-    let (ours, theirs) = in_turn(
-        db,
-        (&fill("public", 10_000), 1),
-        (&fill("before", 10_000), 1),
-    );
-    Pair {
-        what: "10,000 patients inserted through the trigger",
-        target: 5.0,
-        ours,
-        theirs,
-    }
+    let (ours, theirs) = in_turn(db, (&fill("public", 10_000), 1), (&fill("before", 10_000), 1));
+    Pair { what: "10,000 patients inserted through the trigger", target: 5.0, ours, theirs }
 }
 
 fn update(db: &Database<'_>) -> Pair {
@@ -207,9 +167,8 @@ fn update(db: &Database<'_>) -> Pair {
     let mut session = db.superuser();
     for round in 0..ROUNDS {
         vacuum(db, &["public.patients", "before.patients"]);
-        let update = |schema: &str| {
-            format!("UPDATE {schema}.patients SET created_at = created_at + interval '{round} s'")
-        };
+        let update =
+            |schema: &str| format!("UPDATE {schema}.patients SET created_at = created_at + interval '{round} s'");
         times.0.push(time(&mut session, &update("public")) / 10_000);
         times.1.push(time(&mut session, &update("before")) / 10_000);
     }

@@ -15,8 +15,7 @@ pub const NEWEST: &str = "SELECT * FROM public.patients ORDER BY created_at DESC
 /// A name is typed into the search.
 pub const SEARCH: &str = "SELECT id, name, birth_date FROM public.patients WHERE user_id = auth.uid() AND name ILIKE '%a1b%' ORDER BY name LIMIT 10";
 /// A list that is exported.
-pub const THOUSAND: &str =
-    "SELECT id, name, phone, email, birth_date, notes FROM public.patients LIMIT 1000";
+pub const THOUSAND: &str = "SELECT id, name, phone, email, birth_date, notes FROM public.patients LIMIT 1000";
 
 const TOKEN: &str = "00000000000000000000000000000000000000000000000000000000000000aa";
 
@@ -40,17 +39,9 @@ pub fn run(sides: &Sides<'_>, report: &mut Report) {
     );
     for (name, query, limit) in [
         ("newest 20 patients", NEWEST, 1),
-        (
-            "newest 20 evaluations",
-            "SELECT * FROM public.evaluations ORDER BY created_at DESC LIMIT 20",
-            2,
-        ),
+        ("newest 20 evaluations", "SELECT * FROM public.evaluations ORDER BY created_at DESC LIMIT 20", 2),
         ("search of a name", SEARCH, 2),
-        (
-            "20 patients by name",
-            "SELECT * FROM public.patients ORDER BY name LIMIT 20",
-            2,
-        ),
+        ("20 patients by name", "SELECT * FROM public.patients ORDER BY name LIMIT 20", 2),
         ("a case with its evaluations embedded", &case, 2),
         ("dashboard", &dashboard, 2),
         (
@@ -68,16 +59,8 @@ pub fn run(sides: &Sides<'_>, report: &mut Report) {
         ("shared link", &shared, 2),
         ("1,000 patients with five columns", THOUSAND, 10),
     ] {
-        let session = if name == "shared link" {
-            &mut visitor
-        } else {
-            &mut client
-        };
-        report.limit(
-            &format!("{name} at 1 million (RLS)"),
-            fastest(session, query),
-            Duration::from_millis(limit),
-        );
+        let session = if name == "shared link" { &mut visitor } else { &mut client };
+        report.limit(&format!("{name} at 1 million (RLS)"), fastest(session, query), Duration::from_millis(limit));
         report.plan(name, plan(session, query));
     }
     crate::sealed::run(&db, report);
@@ -96,16 +79,11 @@ pub fn as_json(query: &str) -> String {
 pub fn fastest(session: &mut Session, query: &str) -> Duration {
     let query = as_json(query);
     time(session, &query);
-    (0..ROUNDS * 3)
-        .map(|_| time(session, &query))
-        .min()
-        .unwrap_or(Duration::MAX)
+    (0..ROUNDS * 3).map(|_| time(session, &query)).min().unwrap_or(Duration::MAX)
 }
 
 fn plan(session: &mut Session, query: &str) -> String {
-    let lines = session
-        .query(&format!("EXPLAIN (COSTS OFF) {query}"), &[])
-        .unwrap();
+    let lines = session.query(&format!("EXPLAIN (COSTS OFF) {query}"), &[]).unwrap();
     let lines: Vec<String> = lines.iter().map(|line| line.get(0)).collect();
     lines.join("\n")
 }
@@ -113,9 +91,8 @@ fn plan(session: &mut Session, query: &str) -> String {
 /// A million patients of 500 dentists, one after the other in turn, each with a value in five columns and its ciphertext;
 /// an evaluation and a use of credits for each; what is small is as it would be. No trigger and no foreign key is asked.
 fn fill(session: &mut Session) {
-    let id = |kind: u32, number: &str| {
-        format!("('{kind:08}-0000-4000-8000-' || lpad(({number})::text, 12, '0'))::uuid")
-    };
+    let id =
+        |kind: u32, number: &str| format!("('{kind:08}-0000-4000-8000-' || lpad(({number})::text, 12, '0'))::uuid");
     let dentist = id(0, "n % 500 + 1");
     for statement in [
         "SET session_replication_role = replica".to_owned(),

@@ -49,10 +49,7 @@ fn readable(time: Duration) -> String {
 /// How many processes want a processor, over the last minute.
 fn load_average() -> f64 {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    load.split(' ')
-        .next()
-        .and_then(|first| first.parse().ok())
-        .unwrap_or(0.0)
+    load.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0.0)
 }
 
 /// Writes `text` between two marks of a page.
@@ -82,10 +79,7 @@ impl Report {
                 report.load_before
             );
         }
-        println!(
-            "{:<58} {:>11} {:>11} {:>7} {:>6}",
-            "", "native", "twin", "ratio", "goal"
-        );
+        println!("{:<58} {:>11} {:>11} {:>7} {:>6}", "", "native", "twin", "ratio", "goal");
         report
     }
 
@@ -127,10 +121,7 @@ impl Report {
 
     /// What calls cost at a size of the data.
     pub fn size(&mut self, what: &str, costs: Vec<(&'static str, Duration)>) {
-        let list: Vec<String> = costs
-            .iter()
-            .map(|(name, cost)| format!("{name} {}", readable(*cost)))
-            .collect();
+        let list: Vec<String> = costs.iter().map(|(name, cost)| format!("{name} {}", readable(*cost))).collect();
         println!("{what:<40} {}", list.join(", "));
         self.sizes.push((what.into(), costs));
     }
@@ -173,11 +164,7 @@ impl Report {
             line.twin,
             line.ratio,
             line.goal,
-            if line.ratio < line.goal {
-                "  missed"
-            } else {
-                ""
-            }
+            if line.ratio < line.goal { "  missed" } else { "" }
         );
         self.lines.push(line);
     }
@@ -190,10 +177,7 @@ impl Report {
         fs::write(root.join("docs/benchmarks.svg"), self.plot()).unwrap();
         let page = root.join("docs/benchmarks.md");
         replace_between(&page, BEGIN, END, &self.tables());
-        println!(
-            "written: {}, docs/benchmarks.md, docs/benchmarks.svg",
-            result.display()
-        );
+        println!("written: {}, docs/benchmarks.md, docs/benchmarks.svg", result.display());
     }
 
     fn json(&self) -> Value {
@@ -209,10 +193,8 @@ impl Report {
             .sizes
             .iter()
             .map(|(what, costs)| {
-                let costs: serde_json::Map<String, Value> = costs
-                    .iter()
-                    .map(|(name, cost)| ((*name).into(), json!(readable(*cost))))
-                    .collect();
+                let costs: serde_json::Map<String, Value> =
+                    costs.iter().map(|(name, cost)| ((*name).into(), json!(readable(*cost)))).collect();
                 json!({"at": what, "costs": costs})
             })
             .collect();
@@ -237,16 +219,8 @@ impl Report {
                 (false, false) => format!("{:.2}", line.ratio),
                 (false, true) => format!("**{:.2}**", line.ratio),
             };
-            let goal = if line.is_limit {
-                String::new()
-            } else {
-                line.goal.to_string()
-            };
-            let _ = writeln!(
-                text,
-                "| {} | {} | {} | {ratio} | {goal} |",
-                line.name, line.native, line.twin
-            );
+            let goal = if line.is_limit { String::new() } else { line.goal.to_string() };
+            let _ = writeln!(text, "| {} | {} | {} | {ratio} | {goal} |", line.name, line.native, line.twin);
         }
         text.push_str(&self.table_of_sizes());
         if !self.plans.is_empty() {
@@ -264,11 +238,7 @@ impl Report {
             return String::new();
         };
         let names: Vec<&str> = first.iter().map(|(name, _)| *name).collect();
-        let mut text = format!(
-            "\n| a call at | {} |\n|---{}|\n",
-            names.join(" | "),
-            "|---".repeat(names.len())
-        );
+        let mut text = format!("\n| a call at | {} |\n|---{}|\n", names.join(" | "), "|---".repeat(names.len()));
         for (what, costs) in &self.sizes {
             let costs: Vec<String> = costs.iter().map(|(_, cost)| readable(*cost)).collect();
             let _ = writeln!(text, "| {what} | {} |", costs.join(" | "));
@@ -299,15 +269,8 @@ impl Report {
         }
         for (row, line) in self.lines.iter().enumerate() {
             let y = HEIGHT * (row as f64 + 1.5);
-            let (from, to) = (
-                place(1.0).min(place(line.ratio)),
-                place(1.0).max(place(line.ratio)),
-            );
-            let colour = if line.ratio < line.goal {
-                "#c0392b"
-            } else {
-                "#2e7d32"
-            };
+            let (from, to) = (place(1.0).min(place(line.ratio)), place(1.0).max(place(line.ratio)));
+            let colour = if line.ratio < line.goal { "#c0392b" } else { "#2e7d32" };
             let name = line.name.replace('&', "&amp;").replace('<', "&lt;");
             let _ = writeln!(
                 svg,

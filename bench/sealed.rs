@@ -34,38 +34,16 @@ pub fn run(db: &Database<'_>, report: &mut Report) {
         let limit = Duration::from_millis(limit);
         let sealed = fastest(&mut warm, query);
         report.limit(&format!("sealed: {name}, warm connection"), sealed, limit);
-        report.limit(
-            &format!("sealed: {name}, fresh connection"),
-            fresh(db, query),
-            limit,
-        );
+        report.limit(&format!("sealed: {name}, fresh connection"), fresh(db, query), limit);
         let of_twin = as_json(&query.replace("public.patients", "before.patients"));
         let mut session = reader(db);
-        let twin = (0..=twins)
-            .map(|_| time(&mut session, &of_twin))
-            .min()
-            .unwrap_or(Duration::MAX);
-        report.ratio(
-            &format!("sealed: {name}, against views of pgcrypto"),
-            sealed,
-            twin,
-            50.0,
-        );
+        let twin = (0..=twins).map(|_| time(&mut session, &of_twin)).min().unwrap_or(Duration::MAX);
+        report.ratio(&format!("sealed: {name}, against views of pgcrypto"), sealed, twin, 50.0);
     }
     let sealed = insert(&mut warm, "public.patients");
-    report.ratio(
-        "sealed: a patient inserted, against the open layout",
-        sealed,
-        open_insert,
-        0.67,
-    );
+    report.ratio("sealed: a patient inserted, against the open layout", sealed, open_insert, 0.67);
     let twin = insert(&mut reader(db), "before.patients");
-    report.ratio(
-        "sealed: a patient inserted, against views of pgcrypto",
-        sealed,
-        twin,
-        50.0,
-    );
+    report.ratio("sealed: a patient inserted, against views of pgcrypto", sealed, twin, 50.0);
 }
 
 /// The first reading of a connection. It has planned the query before, as every new connection has to, and derived no key.
@@ -89,20 +67,14 @@ fn insert(session: &mut Session, table: &str) -> Duration {
              VALUES ('{DENTIST}', 'Nova ' || gen_random_uuid(), '(11) 9' || n, 'nova' || n || '@x.test', '1980-02-01', 'Retorno');
          END LOOP; END $$"
     );
-    (0..6)
-        .map(|_| time(session, &format!("BEGIN; {statement}; ROLLBACK")))
-        .min()
-        .unwrap_or(Duration::MAX)
-        / INSERTS
+    (0..6).map(|_| time(session, &format!("BEGIN; {statement}; ROLLBACK"))).min().unwrap_or(Duration::MAX) / INSERTS
 }
 
 /// Replaces the dentist's patients, who lie between everybody's, by as many that were written over a connection each: every
 /// connection draws a salt of its own.
 fn salt_every_row(db: &Database<'_>) {
     let mut session = db.superuser();
-    session.run(&format!(
-        "DELETE FROM auria_raw.patients_raw WHERE user_id = '{DENTIST}'"
-    ));
+    session.run(&format!("DELETE FROM auria_raw.patients_raw WHERE user_id = '{DENTIST}'"));
     session.run("VACUUM ANALYZE auria_raw.patients_raw");
     let script = db.cluster().secret_file(
         "new_patient.sql",
@@ -112,18 +84,9 @@ fn salt_every_row(db: &Database<'_>) {
                     DATE '1950-01-01' + n, 'Alergia a látex ' || n FROM (SELECT (random() * 20000)::int AS n) AS random_row;"
         ),
     );
-    let command = format!(
-        "pgbench -n -C -c 2 -j 2 -t {} -f {} {}",
-        PATIENTS / 2,
-        script.display(),
-        db.name()
-    );
+    let command = format!("pgbench -n -C -c 2 -j 2 -t {} -f {} {}", PATIENTS / 2, script.display(), db.name());
     let output = db.cluster().shell(&command, &[]);
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let salts: i64 = session.value(&format!(
         "SELECT count(DISTINCT substr(name_encrypted, 7, 8)) FROM auria_raw.patients_raw WHERE user_id = '{DENTIST}'"
     ));

@@ -32,20 +32,14 @@ mod tests {
     fn values_of_every_kind_go_to_sql_and_back() {
         let id = Uuid::from_bytes(random::bytes());
         in_spi(|spi| {
-            let rows = spi.query(
-                &ECHO,
-                Snapshot::Caller,
-                args![id, "çã", -7, None::<&str>, transaction::start_time()],
-            )?;
+            let rows =
+                spi.query(&ECHO, Snapshot::Caller, args![id, "çã", -7, None::<&str>, transaction::start_time()])?;
             let row = rows.first().expect("one row");
             assert_eq!(row.expect::<Uuid>(1)?, id);
             assert_eq!(row.expect::<String>(2)?, "çã");
             assert_eq!(row.expect::<i32>(3)?, -7);
             assert_eq!(row.get::<String>(4)?, None);
-            assert_eq!(
-                row.expect::<pgrx::datum::TimestampWithTimeZone>(5)?,
-                transaction::start_time()
-            );
+            assert_eq!(row.expect::<pgrx::datum::TimestampWithTimeZone>(5)?, transaction::start_time());
             Ok(())
         });
     }
@@ -77,21 +71,12 @@ mod tests {
     fn what_an_attempt_did_is_undone_when_it_fails() {
         Spi::run("CREATE TEMPORARY TABLE marks (x integer)").expect("a temporary table");
         let marks = || -> i64 {
-            in_spi(|spi| {
-                spi.query(&COUNT_MARKS, Snapshot::New, &[])?
-                    .first()
-                    .expect("one row")
-                    .expect(1)
-            })
+            in_spi(|spi| spi.query(&COUNT_MARKS, Snapshot::New, &[])?.first().expect("one row").expect(1))
         };
         let add = || spi::connected(|spi| spi.query(&ADD_MARK, Snapshot::New, &[]).map(|_| ()));
         assert_eq!(transaction::attempt(add), Ok(()));
         let caught = |code, message: &str, detail: Option<&str>| {
-            Err::<(), _>(transaction::Caught {
-                code,
-                message: message.to_owned(),
-                detail: detail.map(str::to_owned),
-            })
+            Err::<(), _>(transaction::Caught { code, message: message.to_owned(), detail: detail.map(str::to_owned) })
         };
         assert_eq!(marks(), 1);
         let by_postgres = transaction::attempt(|| {
@@ -105,10 +90,7 @@ mod tests {
             Err::<(), _>(error::unknown_user())
         });
         let ours = error::unknown_user();
-        assert_eq!(
-            by_us,
-            caught(ours.code(), ours.message_text(), ours.detail_text())
-        );
+        assert_eq!(by_us, caught(ours.code(), ours.message_text(), ours.detail_text()));
         let by_a_panic = transaction::attempt(|| {
             add()?;
             panic!("a defect")
@@ -119,11 +101,7 @@ mod tests {
         let cancelled = PgTryBuilder::new(|| {
             let _ = transaction::attempt(|| {
                 add()?;
-                spi::connected(|spi| {
-                    spi.execute_script(
-                        "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '57014'; END $$",
-                    )
-                })
+                spi::connected(|spi| spi.execute_script("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '57014'; END $$"))
             });
             None
         })
@@ -144,27 +122,20 @@ mod tests {
                 true
             })
             .catch_others(|error| match error {
-                CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
-                    report.backtrace().is_some()
-                }
+                CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report.backtrace().is_some(),
                 CaughtError::RustPanic { ereport, .. } => ereport.backtrace().is_some(),
             })
             .execute()
         };
         assert!(!backtrace_of(|| panic!("a defect")));
         assert!(!backtrace_of(|| error::unknown_user().raise()));
-        assert!(!backtrace_of(|| in_spi(
-            |spi| spi.execute_script("SELECT 1/0")
-        )));
+        assert!(!backtrace_of(|| in_spi(|spi| spi.execute_script("SELECT 1/0"))));
     }
 
     #[pg_test]
     fn settings_last_as_long_as_the_work() {
-        let path = || -> String {
-            Spi::get_one("SELECT current_setting('search_path')")
-                .expect("a query")
-                .expect("a value")
-        };
+        let path =
+            || -> String { Spi::get_one("SELECT current_setting('search_path')").expect("a query").expect("a value") };
         let before = path();
         extension::with_settings(&[(c"search_path", c"pg_catalog")], || {
             assert_eq!(path(), "pg_catalog");
@@ -174,14 +145,8 @@ mod tests {
 
     #[pg_test]
     fn a_sqlstate_is_written_as_clients_see_it() {
-        assert_eq!(
-            error::sqlstate(PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION),
-            "23503"
-        );
-        assert_eq!(
-            error::sqlstate(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE),
-            "42501"
-        );
+        assert_eq!(error::sqlstate(PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION), "23503");
+        assert_eq!(error::sqlstate(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE), "42501");
     }
 
     #[pg_test]
@@ -200,24 +165,15 @@ mod tests {
             assert_eq!(error::sqlstate(error.code()), state);
             let report = ErrorReport::from(error);
             assert!(!report.message().is_empty());
-            assert!(
-                report.hint().is_some_and(|hint| !hint.is_empty()),
-                "{}",
-                report.message()
-            );
+            assert!(report.hint().is_some_and(|hint| !hint.is_empty()), "{}", report.message());
         }
     }
 
     #[pg_test]
     fn an_error_keeps_its_detail_and_hint() {
-        let error = Error::new(PgSqlErrorCode::ERRCODE_DATA_EXCEPTION, "m")
-            .detail("d")
-            .hint("h");
+        let error = Error::new(PgSqlErrorCode::ERRCODE_DATA_EXCEPTION, "m").detail("d").hint("h");
         let report = ErrorReport::from(error);
-        assert_eq!(
-            (report.message(), report.detail(), report.hint()),
-            ("m", Some("d"), Some("h"))
-        );
+        assert_eq!((report.message(), report.detail(), report.hint()), ("m", Some("d"), Some("h")));
     }
 
     #[pg_test]

@@ -43,14 +43,7 @@ impl Error {
     /// An error with a SQLSTATE and a message; detail and hint come by
     /// [`Error::detail`] and [`Error::hint`].
     pub fn new(code: PgSqlErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            kind: Kind::Other,
-            code,
-            message: message.into(),
-            detail: None,
-            hint: None,
-            fields: None,
-        }
+        Self { kind: Kind::Other, code, message: message.into(), detail: None, hint: None, fields: None }
     }
 
     fn of_kind(mut self, kind: Kind) -> Self {
@@ -78,10 +71,8 @@ impl Error {
     }
 
     fn of_column(self, table: &str, column: &str) -> Self {
-        let fields = Fields::default()
-            .with(Field::Schema, "public")
-            .with(Field::Table, table)
-            .with(Field::Column, column);
+        let fields =
+            Fields::default().with(Field::Schema, "public").with(Field::Table, table).with(Field::Column, column);
         self.fields(fields)
     }
 
@@ -160,18 +151,13 @@ impl From<Error> for ErrorReport {
 /// The five characters of a SQLSTATE, as clients see them.
 pub fn sqlstate(code: PgSqlErrorCode) -> String {
     // PostgreSQL packs them six bits each, the first one lowest.
-    (0..5)
-        .map(|place| char::from(b'0' + ((code as i32 >> (6 * place)) & 0x3f) as u8))
-        .collect()
+    (0..5).map(|place| char::from(b'0' + ((code as i32 >> (6 * place)) & 0x3f) as u8)).collect()
 }
 
 /// 22004: an argument that is required was NULL.
 pub fn null_argument(function: &str, argument: &str) -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
-        format!("{argument} must not be null"),
-    )
-    .hint(format!("Pass a value for {argument} to {function}()."))
+    Error::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, format!("{argument} must not be null"))
+        .hint(format!("Pass a value for {argument} to {function}()."))
 }
 
 /// The value of an argument that must not be NULL (22004).
@@ -199,32 +185,23 @@ pub fn created_at_is_the_servers(table: &str) -> Error {
 
 /// 23503: the user id is not in `auth.users`.
 pub fn unknown_user() -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION,
-        "there is no user with this id",
-    )
-    .detail("The id passed as p_user_id is not in auth.users.")
-    .hint("Pass the id of a user who signed up and was not deleted.")
+    Error::new(PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION, "there is no user with this id")
+        .detail("The id passed as p_user_id is not in auth.users.")
+        .hint("Pass the id of a user who signed up and was not deleted.")
 }
 
 /// 22023: a purchase of no credits, or of less than none.
 pub fn credits_not_positive(credits: i32) -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-        "p_credits must be positive",
-    )
-    .detail(format!("{credits} credits were to be added."))
-    .hint("Use refund_credits() to give back what an operation cost.")
+    Error::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "p_credits must be positive")
+        .detail(format!("{credits} credits were to be added."))
+        .hint("Use refund_credits() to give back what an operation cost.")
 }
 
 /// 22003: a counter would leave the range of its integer column.
 pub fn credits_out_of_range() -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
-        "credit counter out of range",
-    )
-    .detail("The new value does not fit into a column of type integer.")
-    .hint("Nothing was changed. Check the amount, and the subscription's counters.")
+    Error::new(PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "credit counter out of range")
+        .detail("The new value does not fit into a column of type integer.")
+        .hint("Nothing was changed. Check the amount, and the subscription's counters.")
 }
 
 /// 22023: an operation name that the ledger writes by itself.
@@ -239,51 +216,36 @@ pub fn operation_is_reserved() -> Error {
 
 /// 09000: a trigger suppressed an update that the ledger depends on.
 pub fn kept_by_a_trigger() -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_TRIGGERED_ACTION_EXCEPTION,
-        "a trigger kept the subscription from being written",
-    )
-    .detail("Counter and ledger would disagree. Nothing was changed.")
-    .hint("Look for a BEFORE trigger on public.subscriptions or public.credit_usage that returns NULL.")
+    Error::new(PgSqlErrorCode::ERRCODE_TRIGGERED_ACTION_EXCEPTION, "a trigger kept the subscription from being written")
+        .detail("Counter and ledger would disagree. Nothing was changed.")
+        .hint("Look for a BEFORE trigger on public.subscriptions or public.credit_usage that returns NULL.")
 }
 
 /// 23514: a status of a subscription that nobody knows.
 pub fn unknown_status() -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
-        "unknown status of a subscription",
-    )
-    .detail(format!("It must be one of {}.", STATUSES.join(", ")))
-    .hint("Write Stripe's word as it comes.")
+    Error::new(PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, "unknown status of a subscription")
+        .detail(format!("It must be one of {}.", STATUSES.join(", ")))
+        .hint("Write Stripe's word as it comes.")
 }
 
 /// 40001: what this transaction needs was changed after its snapshot.
 pub fn not_serialisable() -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-        "could not serialize access due to concurrent update",
-    )
-    .hint("Run the transaction again.")
+    Error::new(PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE, "could not serialize access due to concurrent update")
+        .hint("Run the transaction again.")
 }
 
 /// 22023: text too long to be the name of an operation.
 pub fn operation_too_long() -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-        "p_operation is too long",
-    )
-    .detail("The name of an operation has at most 200 bytes.")
-    .hint("Pass a name such as case_analysis or dsd_simulation.")
+    Error::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "p_operation is too long")
+        .detail("The name of an operation has at most 200 bytes.")
+        .hint("Pass a name such as case_analysis or dsd_simulation.")
 }
 
 /// 22023: text too long to be the name of a function.
 pub fn function_name_too_long() -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-        "p_function_name is too long",
-    )
-    .detail("The name of a function has at most 200 bytes.")
-    .hint("Pass the name of the Edge Function whose requests are counted.")
+    Error::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "p_function_name is too long")
+        .detail("The name of a function has at most 200 bytes.")
+        .hint("Pass the name of the Edge Function whose requests are counted.")
 }
 
 /// 55000: neither Vault nor a key file gives the secret for patient data.
@@ -304,12 +266,10 @@ pub fn phi_key_of_other_data() -> Error {
 
 /// 55000: the secret that was found cannot be used.
 pub fn phi_key_refused(place: &'static str, reason: &'static str) -> Error {
-    phi_key_state("the key for patient data was refused")
-        .detail(format!("{place} {reason}."))
-        .hint(
-            "A key is one line of 16 bytes or more, as openssl rand -base64 32 makes it; a key \
+    phi_key_state("the key for patient data was refused").detail(format!("{place} {reason}.")).hint(
+        "A key is one line of 16 bytes or more, as openssl rand -base64 32 makes it; a key \
              file is a regular file with an absolute path, owned by the server's account, mode 0600.",
-        )
+    )
 }
 
 /// 55000: Supabase Vault raised an error instead of giving its secret.
@@ -325,72 +285,52 @@ pub fn phi_vault_failed(message: &str) -> Error {
 
 /// 42501: anyone who may create a schema could otherwise plant a key.
 pub fn phi_vault_untrusted() -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        "vault.decrypted_secrets is not Supabase Vault's",
-    )
-    .detail(
-        "It, or its schema, belongs to a role that is no superuser and owns neither the database \
+    Error::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "vault.decrypted_secrets is not Supabase Vault's")
+        .detail(
+            "It, or its schema, belongs to a role that is no superuser and owns neither the database \
          nor the AURIA schema.",
-    )
-    .hint(
-        "Drop it, or, if you trust what it does, give it to a superuser or name its owner in \
+        )
+        .hint(
+            "Drop it, or, if you trust what it does, give it to a superuser or name its owner in \
          auria.trusted_owners.",
-    )
+        )
 }
 
 fn phi_key_state(message: &'static str) -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        message,
-    )
+    Error::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message)
 }
 
 /// 39000: one message for a key that does not fit and for damaged data.
 pub fn phi_wrong_key_or_corrupt() -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION,
-        "wrong key or corrupt data",
-    )
-    .of_kind(Kind::WrongKeyOrCorrupt)
-    .hint(
-        "If the key was changed, keep the previous one as phi_encryption_key_previous in Vault or \
+    Error::new(PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION, "wrong key or corrupt data")
+        .of_kind(Kind::WrongKeyOrCorrupt)
+        .hint(
+            "If the key was changed, keep the previous one as phi_encryption_key_previous in Vault or \
          in auria.phi_previous_key_file until CALL auria.phi_backfill() is through.",
-    )
+        )
 }
 
 /// 54000: a plaintext above the limit, or a message that becomes one.
 pub fn phi_too_large() -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-        "encrypted value exceeds the size limit",
-    )
-    .of_kind(Kind::StoredValue)
-    .detail("A plaintext has at most 16 MiB, after decompression.")
-    .hint("Store what is larger outside of the patient's record.")
+    Error::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "encrypted value exceeds the size limit")
+        .of_kind(Kind::StoredValue)
+        .detail("A plaintext has at most 16 MiB, after decompression.")
+        .hint("Store what is larger outside of the patient's record.")
 }
 
 /// 54000: packets within packets beyond what any writer makes.
 pub fn phi_too_deep() -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-        "encrypted value exceeds the nesting limit",
-    )
-    .of_kind(Kind::StoredValue)
-    .hint("No writer nests packets this deep: find out where the value came from.")
+    Error::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "encrypted value exceeds the nesting limit")
+        .of_kind(Kind::StoredValue)
+        .hint("No writer nests packets this deep: find out where the value came from.")
 }
 
 /// 54000: a message whose keys would take too long to derive.
 pub fn phi_too_costly() -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-        "encrypted value exceeds the work limit",
-    )
-    .of_kind(Kind::StoredValue)
-    .detail(
-        "Deriving the keys of one value may hash 65,011,712 octets, all its passphrases together.",
-    )
-    .hint("No writer needs more than one passphrase: find out where the value came from.")
+    Error::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "encrypted value exceeds the work limit")
+        .of_kind(Kind::StoredValue)
+        .detail("Deriving the keys of one value may hash 65,011,712 octets, all its passphrases together.")
+        .hint("No writer needs more than one passphrase: find out where the value came from.")
 }
 
 /// 53200: there is no memory for a value.
@@ -413,58 +353,41 @@ pub fn phi_ciphertext_refused(table: &str, column: &str) -> Error {
 
 /// 42501: the stored tables of the sealed layout are written through the views.
 pub fn write_through_view(table: &str) -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        format!("table \"{table}\" cannot be written directly"),
-    )
-    .hint("Write to the view of schema public in its place: it encrypts.")
+    Error::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, format!("table \"{table}\" cannot be written directly"))
+        .hint("Write to the view of schema public in its place: it encrypts.")
 }
 
 /// 23502, with PostgreSQL's own message for a table.
 pub fn null_in_column(table: &str, column: &str) -> Error {
     Error::new(
         PgSqlErrorCode::ERRCODE_NOT_NULL_VIOLATION,
-        format!(
-            "null value in column \"{column}\" of relation \"{table}\" violates not-null constraint"
-        ),
+        format!("null value in column \"{column}\" of relation \"{table}\" violates not-null constraint"),
     )
     .of_column(table, column)
 }
 
 /// 54000: as an index over names would refuse it.
 pub fn name_too_long(longest: usize) -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-        "the name of a patient is too long",
-    )
-    .detail(format!("It has more than {longest} octets."))
+    Error::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the name of a patient is too long")
+        .detail(format!("It has more than {longest} octets."))
 }
 
 /// 22021: an intact message whose content no text of PostgreSQL can hold.
 pub fn phi_not_text() -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
-        "encrypted value is not text",
-    )
-    .of_kind(Kind::StoredValue)
-    .detail("It was decrypted, and is not valid UTF-8 or holds a zero byte.")
-    .hint("Read it with pgcrypto's pgp_sym_decrypt_bytea().")
+    Error::new(PgSqlErrorCode::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, "encrypted value is not text")
+        .of_kind(Kind::StoredValue)
+        .detail("It was decrypted, and is not valid UTF-8 or holds a zero byte.")
+        .hint("Read it with pgcrypto's pgp_sym_decrypt_bytea().")
 }
 
 /// 0A000: OpenPGP text is UTF-8.
 pub fn phi_needs_utf8() -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
-        "patient data can only be encrypted in a UTF8 database",
-    )
-    .hint("Create the database with ENCODING 'UTF8'.")
+    Error::new(PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED, "patient data can only be encrypted in a UTF8 database")
+        .hint("Create the database with ENCODING 'UTF8'.")
 }
 
 /// XX000: a value came back from a query that its SQL rules out.
 pub fn unexpected_null(what: &str) -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
-        format!("unexpected null in {what}"),
-    )
-    .hint("Run SELECT * FROM auria.doctor() and report its output.")
+    Error::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("unexpected null in {what}"))
+        .hint("Run SELECT * FROM auria.doctor() and report its output.")
 }

@@ -17,10 +17,8 @@ pub enum AdoptFunctions {
 }
 
 static PHI_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
-static PHI_PREVIOUS_KEY_FILE: GucSetting<Option<CString>> =
-    GucSetting::<Option<CString>>::new(None);
-static ADOPT_FUNCTIONS: GucSetting<AdoptFunctions> =
-    GucSetting::<AdoptFunctions>::new(AdoptFunctions::Known);
+static PHI_PREVIOUS_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static ADOPT_FUNCTIONS: GucSetting<AdoptFunctions> = GucSetting::<AdoptFunctions>::new(AdoptFunctions::Known);
 static TRUSTED_OWNERS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
 /// Registers the settings; called once, when the library is loaded.
@@ -85,18 +83,10 @@ pub fn adopt_functions() -> AdoptFunctions {
 /// The role names in `auria.trusted_owners`.
 pub fn trusted_owners() -> Vec<String> {
     text(&TRUSTED_OWNERS)
-        .map(|list| {
-            list.split(',')
-                .map(|name| name.trim().to_owned())
-                .filter(|name| !name.is_empty())
-                .collect()
-        })
+        .map(|list| list.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect())
         .unwrap_or_default()
 }
 
 fn text(setting: &GucSetting<Option<CString>>) -> Option<String> {
-    setting
-        .get()
-        .map(|value| value.to_string_lossy().into_owned())
-        .filter(|value| !value.is_empty())
+    setting.get().map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
 }

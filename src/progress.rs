@@ -23,13 +23,7 @@ impl Progress {
     /// reset`; `total` is how many there are, as far as that is known.
     pub fn new(what: impl Into<String>, total: u64) -> Self {
         let now = Instant::now();
-        Self {
-            what: what.into(),
-            total,
-            done: 0,
-            started: now,
-            reported: now,
-        }
+        Self { what: what.into(), total, done: 0, started: now, reported: now }
     }
 
     /// Counts `rows` more, and reports if the last report is long enough ago.
@@ -39,12 +33,7 @@ impl Progress {
         let now = Instant::now();
         if now.duration_since(self.reported) >= INTERVAL {
             self.reported = now;
-            let line = line(
-                &self.what,
-                self.done,
-                self.total,
-                now.duration_since(self.started),
-            );
+            let line = line(&self.what, self.done, self.total, now.duration_since(self.started));
             pgrx::notice!("auria: {line}");
         }
     }
@@ -66,9 +55,8 @@ fn line(what: &str, done: u64, total: u64, elapsed: Duration) -> String {
     let total = total.max(done);
     let percent = (done * 100).checked_div(total).unwrap_or(100);
     let per_second = (done as f64 / elapsed.as_secs_f64().max(0.001)) as u64;
-    let left = (total - done)
-        .checked_div(per_second)
-        .map_or_else(String::new, |seconds| format!(", {} left", span(seconds)));
+    let left =
+        (total - done).checked_div(per_second).map_or_else(String::new, |seconds| format!(", {} left", span(seconds)));
     format!("{what}: {done} of {total} ({percent} %), {per_second} rows/s{left}")
 }
 

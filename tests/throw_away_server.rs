@@ -34,15 +34,7 @@ fn take_over(admin: &mut Session) {
     let drops: Vec<String> = admin
         .notices()
         .iter()
-        .filter_map(|notice| {
-            Some(
-                notice
-                    .message()
-                    .split_once(", run DROP POLICY ")?
-                    .1
-                    .to_owned(),
-            )
-        })
+        .filter_map(|notice| Some(notice.message().split_once(", run DROP POLICY ")?.1.to_owned()))
         .map(|policy| format!("DROP POLICY {policy}"))
         .collect();
     assert!(!drops.is_empty(), "no warning about a policy was read");

@@ -1,8 +1,6 @@
 //! A user's subscription as the credit functions see it.
 
-use auria_credits::{
-    Allowance, Charged, CountedOperation, CreditPool, DEFAULT_COST, Rollover, status_counts,
-};
+use auria_credits::{Allowance, Charged, CountedOperation, CreditPool, DEFAULT_COST, Rollover, status_counts};
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 use uuid::Uuid;
@@ -118,11 +116,7 @@ impl Plan {
             return Some(Self::of(None, None, None));
         };
         let [monthly, allows_rollover, most] = PLANS.with(|plans| plans.values(plan, snapshot))?;
-        Some(Self::of(
-            monthly,
-            allows_rollover.map(|allows| allows != 0),
-            most,
-        ))
+        Some(Self::of(monthly, allows_rollover.map(|allows| allows != 0), most))
     }
 
     /// The same by SQL.
@@ -137,10 +131,7 @@ impl Plan {
 
 impl Prices {
     fn of(plan: &Plan, cost: i32) -> Self {
-        Self {
-            monthly: plan.monthly,
-            cost: cost.max(0),
-        }
+        Self { monthly: plan.monthly, cost: cost.max(0) }
     }
 }
 
@@ -181,13 +172,10 @@ impl Account {
     /// does not, and the newest of those. All are locked before the choice, so
     /// that it is made from what they say now.
     fn chosen(rows: &Rows<'_>) -> Result<Option<Self>> {
-        let accounts = rows
-            .iter()
-            .map(|row| Self::from_fields(&row))
-            .collect::<Result<Vec<_>>>()?;
-        Ok(accounts.into_iter().max_by(|one, other| {
-            (one.counts, one.created_at, one.id).cmp(&(other.counts, other.created_at, other.id))
-        }))
+        let accounts = rows.iter().map(|row| Self::from_fields(&row)).collect::<Result<Vec<_>>>()?;
+        Ok(accounts
+            .into_iter()
+            .max_by(|one, other| (one.counts, one.created_at, one.id).cmp(&(other.counts, other.created_at, other.id))))
     }
 
     /// Reads the first columns of [`LOCK_SUBSCRIPTION`], and of `rows`.
@@ -211,13 +199,7 @@ impl Account {
 
     /// The credits of this subscription, given what its plan grants.
     pub fn pool(&self, monthly: Allowance) -> CreditPool {
-        CreditPool {
-            monthly,
-            rollover: self.rollover,
-            bonus: self.bonus,
-            used: self.used,
-            hidden: self.hidden,
-        }
+        CreditPool { monthly, rollover: self.rollover, bonus: self.bonus, used: self.used, hidden: self.hidden }
     }
 
     /// When a use was charged, seen from this subscription.
@@ -247,12 +229,7 @@ impl Account {
 
 /// What `operation` costs, and what `plan` grants each month. A cost below
 /// zero, from before the rule against it, is zero.
-pub fn prices(
-    spi: &Spi,
-    snapshot: Snapshot,
-    plan: Option<&str>,
-    operation: &str,
-) -> Result<Prices> {
+pub fn prices(spi: &Spi, snapshot: Snapshot, plan: Option<&str>, operation: &str) -> Result<Prices> {
     if let Some(prices) = kept_prices(snapshot, plan, operation) {
         return Ok(prices);
     }

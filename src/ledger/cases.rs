@@ -30,11 +30,7 @@ pub fn can_create_case(spi: &Spi, user: Uuid) -> Result<bool> {
             Ok(limit == -1 || used < limit)
         }
         None => {
-            let rows = spi.query(
-                &RECENT_EVALUATIONS,
-                snapshot,
-                args![user, free_tier::WINDOW_DAYS],
-            )?;
+            let rows = spi.query(&RECENT_EVALUATIONS, snapshot, args![user, free_tier::WINDOW_DAYS])?;
             let evaluations = rows.one::<i64>()?.unwrap_or(0);
             Ok(evaluations < free_tier::LEGACY_CASES)
         }

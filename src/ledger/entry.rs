@@ -116,11 +116,7 @@ pub fn refund_of(operation: &str) -> String {
 /// as in a use, but negative, because it goes back. The rest of its amount is
 /// off the counter.
 pub fn refunded_to(reversal: &Reversal) -> [i32; 3] {
-    [
-        -reversal.to_rollover,
-        -reversal.to_bonus,
-        -reversal.off_hidden,
-    ]
+    [-reversal.to_rollover, -reversal.to_bonus, -reversal.off_hidden]
 }
 
 /// Writes a use that no pool paid for; false when its reference was charged
@@ -133,41 +129,24 @@ pub fn record_free(
     credits: i32,
     reference: Option<Uuid>,
 ) -> Result<bool> {
-    let rows = spi.query(
-        &RECORD_FREE,
-        Snapshot::New,
-        args![user, subscription, operation, credits, reference],
-    )?;
+    let rows = spi.query(&RECORD_FREE, Snapshot::New, args![user, subscription, operation, credits, reference])?;
     Ok(!rows.is_empty())
 }
 
 /// Gives a free use back; false when somebody else did meanwhile.
 pub fn refund_free(spi: &Spi, given: &Use, operation: &str) -> Result<bool> {
-    let rows = spi.query(
-        &REFUND_FREE,
-        Snapshot::New,
-        args![given.id, &refund_of(operation)],
-    )?;
+    let rows = spi.query(&REFUND_FREE, Snapshot::New, args![given.id, &refund_of(operation)])?;
     Ok(!rows.is_empty())
 }
 
 /// Whether the reference is charged, and not refunded.
 pub fn is_charged(spi: &Spi, user: Uuid, operation: &str, reference: Uuid) -> Result<bool> {
-    let rows = spi.query(
-        &IS_CHARGED,
-        Snapshot::Latest,
-        args![user, operation, reference],
-    )?;
+    let rows = spi.query(&IS_CHARGED, Snapshot::Latest, args![user, operation, reference])?;
     Ok(rows.one()?.unwrap_or(false))
 }
 
 /// What the user did of this operation within the free tier's window.
-pub fn free_activity(
-    spi: &Spi,
-    snapshot: Snapshot,
-    user: Uuid,
-    operation: &str,
-) -> Result<Activity> {
+pub fn free_activity(spi: &Spi, snapshot: Snapshot, user: Uuid, operation: &str) -> Result<Activity> {
     let args = args![user, operation, free_tier::WINDOW_DAYS,];
     let count = |statement| -> Result<i64> {
         let rows = spi.query(statement, snapshot, args)?;
@@ -175,37 +154,21 @@ pub fn free_activity(
     };
     Ok(Activity {
         uses: count(&FREE_USES)?,
-        sessions_before: if free_tier::sessions_count(operation) {
-            count(&SESSIONS_BEFORE)?
-        } else {
-            0
-        },
+        sessions_before: if free_tier::sessions_count(operation) { count(&SESSIONS_BEFORE)? } else { 0 },
     })
 }
 
 /// The use with this reference, however long ago: the open one, else one that
 /// was refunded.
-pub fn use_by_reference(
-    spi: &Spi,
-    user: Uuid,
-    operation: &str,
-    reference: Uuid,
-) -> Result<Option<Use>> {
-    let rows = spi.query(
-        &USE_BY_REFERENCE,
-        Snapshot::Latest,
-        args![user, operation, free_tier::WINDOW_DAYS, reference],
-    )?;
+pub fn use_by_reference(spi: &Spi, user: Uuid, operation: &str, reference: Uuid) -> Result<Option<Use>> {
+    let rows =
+        spi.query(&USE_BY_REFERENCE, Snapshot::Latest, args![user, operation, free_tier::WINDOW_DAYS, reference])?;
     rows.first().map(|row| Use::from_row(&row)).transpose()
 }
 
 /// The latest use that was not refunded, if it is of the last 30 days.
 pub fn latest_open_use(spi: &Spi, user: Uuid, operation: &str) -> Result<Option<Use>> {
-    let rows = spi.query(
-        &LATEST_OPEN_USE,
-        Snapshot::Latest,
-        args![user, operation, free_tier::WINDOW_DAYS],
-    )?;
+    let rows = spi.query(&LATEST_OPEN_USE, Snapshot::Latest, args![user, operation, free_tier::WINDOW_DAYS])?;
     let latest = rows.first().map(|row| Use::from_row(&row)).transpose()?;
     Ok(latest.filter(|latest| latest.is_recent))
 }

@@ -57,9 +57,5 @@ pub const CHECK: &str = include_str!("check.sql");
 /// for the foreign key to say: row-level security hides `auth.users` from the
 /// role that owns these functions.
 fn naming_unknown_user(work: impl FnOnce() -> Result<()>) -> Result<()> {
-    transaction::replacing(
-        PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION,
-        error::unknown_user,
-        work,
-    )
+    transaction::replacing(PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION, error::unknown_user, work)
 }

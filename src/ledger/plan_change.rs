@@ -63,12 +63,9 @@ impl Columns {
 /// Whether the statement starts a month, and does not say itself where the ledger
 /// stands.
 fn starts_month(row: &RowTrigger<'_>, reset_at: Column) -> Result<bool> {
-    let says_where = row
-        .column(c"usage_reset_entry")
-        .is_some_and(|entry| row.changes(entry));
+    let says_where = row.column(c"usage_reset_entry").is_some_and(|entry| row.changes(entry));
     Ok(!says_where
-        && row.old_value::<TimestampWithTimeZone>(reset_at)?
-            < row.new_value::<TimestampWithTimeZone>(reset_at)?)
+        && row.old_value::<TimestampWithTimeZone>(reset_at)? < row.new_value::<TimestampWithTimeZone>(reset_at)?)
 }
 
 /// Before an UPDATE of `subscriptions`: settles the credits when the plan
@@ -78,8 +75,7 @@ pub fn settle_plan_change(row: &mut RowTrigger<'_>) -> Result<()> {
     if !row.is_update() {
         return Ok(());
     }
-    let (Some(plan), Some(reset_at)) = (row.column(c"plan_id"), row.column(c"usage_reset_at"))
-    else {
+    let (Some(plan), Some(reset_at)) = (row.column(c"plan_id"), row.column(c"usage_reset_at")) else {
         return Ok(());
     };
     let changes_plan = row.changes(plan);
@@ -92,10 +88,9 @@ pub fn settle_plan_change(row: &mut RowTrigger<'_>) -> Result<()> {
     }
     let columns = Columns::of(row)?;
     // The row is locked: what is charged to it later has a greater number.
-    let last_entry = roles::with_rights_of(row.table_owner(), || {
-        sequence::last_value(c"public", c"credit_usage_entry_seq")
-    })?
-    .unwrap_or(0);
+    let last_entry =
+        roles::with_rights_of(row.table_owner(), || sequence::last_value(c"public", c"credit_usage_entry_seq"))?
+            .unwrap_or(0);
     if changes_plan {
         let before: Option<String> = row.old_value(columns.plan)?;
         let after: Option<String> = row.new_value(columns.plan)?;
@@ -103,9 +98,7 @@ pub fn settle_plan_change(row: &mut RowTrigger<'_>) -> Result<()> {
             spi::connected(|spi| {
                 let args = args![before.as_deref(), after.as_deref()];
                 let rows = spi.query(&PLANS, Snapshot::New, args)?;
-                let row = rows
-                    .first()
-                    .ok_or_else(|| error::unexpected_null("the plans"))?;
+                let row = rows.first().ok_or_else(|| error::unexpected_null("the plans"))?;
                 Ok((row.get(1)?, row.get(2)?))
             })
         })?;
@@ -117,8 +110,7 @@ pub fn settle_plan_change(row: &mut RowTrigger<'_>) -> Result<()> {
             used: old(columns.used)?,
             hidden: old(columns.hidden)?,
         };
-        pool.change_plan(Allowance::from_plan(to))
-            .map_err(|_| error::credits_out_of_range())?;
+        pool.change_plan(Allowance::from_plan(to)).map_err(|_| error::credits_out_of_range())?;
         for (column, settled) in [
             (columns.used, pool.used),
             (columns.hidden, pool.hidden),
@@ -132,16 +124,8 @@ pub fn settle_plan_change(row: &mut RowTrigger<'_>) -> Result<()> {
         row.replace(columns.plan_change_entry, Some(last_entry));
         if !row.sets(columns.plan) {
             // A trigger changed the plan, and the AFTER trigger is not fired.
-            let used = if row.changes(columns.used) {
-                row.new_value(columns.used)?
-            } else {
-                Some(pool.used)
-            };
-            let counted = if starts_month {
-                Some(0)
-            } else {
-                row.old_value(columns.used)?
-            };
+            let used = if row.changes(columns.used) { row.new_value(columns.used)? } else { Some(pool.used) };
+            let counted = if starts_month { Some(0) } else { row.old_value(columns.used)? };
             record(row, counted, used)?;
         }
     }
@@ -175,10 +159,7 @@ pub fn record_plan_change(row: &mut RowTrigger<'_>) -> Result<()> {
 
 /// Writes the difference of the counter, if there is one.
 fn record(row: &RowTrigger<'_>, before: Option<i32>, after: Option<i32>) -> Result<()> {
-    let difference = after
-        .unwrap_or(0)
-        .checked_sub(before.unwrap_or(0))
-        .ok_or_else(error::credits_out_of_range)?;
+    let difference = after.unwrap_or(0).checked_sub(before.unwrap_or(0)).ok_or_else(error::credits_out_of_range)?;
     if difference == 0 {
         return Ok(());
     }

@@ -45,9 +45,7 @@ pub fn refund(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bo
     match refund_by_rows(user, operation, reference)? {
         Some(answer) => Ok(answer),
         // The functions declare no search path.
-        None => extension::with_fixed_path(|| {
-            spi::connected(|spi| refund_by_sql(spi, user, operation, reference))
-        }),
+        None => extension::with_fixed_path(|| spi::connected(|spi| refund_by_sql(spi, user, operation, reference))),
     }
 }
 
@@ -95,11 +93,8 @@ impl GivenBack {
     fn of(account: &Account, operation: &str, given: &Use) -> Result<Self> {
         // What the plan grants does not matter to a refund.
         let mut pool = account.pool(Allowance::Unlimited);
-        let reversal = pool
-            .refund(given.charged, account.charged(given))
-            .map_err(|_| error::credits_out_of_range())?;
-        let counted = CountedOperation::from_name(operation)
-            .filter(|_| given.subscription == Some(account.id));
+        let reversal = pool.refund(given.charged, account.charged(given)).map_err(|_| error::credits_out_of_range())?;
+        let counted = CountedOperation::from_name(operation).filter(|_| given.subscription == Some(account.id));
         let one_if = |kind| i32::from(counted == Some(kind));
         Ok(Self {
             reversal,
@@ -121,8 +116,7 @@ fn refund_by_rows(user: Uuid, operation: &str, reference: Option<Uuid>) -> Resul
             None => rows.latest_open_use(operation)?,
             Some(reference) => rows.use_by_reference(operation, reference)?,
         };
-        let Some(mut found) = found.filter(|found| reference.is_some() || found.given.is_recent)
-        else {
+        let Some(mut found) = found.filter(|found| reference.is_some() || found.given.is_recent) else {
             return Ok(Some(false));
         };
         if !found.given.is_open {

@@ -48,20 +48,12 @@ statement! {
 /// Errors: 2D000 where it cannot commit; 22004, 22023 the batch size; 25006 on
 /// a standby. For service_role.
 #[pg_extern(sql = false)]
-fn reset_monthly(
-    batch_size: Option<i32>,
-    fcinfo: pg_sys::FunctionCallInfo,
-) -> Result<(), ErrorReport> {
+fn reset_monthly(batch_size: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
     let batch_size = required(batch_size, "auria.reset_monthly", "batch_size")?;
     if !(1..=LARGEST_BATCH).contains(&batch_size) {
-        return Err(Error::new(
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            "batch_size is out of range",
-        )
-        .hint(format!(
-            "Pass a number of subscriptions from 1 to {LARGEST_BATCH}."
-        ))
-        .into());
+        return Err(Error::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "batch_size is out of range")
+            .hint(format!("Pass a number of subscriptions from 1 to {LARGEST_BATCH}."))
+            .into());
     }
     let call = Call::of(fcinfo, "auria.reset_monthly")?;
     transaction::refuse_if_read_only(c"auria.reset_monthly()");
@@ -72,8 +64,7 @@ fn reset_monthly(
     let mut progress = Progress::new("subscriptions reset", due.unsigned_abs());
     let mut last = Some(Uuid::nil());
     while let Some(after) = last {
-        let (locked, reset) =
-            call.transaction(owner::of_schema, |spi| reset_after(spi, after, batch_size))?;
+        let (locked, reset) = call.transaction(owner::of_schema, |spi| reset_after(spi, after, batch_size))?;
         progress.advance(reset as u64);
         last = locked.last().copied();
     }
@@ -110,10 +101,7 @@ fn reset_next(spi: &Spi, after: Uuid) -> Result<(Vec<Uuid>, usize)> {
 }
 
 fn reset_locked(spi: &Spi, rows: &Rows<'_>) -> Result<(Vec<Uuid>, usize)> {
-    let ids: Vec<Uuid> = rows
-        .iter()
-        .map(|row| row.expect::<Uuid>(1))
-        .collect::<Result<_>>()?;
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.expect::<Uuid>(1)).collect::<Result<_>>()?;
     let reset = settle::settle_locked(spi, &ids)?;
     Ok((ids, reset))
 }

@@ -95,16 +95,11 @@ mod usage {
 /// is none. `None` where SQL has to answer.
 pub fn read_account(user: Uuid) -> Result<Option<Option<Account>>> {
     subscription::TABLE.with(|table| {
-        let Some(subscriptions) = table
-            .open_to_read()
-            .filter(|table| table.finds_by(subscription::BY_USER))
-        else {
+        let Some(subscriptions) = table.open_to_read().filter(|table| table.finds_by(subscription::BY_USER)) else {
             return Ok(None);
         };
         let row = subscriptions.find(subscription::BY_USER, args![user], End::First)?;
-        row.map(|row| Account::from_fields(&row))
-            .transpose()
-            .map(Some)
+        row.map(|row| Account::from_fields(&row)).transpose().map(Some)
     })
 }
 
@@ -131,11 +126,7 @@ impl Uses {
 
 /// Runs `work` with the user's subscription, locked until the transaction ends, and
 /// the ledger. `None` where there is none, or SQL has to do it.
-pub fn with_account<T>(
-    user: Uuid,
-    uses: Uses,
-    work: impl FnOnce(Rows<'_>) -> Result<Option<T>>,
-) -> Result<Option<T>> {
+pub fn with_account<T>(user: Uuid, uses: Uses, work: impl FnOnce(Rows<'_>) -> Result<Option<T>>) -> Result<Option<T>> {
     let Some(writing) = Writing::begin() else {
         return Ok(None);
     };
@@ -155,9 +146,7 @@ pub fn with_account<T>(
             if !is_possible {
                 return Ok(None);
             }
-            let Some(mut row) =
-                subscriptions.find(subscription::BY_USER, args![user], End::First)?
-            else {
+            let Some(mut row) = subscriptions.find(subscription::BY_USER, args![user], End::First)? else {
                 return Ok(None);
             };
             let Some(locked) = row.lock() else {
@@ -167,13 +156,7 @@ pub fn with_account<T>(
                 return Ok(None);
             }
             writing.look_again();
-            work(Rows {
-                account: Account::from_fields(&row)?,
-                user,
-                row: &row,
-                ledger: &ledger,
-                writing: &writing,
-            })
+            work(Rows { account: Account::from_fields(&row)?, user, row: &row, ledger: &ledger, writing: &writing })
         })
     })
 }
@@ -204,12 +187,7 @@ impl<'open> Rows<'open> {
 
     /// Writes the counters and the ledger; false, with nothing written, where SQL has
     /// to.
-    pub fn charge(
-        &self,
-        operation: &str,
-        reference: Option<Uuid>,
-        charge: &Charge,
-    ) -> Result<bool> {
+    pub fn charge(&self, operation: &str, reference: Option<Uuid>, charge: &Charge) -> Result<bool> {
         let used = [
             (usage::USER, self.user.into()),
             (usage::SUBSCRIPTION, self.account.id.into()),
@@ -241,11 +219,7 @@ impl<'open> Rows<'open> {
     }
 
     /// The use with this reference: the open one, else one that was refunded.
-    pub fn use_by_reference(
-        &self,
-        operation: &str,
-        reference: Uuid,
-    ) -> Result<Option<FoundUse<'open>>> {
+    pub fn use_by_reference(&self, operation: &str, reference: Uuid) -> Result<Option<FoundUse<'open>>> {
         let args = args![self.user, operation, reference];
         let found = self.ledger.find(usage::BY_REFERENCE, args, End::First)?;
         found.map(FoundUse::of).transpose()
@@ -253,12 +227,7 @@ impl<'open> Rows<'open> {
 
     /// Writes the use, the counters and the refund; false, with nothing written, where
     /// SQL has to.
-    pub fn give_back(
-        &self,
-        found: &mut FoundUse<'_>,
-        operation: &str,
-        back: &GivenBack,
-    ) -> Result<bool> {
+    pub fn give_back(&self, found: &mut FoundUse<'_>, operation: &str, back: &GivenBack) -> Result<bool> {
         let given = &found.given;
         let refund = entry::refund_of(operation);
         let [to_rollover, to_bonus, off_hidden] = entry::refunded_to(&back.reversal);
@@ -266,14 +235,8 @@ impl<'open> Rows<'open> {
             (usage::USER, self.user.into()),
             (usage::SUBSCRIPTION, self.account.id.into()),
             (usage::OPERATION, (&refund).into()),
-            (
-                usage::CREDITS,
-                (-found.row.expect::<i32>(usage::CREDITS)?).into(),
-            ),
-            (
-                usage::REFERENCE,
-                found.row.get::<Uuid>(usage::REFERENCE)?.into(),
-            ),
+            (usage::CREDITS, (-found.row.expect::<i32>(usage::CREDITS)?).into()),
+            (usage::REFERENCE, found.row.get::<Uuid>(usage::REFERENCE)?.into()),
             (usage::CREATED_AT, transaction::clock().into()),
             (usage::FROM_ROLLOVER, to_rollover.into()),
             (usage::FROM_BONUS, to_bonus.into()),
@@ -308,8 +271,7 @@ impl<'open> Rows<'open> {
 
     /// The subscription that a new entry names is locked; its user is locked here.
     fn holds_references(&self, values: &[(i32, Arg<'_>)]) -> bool {
-        self.ledger
-            .hold_references(values, Some((self.row, subscription::ID)))
+        self.ledger.hold_references(values, Some((self.row, subscription::ID)))
     }
 
     fn plus(&self, counter: i32, more: i32) -> Result<(i32, Arg<'static>)> {
@@ -347,8 +309,7 @@ impl<'open> FoundUse<'open> {
             is_free: row.expect(usage::IS_FREE)?,
             created_at,
             is_open: row.expect::<i64>(usage::COUNTERPART)? == 0,
-            is_recent: transaction::days_before_start(free_tier::WINDOW_DAYS)
-                .is_some_and(|oldest| created_at > oldest),
+            is_recent: transaction::days_before_start(free_tier::WINDOW_DAYS).is_some_and(|oldest| created_at > oldest),
         };
         Ok(Self { given, row })
     }

@@ -89,13 +89,7 @@ fn spend_by_sql(spi: &Spi, user: Uuid, operation: &str, reference: Option<Uuid>)
     }
     match counting {
         Some(account) => spend_from_pool(spi, user, account, operation, reference),
-        None => spend_free(
-            spi,
-            user,
-            account.map(|account| account.id),
-            operation,
-            reference,
-        ),
+        None => spend_free(spi, user, account.map(|account| account.id), operation, reference),
     }
 }
 
@@ -105,8 +99,7 @@ fn spend_by_sql(spi: &Spi, user: Uuid, operation: &str, reference: Option<Uuid>)
 pub fn can_spend(user: Uuid, operation: &str) -> Result<bool> {
     const SNAPSHOT: Snapshot = Snapshot::Caller;
     check_operation(operation)?;
-    let affords =
-        |account: &Account, prices: Prices| account.pool(prices.monthly).affords(prices.cost);
+    let affords = |account: &Account, prices: Prices| account.pool(prices.monthly).affords(prices.cost);
     let account = rows::read_account(user)?;
     if let Some(Some(account)) = &account
         && account.counts
@@ -125,10 +118,7 @@ pub fn can_spend(user: Uuid, operation: &str) -> Result<bool> {
                     let prices = prices(spi, SNAPSHOT, account.plan.as_deref(), operation)?;
                     Ok(affords(&account, prices))
                 }
-                None => Ok(free_tier::allows(
-                    operation,
-                    entry::free_activity(spi, SNAPSHOT, user, operation)?,
-                )),
+                None => Ok(free_tier::allows(operation, entry::free_activity(spi, SNAPSHOT, user, operation)?)),
             }
         })
     })
@@ -138,9 +128,7 @@ pub fn can_spend(user: Uuid, operation: &str) -> Result<bool> {
 pub fn cost_of(operation: &str) -> Result<i32> {
     match account::kept_cost(Snapshot::Caller, operation) {
         Some(cost) => Ok(cost),
-        None => extension::with_fixed_path(|| {
-            spi::connected(|spi| account::cost_of(spi, Snapshot::Caller, operation))
-        }),
+        None => extension::with_fixed_path(|| spi::connected(|spi| account::cost_of(spi, Snapshot::Caller, operation))),
     }
 }
 
@@ -167,10 +155,7 @@ pub struct Charge {
 impl Charge {
     /// `None` if the pool does not afford it.
     fn of(account: &Account, prices: &Prices, operation: &str) -> Result<Option<Self>> {
-        let Some(from) = account
-            .pool(prices.monthly)
-            .charge(prices.cost)
-            .map_err(|_| error::credits_out_of_range())?
+        let Some(from) = account.pool(prices.monthly).charge(prices.cost).map_err(|_| error::credits_out_of_range())?
         else {
             return Ok(None);
         };
@@ -217,13 +202,7 @@ fn spend_by_rows(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result
     })
 }
 
-fn spend_from_pool(
-    spi: &Spi,
-    user: Uuid,
-    account: &Account,
-    operation: &str,
-    reference: Option<Uuid>,
-) -> Result<bool> {
+fn spend_from_pool(spi: &Spi, user: Uuid, account: &Account, operation: &str, reference: Option<Uuid>) -> Result<bool> {
     let prices = prices(spi, Snapshot::New, account.plan.as_deref(), operation)?;
     let Some(charge) = Charge::of(account, &prices, operation)? else {
         return Ok(false);
@@ -241,22 +220,14 @@ fn spend_from_pool(
     ];
     if reference.is_none() {
         let rows = spi.query(&CHARGE, Snapshot::New, &args[..7])?;
-        return if rows.is_empty() {
-            Err(error::kept_by_a_trigger())
-        } else {
-            Ok(true)
-        };
+        return if rows.is_empty() { Err(error::kept_by_a_trigger()) } else { Ok(true) };
     }
     let rows = spi.query(&CHARGE_ONCE, Snapshot::New, args)?;
     let (recorded, charged): (i64, i64) = match rows.first() {
         Some(row) => (row.expect(1)?, row.expect(2)?),
         None => (0, 0),
     };
-    if recorded == charged {
-        Ok(true)
-    } else {
-        Err(error::kept_by_a_trigger())
-    }
+    if recorded == charged { Ok(true) } else { Err(error::kept_by_a_trigger()) }
 }
 
 /// Written or not, a free use with a reference is charged then.

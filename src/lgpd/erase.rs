@@ -19,11 +19,7 @@ use crate::pg::transaction;
 use crate::rpc::credits::required_id;
 
 /// What tax law makes a company keep, for five years as a rule.
-const PAYMENTS: [&str; 3] = [
-    "public.payment_history",
-    "public.credit_pack_purchases",
-    "public.webhook_events",
-];
+const PAYMENTS: [&str; 3] = ["public.payment_history", "public.credit_pack_purchases", "public.webhook_events"];
 
 const KEPT: &str = "a payment, which tax law keeps: p_keep_payments is true";
 
@@ -47,12 +43,7 @@ fn erase_user(
 ) -> Result<
     TableIterator<
         'static,
-        (
-            name!(action, String),
-            name!(object, String),
-            name!(row_count, Option<i64>),
-            name!(detail, Option<String>),
-        ),
+        (name!(action, String), name!(object, String), name!(row_count, Option<i64>), name!(detail, Option<String>)),
     >,
     ErrorReport,
 > {
@@ -72,19 +63,13 @@ fn erase_patient(
 ) -> Result<
     TableIterator<
         'static,
-        (
-            name!(action, String),
-            name!(object, String),
-            name!(row_count, Option<i64>),
-            name!(detail, Option<String>),
-        ),
+        (name!(action, String), name!(object, String), name!(row_count, Option<i64>), name!(detail, Option<String>)),
     >,
     ErrorReport,
 > {
     let patient = required_id(p_patient_id, "auria.erase_patient", "p_patient_id")?;
     transaction::refuse_if_read_only(c"auria.erase_patient()");
-    let report =
-        spi::connected(|spi| erase(spi, Subject::Patient { by_name: true }, patient, false))?;
+    let report = spi::connected(|spi| erase(spi, Subject::Patient { by_name: true }, patient, false))?;
     Ok(TableIterator::new(report))
 }
 
@@ -124,21 +109,14 @@ fn erase(spi: &Spi, mut subject: Subject, id: Uuid, keep_payments: bool) -> Resu
     }));
     result.extend(files.into_iter().map(|(bucket, name)| {
         let detail = "delete it with the API of the file store".to_owned();
-        (
-            "delete file".to_owned(),
-            format!("{bucket}/{name}"),
-            None,
-            Some(detail),
-        )
+        ("delete file".to_owned(), format!("{bucket}/{name}"), None, Some(detail))
     }));
     let entry = log::record(spi, &caller, subject, &result)?;
     result.push((
         "recorded".to_owned(),
         "auria.erasures".to_owned(),
         None,
-        Some(format!(
-            "entry {entry}: note it with the request, because the log names nobody"
-        )),
+        Some(format!("entry {entry}: note it with the request, because the log names nobody")),
     ));
     result.append(&mut report);
     if subject == Subject::User {
@@ -161,12 +139,7 @@ fn erase(spi: &Spi, mut subject: Subject, id: Uuid, keep_payments: bool) -> Resu
 }
 
 fn to_do(object: &str, detail: &str) -> Reported {
-    (
-        "to do".to_owned(),
-        object.to_owned(),
-        None,
-        Some(detail.to_owned()),
-    )
+    ("to do".to_owned(), object.to_owned(), None, Some(detail.to_owned()))
 }
 
 /// Whether the names that would be compared can be read: where a view decrypts
@@ -185,15 +158,9 @@ fn names_can_be_read(spi: &Spi, id: Uuid) -> bool {
 /// Keeps others from adding rows that refer to the patient: their evaluations
 /// would stay and lose the reference.
 fn lock(spi: &Spi, parts: &Parts, subject: Subject, id: Uuid) -> Result<()> {
-    let patients = parts
-        .tables
-        .iter()
-        .find(|part| part.relation == "public.patients");
+    let patients = parts.tables.iter().find(|part| part.relation == "public.patients");
     if let (Subject::Patient { .. }, Some(patients)) = (subject, patients) {
-        spi.execute(
-            &format!("SELECT FROM {} WHERE id = $1 FOR UPDATE", patients.stored),
-            args![id],
-        )?;
+        spi.execute(&format!("SELECT FROM {} WHERE id = $1 FOR UPDATE", patients.stored), args![id])?;
     }
     Ok(())
 }
@@ -216,10 +183,7 @@ fn remove(spi: &Spi, parts: &Parts, id: Uuid, keep_payments: bool) -> Result<Vec
     let mut counts = Vec::new();
     for part in &parts.tables {
         counts.push(if is_kept(part) && part.out_of_reach.is_none() {
-            let sql = format!(
-                "SELECT pg_catalog.count(*) FROM {} AS t WHERE {}",
-                part.relation, part.condition
-            );
+            let sql = format!("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}", part.relation, part.condition);
             spi.query_once(&sql, args![id])?.one::<i64>()?.unwrap_or(0)
         } else {
             0
@@ -229,10 +193,7 @@ fn remove(spi: &Spi, parts: &Parts, id: Uuid, keep_payments: bool) -> Result<Vec
     for _ in 0..2 {
         for (part, count) in parts.tables.iter().zip(&mut counts) {
             if part.out_of_reach.is_none() && !is_kept(part) {
-                let sql = format!(
-                    "DELETE FROM {} AS t WHERE {}",
-                    part.relation, part.condition
-                );
+                let sql = format!("DELETE FROM {} AS t WHERE {}", part.relation, part.condition);
                 *count += spi.execute(&sql, args![id])? as i64;
             }
         }

@@ -35,9 +35,7 @@ fn export_user(p_user_id: Option<SqlUuid>) -> Result<Jsonb, ErrorReport> {
 #[pg_extern(sql = false)]
 fn export_patient(p_patient_id: Option<SqlUuid>) -> Result<Jsonb, ErrorReport> {
     let patient = required_id(p_patient_id, "auria.export_patient", "p_patient_id")?;
-    Ok(spi::connected(|spi| {
-        export(spi, Subject::Patient { by_name: true }, patient)
-    })?)
+    Ok(spi::connected(|spi| export(spi, Subject::Patient { by_name: true }, patient))?)
 }
 
 #[derive(Serialize)]
@@ -88,12 +86,10 @@ fn json(value: &impl Serialize) -> Result<String> {
 }
 
 fn not_included(parts: &Parts, subject: Subject) -> Vec<NotIncluded> {
-    let out_of_reach = parts.tables.iter().filter_map(|part| {
-        Some(NotIncluded {
-            table: part.relation.clone(),
-            reason: part.out_of_reach.clone()?,
-        })
-    });
+    let out_of_reach = parts
+        .tables
+        .iter()
+        .filter_map(|part| Some(NotIncluded { table: part.relation.clone(), reason: part.out_of_reach.clone()? }));
     let mentions = parts.mentions.iter().map(|(table, columns)| NotIncluded {
         table: table.clone(),
         reason: format!("its rows belong to others and may mention the user in {columns}"),
@@ -129,15 +125,10 @@ pub fn rows(spi: &Spi, parts: &Parts, id: Uuid, select: fn(&Part) -> String) -> 
 /// is nothing else, decrypted.
 fn exported(part: &Part) -> String {
     let mut row = "pg_catalog.to_jsonb(t)".to_owned();
-    let columns = TABLES
-        .iter()
-        .filter(|table| part.relation == format!("public.{}", table.name))
-        .flat_map(|table| table.columns);
+    let columns =
+        TABLES.iter().filter(|table| part.relation == format!("public.{}", table.name)).flat_map(|table| table.columns);
     for column in columns {
-        let (plain, encrypted) = (
-            column.plain.to_string_lossy(),
-            column.encrypted.to_string_lossy(),
-        );
+        let (plain, encrypted) = (column.plain.to_string_lossy(), column.encrypted.to_string_lossy());
         if !part.has(&encrypted) {
             continue;
         }
@@ -159,11 +150,7 @@ fn exported(part: &Part) -> String {
 
 /// The rows as they are stored, of a sealed table without what is encrypted.
 pub fn stored(part: &Part) -> String {
-    all(
-        "pg_catalog.to_jsonb(t)",
-        &part.stored,
-        &part.stored_condition(),
-    )
+    all("pg_catalog.to_jsonb(t)", &part.stored, &part.stored_condition())
 }
 
 /// From the oldest to the newest, whatever the plan and the layout.

@@ -23,10 +23,7 @@ pub struct Caller {
 impl Caller {
     /// Whoever calls; asked before the rights change.
     pub fn now(spi: &Spi) -> Result<Self> {
-        let rows = spi.read_once(
-            "SELECT session_user::pg_catalog.text, current_user::pg_catalog.text",
-            &[],
-        )?;
+        let rows = spi.read_once("SELECT session_user::pg_catalog.text, current_user::pg_catalog.text", &[])?;
         let (login, role) = match rows.first() {
             Some(row) => (row.expect(1)?, row.expect(2)?),
             None => Default::default(),
@@ -39,10 +36,7 @@ impl Caller {
 /// rights of the log's owner, a superuser: nobody else can write it, the owner
 /// of the schema included. Returns the entry's id.
 pub fn record(spi: &Spi, caller: &Caller, subject: Subject, report: &[Reported]) -> Result<i64> {
-    if !spi.exists(
-        "SELECT WHERE pg_catalog.to_regclass($1) IS NOT NULL",
-        args![TABLE],
-    )? {
+    if !spi.exists("SELECT WHERE pg_catalog.to_regclass($1) IS NOT NULL", args![TABLE])? {
         return Err(Error::new(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             "the log of erasures, auria.erasures, is missing",
@@ -51,10 +45,7 @@ pub fn record(spi: &Spi, caller: &Caller, subject: Subject, report: &[Reported])
         .hint("Run SELECT * FROM auria.migrate(), which makes it."));
     }
     let counts = |action: &str| json(report.iter().filter(|(did, ..)| did == action));
-    let files = report
-        .iter()
-        .filter(|(did, ..)| did == "delete file")
-        .count() as i64;
+    let files = report.iter().filter(|(did, ..)| did == "delete file").count() as i64;
     as_owner_of_record(spi, TABLE, || {
         spi.query_once(
             "INSERT INTO auria.erasures (subject, login, role, removed, kept, not_reached, files) \
@@ -78,8 +69,7 @@ pub fn record(spi: &Spi, caller: &Caller, subject: Subject, report: &[Reported])
 /// Tables with their numbers of rows, as an object of JSON; null where the
 /// number is not known.
 fn json<'a>(reported: impl Iterator<Item = &'a Reported>) -> String {
-    let counts: Map<String, Value> = reported
-        .map(|(_, table, count, _)| (table.clone(), Value::from(*count)))
-        .collect();
+    let counts: Map<String, Value> =
+        reported.map(|(_, table, count, _)| (table.clone(), Value::from(*count))).collect();
     Value::Object(counts).to_string()
 }

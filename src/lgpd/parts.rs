@@ -70,10 +70,7 @@ impl Part {
         if self.stored == self.relation {
             return self.condition.clone();
         }
-        format!(
-            "t.id IN (SELECT t.id FROM {} AS t WHERE {})",
-            self.relation, self.condition
-        )
+        format!("t.id IN (SELECT t.id FROM {} AS t WHERE {})", self.relation, self.condition)
     }
 }
 
@@ -129,10 +126,7 @@ pub fn of(spi: &Spi, subject: Subject) -> Result<Parts> {
             mentions.push((table.part.relation, columns));
         }
     }
-    Ok(Parts {
-        tables: parts,
-        mentions,
-    })
+    Ok(Parts { tables: parts, mentions })
 }
 
 fn tables(spi: &Spi, subject: Subject) -> Result<Tables> {
@@ -154,11 +148,7 @@ fn tables(spi: &Spi, subject: Subject) -> Result<Tables> {
                 condition: row.get::<String>(4)?.unwrap_or_default(),
                 through: BTreeSet::new(),
                 out_of_reach,
-                columns: columns
-                    .unwrap_or_default()
-                    .split(',')
-                    .map(str::to_owned)
-                    .collect(),
+                columns: columns.unwrap_or_default().split(',').map(str::to_owned).collect(),
             };
             let mentions = row.get(5)?;
             Ok((row.expect(1)?, Table { part, mentions }))
@@ -182,18 +172,14 @@ fn foreign_keys(spi: &Spi) -> Result<Vec<ForeignKey>> {
 }
 
 fn named(tables: &Tables, name: &str) -> Option<Id> {
-    tables
-        .iter()
-        .find(|(_, table)| table.part.relation == name)
-        .map(|(oid, _)| *oid)
+    tables.iter().find(|(_, table)| table.part.relation == name).map(|(oid, _)| *oid)
 }
 
 /// What Stripe has sent about the user, where the webhook keeps it.
 fn add_events(tables: &mut Tables) -> Found {
-    let (Some(events), Some(subscriptions)) = (
-        named(tables, "public.webhook_events"),
-        named(tables, "public.subscriptions"),
-    ) else {
+    let (Some(events), Some(subscriptions)) =
+        (named(tables, "public.webhook_events"), named(tables, "public.subscriptions"))
+    else {
         return Found::new();
     };
     if let Some(table) = tables.get_mut(&events) {
@@ -209,10 +195,8 @@ fn add_events(tables: &mut Tables) -> Found {
 
 /// Evaluations without `patient_id`, drafts, and what belongs to a session.
 fn add_sessions_and_names(tables: &mut Tables, by_name: bool) -> Found {
-    let (Some(patients), Some(evaluations)) = (
-        named(tables, "public.patients"),
-        named(tables, "public.evaluations"),
-    ) else {
+    let (Some(patients), Some(evaluations)) = (named(tables, "public.patients"), named(tables, "public.evaluations"))
+    else {
         return Found::new();
     };
     let mut found = Found::new();
@@ -228,26 +212,16 @@ fn add_sessions_and_names(tables: &mut Tables, by_name: bool) -> Found {
             continue;
         } else if part.has("session_id") {
             // Another dentist's row with the same number is another session.
-            let columns = if part.has("user_id") {
-                "t.session_id, t.user_id"
-            } else {
-                "t.session_id"
-            };
+            let columns = if part.has("user_id") { "t.session_id, t.user_id" } else { "t.session_id" };
             found.push((*oid, evaluations));
-            format!(
-                "({columns}) IN (SELECT {columns} FROM public.evaluations AS t WHERE {condition})"
-            )
+            format!("({columns}) IN (SELECT {columns} FROM public.evaluations AS t WHERE {condition})")
         } else if by_name && part.relation == "public.evaluation_drafts" {
             found.push((*oid, patients));
             NAMED_DRAFT.to_owned()
         } else {
             continue;
         };
-        part.condition = if part.condition.is_empty() {
-            more
-        } else {
-            format!("{} OR {more}", part.condition)
-        };
+        part.condition = if part.condition.is_empty() { more } else { format!("{} OR {more}", part.condition) };
     }
     found
 }
@@ -299,9 +273,7 @@ fn add_what_refers(tables: &mut Tables, keys: &[ForeignKey]) {
             let mut conditions = Vec::new();
             for (condition, through, out_of_reach) in clauses {
                 if out_of_reach && table.part.out_of_reach.is_none() {
-                    table.part.out_of_reach = Some(format!(
-                        "it belongs to rows of {through}, which cannot be read"
-                    ));
+                    table.part.out_of_reach = Some(format!("it belongs to rows of {through}, which cannot be read"));
                 }
                 table.part.through.insert(through);
                 conditions.push(condition);
@@ -323,11 +295,7 @@ fn referring_first(tables: &Tables, keys: &[ForeignKey], found: &Found) -> Vec<I
         }
         order.push(oid);
     }
-    let has_rows = |oid: &Id| {
-        tables
-            .get(oid)
-            .is_some_and(|table| !table.part.condition.is_empty())
-    };
+    let has_rows = |oid: &Id| tables.get(oid).is_some_and(|table| !table.part.condition.is_empty());
     // What is found by other rows first: a cycle is cut at a foreign key.
     let before: Vec<_> = found
         .iter()

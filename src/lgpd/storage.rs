@@ -34,28 +34,14 @@ const OF_ROWS: &str = "WITH said AS MATERIALIZED ( \
 
 /// The bucket and name of each file, read with the rights of service_role, who
 /// calls. `rows` are the patient's, as jsonb.
-pub fn objects(
-    spi: &Spi,
-    subject: Subject,
-    id: Uuid,
-    rows: Option<pg_sys::Datum>,
-) -> Result<Vec<(String, String)>> {
+pub fn objects(spi: &Spi, subject: Subject, id: Uuid, rows: Option<pg_sys::Datum>) -> Result<Vec<(String, String)>> {
     roles::acting_as(roles::named("service_role"), || {
         let found = match subject {
             Subject::User => spi.read_once(OF_A_USER, &[Arg::from(id)])?,
-            Subject::Patient { .. } => spi.read_once(
-                OF_ROWS,
-                &[Arg::from(id), Arg::of_type(pg_sys::JSONBOID, rows)],
-            )?,
+            Subject::Patient { .. } => {
+                spi.read_once(OF_ROWS, &[Arg::from(id), Arg::of_type(pg_sys::JSONBOID, rows)])?
+            }
         };
-        found
-            .iter()
-            .map(|row| {
-                Ok((
-                    row.get(1)?.unwrap_or_default(),
-                    row.get(2)?.unwrap_or_default(),
-                ))
-            })
-            .collect()
+        found.iter().map(|row| Ok((row.get(1)?.unwrap_or_default(), row.get(2)?.unwrap_or_default()))).collect()
     })
 }

@@ -112,9 +112,7 @@ fn first_in_use(spi: &Spi, relations: &[String], deadline: Instant) -> Result<Op
     match outcome {
         Ok(()) => Ok(None),
         Err(Caught {
-            code:
-                PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE
-                | PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED,
+            code: PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE | PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED,
             ..
         }) => Ok(Some(place)),
         Err(Caught { code, message, .. }) => Err(Error::new(code, message)),

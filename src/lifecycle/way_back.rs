@@ -72,25 +72,16 @@ fn refuse_sealed(spi: &Spi) -> Result<()> {
     if layout::sealed(spi)?.is_empty() {
         return Ok(());
     }
-    Err(Error::new(
-        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        "this database is sealed",
-    )
-    .detail("Without the extension nobody would read its patients.")
-    .hint("Run CALL auria.phi_unseal() first."))
+    Err(Error::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "this database is sealed")
+        .detail("Without the extension nobody would read its patients.")
+        .hint("Run CALL auria.phi_unseal() first."))
 }
 
 /// What the record holds beside functions that can be put back.
 fn kept_in_record(spi: &Spi) -> Result<Vec<String>> {
-    let rows = spi.query_once(
-        "SELECT DISTINCT signature FROM auria.replaced_functions ORDER BY 1",
-        &[],
-    )?;
+    let rows = spi.query_once("SELECT DISTINCT signature FROM auria.replaced_functions ORDER BY 1", &[])?;
     let signatures: Vec<String> = rows.column()?;
-    Ok(signatures
-        .into_iter()
-        .filter(|signature| FUNCTIONS.iter().all(|known| known.signature != *signature))
-        .collect())
+    Ok(signatures.into_iter().filter(|signature| FUNCTIONS.iter().all(|known| known.signature != *signature)).collect())
 }
 
 /// Whoever can write the record chooses code and whose rights it gets.
@@ -132,11 +123,7 @@ fn found(spi: &Spi) -> Result<Vec<Found>> {
         let signature: String = row.expect(1)?;
         // Only what was replaced is put back: nothing else can be named.
         if let Some(function) = FUNCTIONS.iter().find(|known| known.signature == signature) {
-            found.push(Found {
-                function,
-                definition: row.expect(2)?,
-                owner: row.expect(3)?,
-            });
+            found.push(Found { function, definition: row.expect(2)?, owner: row.expect(3)? });
         }
     }
     Ok(found)
@@ -156,10 +143,7 @@ fn restore(spi: &Spi, found: &Found, owner: &str, warnings: &mut Vec<String>) ->
         spi.execute_script(&found.definition)?;
         spi.execute_script(found.function.access)?;
     }
-    let exists = spi.exists(
-        "SELECT FROM pg_catalog.pg_roles WHERE rolname = $1",
-        args![&found.owner],
-    )?;
+    let exists = spi.exists("SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", args![&found.owner])?;
     if !exists {
         warnings.push(format!(
             "role \"{}\", which owned function {signature}, does not exist: the function belongs to role \"{owner}\"",

@@ -29,10 +29,8 @@ const STORED: &str = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname), \
 
 pub fn metrics(spi: &Spi) -> Result<Vec<Metric>> {
     let rows = spi.read_once(STORED, &[])?;
-    let mut stored: Vec<(String, i64)> = rows
-        .iter()
-        .map(|row| Ok((row.expect(1)?, row.expect(2)?)))
-        .collect::<Result<_>>()?;
+    let mut stored: Vec<(String, i64)> =
+        rows.iter().map(|row| Ok((row.expect(1)?, row.expect(2)?))).collect::<Result<_>>()?;
     if stored.len() > 1 {
         let mut current = Vec::new();
         for (table, pages) in stored {
@@ -59,11 +57,7 @@ pub fn metrics(spi: &Spi) -> Result<Vec<Metric>> {
         }
     }
     let or_none = |queries: Vec<String>, none: &str| {
-        if queries.is_empty() {
-            none.to_owned()
-        } else {
-            queries.join(" UNION ALL ")
-        }
+        if queries.is_empty() { none.to_owned() } else { queries.join(" UNION ALL ") }
     };
     metrics_of(
         &spi.read_once(

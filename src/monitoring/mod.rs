@@ -38,25 +38,13 @@ type Group = (&'static str, fn(&Spi) -> Result<Vec<Metric>>);
 
 const GROUPS: &[Group] = &[
     ("ledger", ledger::metrics),
-    ("refusals", |spi| {
-        metrics_of(&spi.read_once(include_str!("refusals.sql"), &[])?)
-    }),
-    ("calls", |spi| {
-        metrics_of(&spi.read_once(include_str!("calls.sql"), &[])?)
-    }),
-    ("subscriptions", |spi| {
-        metrics_of(&spi.read_once(include_str!("subscriptions.sql"), &[])?)
-    }),
+    ("refusals", |spi| metrics_of(&spi.read_once(include_str!("refusals.sql"), &[])?)),
+    ("calls", |spi| metrics_of(&spi.read_once(include_str!("calls.sql"), &[])?)),
+    ("subscriptions", |spi| metrics_of(&spi.read_once(include_str!("subscriptions.sql"), &[])?)),
     ("phi", not_encrypted),
-    ("purchases", |spi| {
-        metrics_of(&spi.read_once(include_str!("purchases.sql"), &[])?)
-    }),
-    ("rows", |spi| {
-        metrics_of(&spi.read_once(include_str!("rows.sql"), args![&tables()])?)
-    }),
-    ("jobs", |spi| {
-        last_runs(spi, metrics_of).map(Option::unwrap_or_default)
-    }),
+    ("purchases", |spi| metrics_of(&spi.read_once(include_str!("purchases.sql"), &[])?)),
+    ("rows", |spi| metrics_of(&spi.read_once(include_str!("rows.sql"), args![&tables()])?)),
+    ("jobs", |spi| last_runs(spi, metrics_of).map(Option::unwrap_or_default)),
     ("doctor", doctor_failures),
 ];
 
@@ -74,26 +62,14 @@ const GROUPS: &[Group] = &[
 #[allow(clippy::type_complexity)] // a result row of SQL
 fn metrics(
     p_group: Option<&str>,
-) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(metric, String),
-            name!(labels, Option<Jsonb>),
-            name!(value, f64),
-        ),
-    >,
-    ErrorReport,
-> {
+) -> Result<TableIterator<'static, (name!(metric, String), name!(labels, Option<Jsonb>), name!(value, f64))>, ErrorReport>
+{
     let is_asked = |group: &&Group| p_group.is_none_or(|asked| asked == group.0);
     if !GROUPS.iter().any(|group| is_asked(&group)) {
         let groups: Vec<_> = GROUPS.iter().map(|group| group.0).collect();
-        return Err(Error::new(
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            "auria.metrics() has no such group",
-        )
-        .hint(format!("The groups are {}.", groups.join(", ")))
-        .into());
+        return Err(Error::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "auria.metrics() has no such group")
+            .hint(format!("The groups are {}.", groups.join(", ")))
+            .into());
     }
     let mut all = Vec::new();
     for (group, read) in GROUPS.iter().filter(is_asked) {
@@ -117,9 +93,7 @@ fn metrics(
 
 /// Rows of a name, labels and a number.
 fn metrics_of(rows: &Rows<'_>) -> Result<Vec<Metric>> {
-    rows.iter()
-        .map(|row| Ok((row.expect(1)?, row.jsonb(2)?, row.expect(3)?)))
-        .collect()
+    rows.iter().map(|row| Ok((row.expect(1)?, row.jsonb(2)?, row.expect(3)?))).collect()
 }
 
 /// For each column with patient data, how many values of a sample have no
@@ -139,9 +113,7 @@ fn not_encrypted(spi: &Spi) -> Result<Vec<Metric>> {
                 let encrypted = column.encrypted.to_string_lossy();
                 (
                     quoted_literal(&plain),
-                    format!(
-                        "count(*) FILTER (WHERE t.{plain} IS NOT NULL AND t.{encrypted} IS NULL)"
-                    ),
+                    format!("count(*) FILTER (WHERE t.{plain} IS NOT NULL AND t.{encrypted} IS NULL)"),
                 )
             })
             .unzip();

@@ -28,10 +28,7 @@ pub fn guarded<T>(work: impl FnOnce() -> T) -> T {
             arg: std::ptr::null_mut(),
         };
         callback.arg = (&raw mut callback).cast();
-        let _put_back = PutBack {
-            handler: pg_sys::PG_exception_stack,
-            contexts: callback.previous,
-        };
+        let _put_back = PutBack { handler: pg_sys::PG_exception_stack, contexts: callback.previous };
         pg_sys::error_context_stack = &raw mut callback;
         work()
     }

@@ -38,8 +38,7 @@ unsafe impl SqlTranslatable for TextArg<'_> {
     const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(TextArg);
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
     const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("text"));
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
-        Ok(ReturnsRef::One(SqlMappingRef::literal("text")));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("text")));
 }
 
 /// A stored `text`, `bytea` or `jsonb`, which may be compressed and out of
@@ -57,22 +56,12 @@ impl<'row> Stored<'row> {
     /// The datum must be a non-null value of this type, one of
     /// [`Stored::is_of_type`], that lives as long as the row.
     pub(super) unsafe fn of(datum: pg_sys::Datum, type_oid: pg_sys::Oid) -> Self {
-        Self {
-            datum,
-            is_jsonb: type_oid == pg_sys::JSONBOID,
-            _lives: PhantomData,
-        }
+        Self { datum, is_jsonb: type_oid == pg_sys::JSONBOID, _lives: PhantomData }
     }
 
     /// Whether a column of this type holds such values.
     pub(super) fn is_of_type(oid: pg_sys::Oid) -> bool {
-        [
-            pg_sys::TEXTOID,
-            pg_sys::VARCHAROID,
-            pg_sys::BYTEAOID,
-            pg_sys::JSONBOID,
-        ]
-        .contains(&oid)
+        [pg_sys::TEXTOID, pg_sys::VARCHAROID, pg_sys::BYTEAOID, pg_sys::JSONBOID].contains(&oid)
     }
 
     /// How many bytes it has when read, found without reading it; of `jsonb`,
@@ -93,8 +82,7 @@ impl<'row> Stored<'row> {
         unsafe {
             let value = pg_sys::pg_detoast_datum_packed(self.datum.cast_mut_ptr());
             if self.is_jsonb {
-                let text: Option<&CStr> =
-                    pgrx::direct_function_call(pg_sys::jsonb_out, &[Some(value.into())]);
+                let text: Option<&CStr> = pgrx::direct_function_call(pg_sys::jsonb_out, &[Some(value.into())]);
                 return text.map_or(&[], CStr::to_bytes);
             }
             pgrx::varlena_to_byte_slice(value)

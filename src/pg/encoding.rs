@@ -35,11 +35,7 @@ pub fn from_server(text: &[u8]) -> Cow<'_, str> {
         Cow::Owned(text) => String::from_utf8(text).map(Cow::Owned).ok(),
     };
     utf8.unwrap_or_else(|| {
-        Error::new(
-            PgSqlErrorCode::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
-            "a value is not valid text in UTF-8",
-        )
-        .raise()
+        Error::new(PgSqlErrorCode::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, "a value is not valid text in UTF-8").raise()
     })
 }
 
@@ -50,11 +46,7 @@ pub fn to_server(text: &str) -> Cow<'_, [u8]> {
     converted(text.as_bytes(), pg_sys::pg_any_to_server)
 }
 
-type Converter = unsafe fn(
-    *const core::ffi::c_char,
-    core::ffi::c_int,
-    core::ffi::c_int,
-) -> *mut core::ffi::c_char;
+type Converter = unsafe fn(*const core::ffi::c_char, core::ffi::c_int, core::ffi::c_int) -> *mut core::ffi::c_char;
 
 fn converted(text: &[u8], convert: Converter) -> Cow<'_, [u8]> {
     if is_utf8() {
@@ -83,10 +75,7 @@ pub fn sendable(message: Cow<'static, str>) -> Cow<'static, str> {
     if message.is_ascii() || is_utf8() {
         return message;
     }
-    message
-        .replace('\u{2026}', "...")
-        .replace(|character: char| !character.is_ascii(), "?")
-        .into()
+    message.replace('\u{2026}', "...").replace(|character: char| !character.is_ascii(), "?").into()
 }
 
 /// An argument of type `text`, converted to UTF-8.
@@ -115,6 +104,5 @@ unsafe impl SqlTranslatable for Utf8Arg<'_> {
     const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(Utf8Arg);
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
     const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("text"));
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
-        Ok(ReturnsRef::One(SqlMappingRef::literal("text")));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("text")));
 }

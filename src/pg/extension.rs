@@ -44,8 +44,7 @@ pub fn outside_of_extension<T>(work: impl FnOnce() -> T) -> T {
 /// at least `check_function_bodies`.
 pub fn is_restore() -> bool {
     // SAFETY: reads two globals of the backend.
-    let (row_security, check_function_bodies) =
-        unsafe { (pg_sys::row_security, pg_sys::check_function_bodies) };
+    let (row_security, check_function_bodies) = unsafe { (pg_sys::row_security, pg_sys::check_function_bodies) };
     !row_security || !(check_function_bodies || script_turned_off_check_function_bodies())
 }
 
@@ -88,9 +87,7 @@ pub fn warn(message: &str) {
 pub fn inform(message: &str) {
     let message = encoding::sendable(message.to_owned().into());
     if being_created().is_some() {
-        with_settings(&[(c"client_min_messages", c"notice")], || {
-            pgrx::notice!("auria: {message}")
-        });
+        with_settings(&[(c"client_min_messages", c"notice")], || pgrx::notice!("auria: {message}"));
     } else {
         pgrx::notice!("auria: {message}");
     }
@@ -113,11 +110,7 @@ pub fn with_settings<T>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> T) -
             pg_sys::set_config_option(
                 name.as_ptr(),
                 value.as_ptr(),
-                if pg_sys::superuser() {
-                    pg_sys::GucContext::PGC_SUSET
-                } else {
-                    pg_sys::GucContext::PGC_USERSET
-                },
+                if pg_sys::superuser() { pg_sys::GucContext::PGC_SUSET } else { pg_sys::GucContext::PGC_USERSET },
                 pg_sys::GucSource::PGC_S_SESSION,
                 pg_sys::GucAction::GUC_ACTION_SAVE,
                 true,

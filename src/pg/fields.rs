@@ -64,10 +64,7 @@ impl Fields {
         if self.is_empty() {
             return;
         }
-        ATTACHED.set(Some(Of {
-            code,
-            fields: self.clone(),
-        }));
+        ATTACHED.set(Some(Of { code, fields: self.clone() }));
         let callback = SETS_FIELDS.with(UnsafeCell::get);
         // SAFETY: the callback lives as long as the thread. It is on the stack
         // only until the error is reported: whoever handles the error puts the

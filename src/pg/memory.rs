@@ -30,10 +30,7 @@ impl Scratch {
                 pg_sys::ALLOCSET_SMALL_INITSIZE as pg_sys::Size,
                 pg_sys::ALLOCSET_DEFAULT_MAXSIZE as pg_sys::Size,
             );
-            Self {
-                outer: pg_sys::MemoryContextSwitchTo(own),
-                own,
-            }
+            Self { outer: pg_sys::MemoryContextSwitchTo(own), own }
         }
     }
 }

@@ -36,9 +36,7 @@ impl PlainTable {
         // SAFETY: catalogue look-ups inside a transaction.
         unsafe {
             let oid = self.oid();
-            if pg_sys::pg_class_aclcheck(oid, pg_sys::GetUserId(), SELECT)
-                != pg_sys::AclResult::ACLCHECK_OK
-            {
+            if pg_sys::pg_class_aclcheck(oid, pg_sys::GetUserId(), SELECT) != pg_sys::AclResult::ACLCHECK_OK {
                 return false;
             }
             let enabled = pg_sys::CheckEnableRlsResult::RLS_ENABLED;
@@ -60,8 +58,7 @@ impl PlainTable {
             let policies = (*security).policies;
             let mut open = false;
             for place in 0..(*policies).length {
-                let policy: *const pg_sys::RowSecurityPolicy =
-                    pg_sys::list_nth(policies, place).cast();
+                let policy: *const pg_sys::RowSecurityPolicy = pg_sys::list_nth(policies, place).cast();
                 if !(*policy).permissive {
                     return false;
                 }
@@ -84,17 +81,12 @@ impl PlainTable {
 unsafe fn names_caller(roles: *mut pg_sys::ArrayType) -> bool {
     // SAFETY: the caller's promise.
     unsafe {
-        let roles: Option<Vec<pg_sys::Oid>> = FromDatum::from_polymorphic_datum(
-            pg_sys::Datum::from(roles),
-            roles.is_null(),
-            pg_sys::OIDARRAYOID,
-        );
+        let roles: Option<Vec<pg_sys::Oid>> =
+            FromDatum::from_polymorphic_datum(pg_sys::Datum::from(roles), roles.is_null(), pg_sys::OIDARRAYOID);
         let user = pg_sys::GetUserId();
         roles.is_some_and(|roles| {
             // No role at all stands for PUBLIC.
-            roles
-                .into_iter()
-                .any(|role| role == pg_sys::InvalidOid || pg_sys::has_privs_of_role(user, role))
+            roles.into_iter().any(|role| role == pg_sys::InvalidOid || pg_sys::has_privs_of_role(user, role))
         })
     }
 }

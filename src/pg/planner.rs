@@ -35,9 +35,8 @@ unsafe fn changed_call(request: Internal, relations: &[pg_sys::Oid]) -> Option<p
             return None;
         }
         let flag: *mut pg_sys::Const = pg_sys::list_nth((*call).args, 1).cast();
-        let is_on = (*flag).xpr.type_ == pg_sys::NodeTag::T_Const
-            && !(*flag).constisnull
-            && (*flag).constvalue.value() != 0;
+        let is_on =
+            (*flag).xpr.type_ == pg_sys::NodeTag::T_Const && !(*flag).constisnull && (*flag).constvalue.value() != 0;
         let value: *mut pg_sys::Var = pg_sys::list_nth((*call).args, 0).cast();
         if !is_on || !only_in_old_row((*root).parse, value) {
             return None;
@@ -58,8 +57,7 @@ unsafe fn writes_to(query: *const pg_sys::Query, relations: &[pg_sys::Oid]) -> b
             return false;
         }
         let writes = [pg_sys::CmdType::CMD_UPDATE, pg_sys::CmdType::CMD_DELETE];
-        let entry: *const pg_sys::RangeTblEntry =
-            pg_sys::list_nth((*query).rtable, (*query).resultRelation - 1).cast();
+        let entry: *const pg_sys::RangeTblEntry = pg_sys::list_nth((*query).rtable, (*query).resultRelation - 1).cast();
         writes.contains(&(*query).commandType) && relations.contains(&(*entry).relid)
     }
 }
@@ -85,8 +83,7 @@ unsafe fn only_in_old_row(query: *const pg_sys::Query, value: *mut pg_sys::Var) 
         let Some(row) = targets.iter().find(is_row).copied() else {
             return false;
         };
-        let columns: Vec<*mut pg_sys::Node> =
-            elements((*(*row).expr.cast::<pg_sys::RowExpr>()).args);
+        let columns: Vec<*mut pg_sys::Node> = elements((*(*row).expr.cast::<pg_sys::RowExpr>()).args);
         let column_of = |number: i16| {
             let index = usize::try_from(number).ok()?.checked_sub(1)?;
             columns.get(index).copied()
@@ -96,8 +93,8 @@ unsafe fn only_in_old_row(query: *const pg_sys::Query, value: *mut pg_sys::Var) 
         }
         let mut assigned = Vec::new();
         for target in targets.into_iter().filter(|target| !(**target).resjunk) {
-            let keeps = column_of((*target).resno)
-                .is_some_and(|column| pg_sys::equal(column.cast(), (*target).expr.cast()));
+            let keeps =
+                column_of((*target).resno).is_some_and(|column| pg_sys::equal(column.cast(), (*target).expr.cast()));
             if !keeps {
                 assigned.push((*target).resno);
                 if uses((*target).expr.cast(), value) {
@@ -133,10 +130,7 @@ unsafe fn uses(node: *mut pg_sys::Node, value: *mut pg_sys::Var) -> bool {
 
 /// # Safety
 /// As for [`uses`].
-unsafe extern "C-unwind" fn mentions(
-    node: *mut pg_sys::Node,
-    value: *mut std::ffi::c_void,
-) -> bool {
+unsafe extern "C-unwind" fn mentions(node: *mut pg_sys::Node, value: *mut std::ffi::c_void) -> bool {
     // SAFETY: the tag is compared before a node is taken for what it is; the
     // walkers visit what belongs to the node.
     unsafe {
@@ -145,13 +139,10 @@ unsafe extern "C-unwind" fn mentions(
         }
         match (*node).type_ {
             pg_sys::NodeTag::T_Var => {
-                let (found, value): (*mut pg_sys::Var, *mut pg_sys::Var) =
-                    (node.cast(), value.cast());
+                let (found, value): (*mut pg_sys::Var, *mut pg_sys::Var) = (node.cast(), value.cast());
                 (*found).varno == (*value).varno && (*found).varattno == (*value).varattno
             }
-            pg_sys::NodeTag::T_Query => {
-                pg_sys::query_tree_walker(node.cast(), Some(mentions), value, 0)
-            }
+            pg_sys::NodeTag::T_Query => pg_sys::query_tree_walker(node.cast(), Some(mentions), value, 0),
             _ => pg_sys::expression_tree_walker(node, Some(mentions), value),
         }
     }
@@ -162,9 +153,8 @@ unsafe extern "C-unwind" fn mentions(
 /// # Safety
 /// The node must be an expression, or a list of them, or null.
 unsafe fn variables(node: *mut pg_sys::Node) -> Vec<*mut pg_sys::Var> {
-    const EVERYWHERE: u32 = pg_sys::PVC_RECURSE_AGGREGATES
-        | pg_sys::PVC_RECURSE_WINDOWFUNCS
-        | pg_sys::PVC_RECURSE_PLACEHOLDERS;
+    const EVERYWHERE: u32 =
+        pg_sys::PVC_RECURSE_AGGREGATES | pg_sys::PVC_RECURSE_WINDOWFUNCS | pg_sys::PVC_RECURSE_PLACEHOLDERS;
     // SAFETY: the caller's promise; the result is a list of Vars.
     unsafe { elements(pg_sys::pull_var_clause(node, EVERYWHERE as i32)) }
 }
@@ -175,8 +165,6 @@ unsafe fn elements<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
     // SAFETY: read within its length.
     unsafe {
         let length = if list.is_null() { 0 } else { (*list).length };
-        (0..length)
-            .map(|place| pg_sys::list_nth(list, place).cast())
-            .collect()
+        (0..length).map(|place| pg_sys::list_nth(list, place).cast()).collect()
     }
 }

@@ -70,10 +70,7 @@ impl Call {
 /// Runs `work` with the rights of the role that owns the called function, as SECURITY
 /// DEFINER does.
 #[allow(clippy::not_unsafe_ptr_arg_deref)] // only PostgreSQL makes an fcinfo
-pub fn with_rights_of_owner<T>(
-    fcinfo: pg_sys::FunctionCallInfo,
-    work: impl FnOnce() -> Result<T>,
-) -> Result<T> {
+pub fn with_rights_of_owner<T>(fcinfo: pg_sys::FunctionCallInfo, work: impl FnOnce() -> Result<T>) -> Result<T> {
     // SAFETY: PostgreSQL passes a valid fcinfo with the FmgrInfo of this function. A
     // catalogue look-up inside a transaction; the tuple is read before it is released.
     let owner = unsafe {
@@ -158,12 +155,7 @@ pub fn is_ours(function: pg_sys::Oid, symbol: &CStr) -> bool {
         let is_compiled = (*entry).prolang == pg_sys::get_language_oid(c"c".as_ptr(), true);
         let text = |attribute: u32| {
             let mut is_null = false;
-            let datum = pg_sys::SysCacheGetAttr(
-                cache,
-                tuple,
-                attribute as pg_sys::AttrNumber,
-                &mut is_null,
-            );
+            let datum = pg_sys::SysCacheGetAttr(cache, tuple, attribute as pg_sys::AttrNumber, &mut is_null);
             Vec::<u8>::from_datum(datum, is_null)
         };
         let is_ours = is_compiled

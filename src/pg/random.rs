@@ -11,11 +11,8 @@ pub fn bytes<const N: usize>() -> [u8; N] {
     let mut buffer = [0; N];
     // SAFETY: writes N bytes into a buffer of N bytes.
     if !unsafe { pg_sys::pg_strong_random(buffer.as_mut_ptr().cast(), N) } {
-        Error::new(
-            PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
-            "the system's random number generator gave no bytes",
-        )
-        .raise();
+        Error::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "the system's random number generator gave no bytes")
+            .raise();
     }
     buffer
 }

@@ -83,10 +83,7 @@ pub fn hold(schema: &CStr, name: &CStr) -> Option<Held> {
         let owner = opened.class().relowner;
         // Locked now: the name must still mean it.
         if named(schema, name) == Some((namespace, relation)) {
-            return Some(Held {
-                owner,
-                schema_owner: owner_of_schema(namespace)?,
-            });
+            return Some(Held { owner, schema_owner: owner_of_schema(namespace)? });
         }
     }
 }
@@ -110,10 +107,8 @@ fn owner_of_schema(namespace: pg_sys::Oid) -> Option<pg_sys::Oid> {
     // SAFETY: a catalogue look-up inside a transaction; the tuple is read
     // before it is released.
     unsafe {
-        let tuple = pg_sys::SearchSysCache1(
-            pg_sys::SysCacheIdentifier::NAMESPACEOID as i32,
-            pg_sys::Datum::from(namespace),
-        );
+        let tuple =
+            pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::NAMESPACEOID as i32, pg_sys::Datum::from(namespace));
         if tuple.is_null() {
             return None;
         }
@@ -128,10 +123,7 @@ fn owner_of_schema(namespace: pg_sys::Oid) -> Option<pg_sys::Oid> {
 ///
 /// # Safety
 /// The descriptor must be alive and have a column at this position.
-pub(super) unsafe fn attribute<'a>(
-    descriptor: pg_sys::TupleDesc,
-    position: i32,
-) -> &'a pg_sys::FormData_pg_attribute {
+pub(super) unsafe fn attribute<'a>(descriptor: pg_sys::TupleDesc, position: i32) -> &'a pg_sys::FormData_pg_attribute {
     // SAFETY: the caller's promise.
     unsafe {
         #[cfg(not(feature = "pg18"))]

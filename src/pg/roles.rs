@@ -23,10 +23,7 @@ pub fn effective() -> pg_sys::Oid {
 /// called meanwhile cannot change the role back, nor leave something behind
 /// that runs later with more rights.
 pub fn acting_as<T>(role: pg_sys::Oid, work: impl FnOnce() -> T) -> T {
-    let _rights = Rights::of(
-        role,
-        pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION,
-    );
+    let _rights = Rights::of(role, pg_sys::SECURITY_LOCAL_USERID_CHANGE | pg_sys::SECURITY_RESTRICTED_OPERATION);
     work()
 }
 
@@ -116,9 +113,6 @@ pub fn has_one_of_the_names(role: pg_sys::Oid, names: &[String]) -> bool {
     // nothing.
     unsafe {
         let name = pg_sys::GetUserNameFromId(role, true);
-        !name.is_null()
-            && names
-                .iter()
-                .any(|known| CStr::from_ptr(name).to_bytes() == known.as_bytes())
+        !name.is_null() && names.iter().any(|known| CStr::from_ptr(name).to_bytes() == known.as_bytes())
     }
 }

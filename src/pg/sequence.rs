@@ -17,9 +17,7 @@ pub fn last_value(schema: &CStr, name: &CStr) -> Result<Option<i64>> {
     // SAFETY: a function of the server's own that takes one oid and may return
     // NULL. A statement that asks the same costs 5 µs more, at each month that
     // is reset.
-    let value = unsafe {
-        pgrx::direct_function_call::<i64>(pg_sys::pg_sequence_last_value, &[sequence.into_datum()])
-    };
+    let value = unsafe { pgrx::direct_function_call::<i64>(pg_sys::pg_sequence_last_value, &[sequence.into_datum()]) };
     Ok(value)
 }
 
@@ -30,8 +28,7 @@ pub fn last_value(schema: &CStr, name: &CStr) -> Result<Option<i64>> {
 pub fn next_value(schema: &CStr, name: &CStr) -> Result<i64> {
     let sequence = find(schema, name)?;
     // SAFETY: a function of the server's own that takes one oid.
-    let value =
-        unsafe { pgrx::direct_function_call::<i64>(pg_sys::nextval_oid, &[sequence.into_datum()]) };
+    let value = unsafe { pgrx::direct_function_call::<i64>(pg_sys::nextval_oid, &[sequence.into_datum()]) };
     value.ok_or_else(|| error::unexpected_null("nextval()"))
 }
 

@@ -79,18 +79,8 @@ struct Moment {
 
 impl<const N: usize> SmallTable<N> {
     /// A table not read yet.
-    pub const fn new(
-        table: &'static CStr,
-        key: &'static CStr,
-        columns: [(&'static CStr, pg_sys::Oid); N],
-    ) -> Self {
-        Self {
-            table,
-            key,
-            columns,
-            kept: RefCell::new(None),
-            compared: Cell::new(None),
-        }
+    pub const fn new(table: &'static CStr, key: &'static CStr, columns: [(&'static CStr, pg_sys::Oid); N]) -> Self {
+        Self { table, key, columns, kept: RefCell::new(None), compared: Cell::new(None) }
     }
 
     /// What stands beside the key, in the eyes of this snapshot: a number, 0 or 1 for a
@@ -101,9 +91,7 @@ impl<const N: usize> SmallTable<N> {
         // dropped by the abort; one that is not is looked at before another is made.
         unsafe {
             match snapshot {
-                Snapshot::Caller if pg_sys::ActiveSnapshotSet() => {
-                    self.seen_by(pg_sys::GetActiveSnapshot(), key)
-                }
+                Snapshot::Caller if pg_sys::ActiveSnapshotSet() => self.seen_by(pg_sys::GetActiveSnapshot(), key),
                 Snapshot::New => {
                     let now = pg_sys::GetTransactionSnapshot();
                     // Nothing is read then, so that no snapshot need be active.
@@ -241,8 +229,7 @@ impl<const N: usize> Kept<N> {
             let header = content.cast::<pg_sys::PageHeaderData>();
             let items = (*header).pd_linp.as_ptr();
             let start = std::mem::offset_of!(pg_sys::PageHeaderData, pd_linp);
-            let count = usize::from((*header).pd_lower).saturating_sub(start)
-                / size_of::<pg_sys::ItemIdData>();
+            let count = usize::from((*header).pd_lower).saturating_sub(start) / size_of::<pg_sys::ItemIdData>();
             let mut complete = true;
             for place in 0..count {
                 let item = *items.add(place);
@@ -255,19 +242,8 @@ impl<const N: usize> Kept<N> {
                     t_data: content.add(item.lp_off() as usize).cast(),
                     ..Default::default()
                 };
-                pgrx::itemptr::item_pointer_set_all(
-                    &mut tuple.t_self,
-                    page,
-                    place as pg_sys::OffsetNumber + 1,
-                );
-                complete = self.read_tuple(
-                    &mut tuple,
-                    buffer,
-                    descriptor,
-                    &mut datums,
-                    &mut nulls,
-                    (key, columns),
-                );
+                pgrx::itemptr::item_pointer_set_all(&mut tuple.t_self, page, place as pg_sys::OffsetNumber + 1);
+                complete = self.read_tuple(&mut tuple, buffer, descriptor, &mut datums, &mut nulls, (key, columns));
                 if !complete {
                     break;
                 }
@@ -307,12 +283,7 @@ impl<const N: usize> Kept<N> {
                 HEAPTUPLE_DEAD => true,
                 HEAPTUPLE_RECENTLY_DEAD => self.written_by(deleted_by),
                 HEAPTUPLE_LIVE => {
-                    pg_sys::heap_deform_tuple(
-                        tuple,
-                        descriptor,
-                        datums.as_mut_ptr(),
-                        nulls.as_mut_ptr(),
-                    );
+                    pg_sys::heap_deform_tuple(tuple, descriptor, datums.as_mut_ptr(), nulls.as_mut_ptr());
                     let text: *const pg_sys::varlena = datums[key].cast_mut_ptr();
                     if nulls[key] || !(pgrx::varatt_is_4b_u(text) || is_short(text)) {
                         return false;
@@ -358,15 +329,8 @@ impl File {
             #[cfg(feature = "pg15")]
             let (space, number) = (relation.rd_node.spcNode, relation.rd_node.relNode.to_u32());
             #[cfg(not(feature = "pg15"))]
-            let (space, number) = (
-                relation.rd_locator.spcOid,
-                relation.rd_locator.relNumber.to_u32(),
-            );
-            Self {
-                table: relation.rd_id,
-                space,
-                number,
-            }
+            let (space, number) = (relation.rd_locator.spcOid, relation.rd_locator.relNumber.to_u32());
+            Self { table: relation.rd_id, space, number }
         }
     }
 }
@@ -381,10 +345,7 @@ impl Moment {
         unsafe {
             let snapshot = &*snapshot;
             (snapshot.snapshot_type == pg_sys::SnapshotType::SNAPSHOT_MVCC).then(|| Self {
-                transaction: (
-                    transaction::local_number(),
-                    pg_sys::GetCurrentSubTransactionId(),
-                ),
+                transaction: (transaction::local_number(), pg_sys::GetCurrentSubTransactionId()),
                 xmin: snapshot.xmin,
                 xmax: snapshot.xmax,
                 running: (snapshot.xcnt, snapshot.subxcnt),

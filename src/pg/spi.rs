@@ -62,10 +62,7 @@ enum Native<'a> {
 impl Arg<'_> {
     /// A value that PostgreSQL handed over, of this type; `None` is NULL.
     pub fn of_type(oid: pg_sys::Oid, datum: Option<pg_sys::Datum>) -> Self {
-        Self {
-            oid,
-            value: datum.map_or(Native::Null, Native::Datum),
-        }
+        Self { oid, value: datum.map_or(Native::Null, Native::Datum) }
     }
 
     pub(super) fn datum(&self) -> Option<pg_sys::Datum> {
@@ -131,10 +128,7 @@ pub struct Statement {
 impl Statement {
     /// A statement not planned yet.
     pub const fn new(sql: &'static CStr) -> Self {
-        Self {
-            sql,
-            plan: Cell::new(None),
-        }
+        Self { sql, plan: Cell::new(None) }
     }
 
     fn plan(&self, args: &[Arg<'_>]) -> Result<NonNull<pg_sys::_SPI_plan>> {
@@ -158,11 +152,7 @@ fn kept_plan(
     // SQL raises; a null pointer means misuse and is checked.
     let plan = unsafe {
         let plan = boundary::with_reserve(|| {
-            pg_sys::SPI_prepare(
-                sql.as_ptr(),
-                types.len() as core::ffi::c_int,
-                types.as_mut_ptr(),
-            )
+            pg_sys::SPI_prepare(sql.as_ptr(), types.len() as core::ffi::c_int, types.as_mut_ptr())
         });
         let plan = NonNull::new(plan).ok_or_else(|| spi_failure("SPI_prepare"))?;
         // Moves the plan to memory that outlives this call and transaction.
@@ -201,10 +191,7 @@ pub struct Prepared {
 impl Prepared {
     /// A statement not planned yet.
     pub fn new(sql: &str) -> Result<Self> {
-        Ok(Self {
-            sql: c_string(sql)?,
-            plan: Cell::new(None),
-        })
+        Ok(Self { sql: c_string(sql)?, plan: Cell::new(None) })
     }
 }
 
@@ -254,9 +241,7 @@ fn connected_with<T>(options: u32, work: impl FnOnce(&Spi) -> Result<T>) -> Resu
         if unsafe { pg_sys::SPI_connect_ext(options as i32) } != pg_sys::SPI_OK_CONNECT as i32 {
             return Err(spi_failure("SPI_connect"));
         }
-        let outcome = work(&Spi {
-            _not_send: PhantomData,
-        });
+        let outcome = work(&Spi { _not_send: PhantomData });
         // SAFETY: connected above, at the same nesting level.
         if unsafe { pg_sys::SPI_finish() } != pg_sys::SPI_OK_FINISH as i32 {
             return Err(spi_failure("SPI_finish"));
@@ -278,12 +263,7 @@ impl Spi {
     }
 
     /// Runs a statement that was put together at run time.
-    pub fn query_prepared(
-        &self,
-        statement: &Prepared,
-        snapshot: Snapshot,
-        args: &[Arg<'_>],
-    ) -> Result<Rows<'_>> {
+    pub fn query_prepared(&self, statement: &Prepared, snapshot: Snapshot, args: &[Arg<'_>]) -> Result<Rows<'_>> {
         let plan = kept_plan(&statement.sql, &statement.plan, args)?;
         self.execute_plan(plan, snapshot, args)
     }
@@ -309,12 +289,7 @@ impl Spi {
         self.query_prepared(&statement, Snapshot::New, args)
     }
 
-    fn execute_plan(
-        &self,
-        plan: NonNull<pg_sys::_SPI_plan>,
-        snapshot: Snapshot,
-        args: &[Arg<'_>],
-    ) -> Result<Rows<'_>> {
+    fn execute_plan(&self, plan: NonNull<pg_sys::_SPI_plan>, snapshot: Snapshot, args: &[Arg<'_>]) -> Result<Rows<'_>> {
         let (mut values, nulls) = values_and_nulls(args);
         let read_only = snapshot != Snapshot::New;
         // SAFETY: the plan was kept, so it lives as long as the backend;
@@ -326,13 +301,7 @@ impl Spi {
                 pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot());
             }
             let code = boundary::with_reserve(|| {
-                pg_sys::SPI_execute_plan(
-                    plan.as_ptr(),
-                    values.as_mut_ptr(),
-                    nulls.as_ptr(),
-                    read_only,
-                    0,
-                )
+                pg_sys::SPI_execute_plan(plan.as_ptr(), values.as_mut_ptr(), nulls.as_ptr(), read_only, 0)
             });
             if snapshot == Snapshot::Latest {
                 pg_sys::PopActiveSnapshot();
@@ -367,13 +336,8 @@ impl Spi {
     pub fn execute_script(&self, sql: &str) -> Result<()> {
         let sql = c_string(sql)?;
         // SAFETY: SPI is connected and `sql` is a C string.
-        let code =
-            boundary::with_reserve(|| unsafe { pg_sys::SPI_execute(sql.as_ptr(), false, 0) });
-        if code < 0 {
-            Err(spi_failure("SPI_execute"))
-        } else {
-            Ok(())
-        }
+        let code = boundary::with_reserve(|| unsafe { pg_sys::SPI_execute(sql.as_ptr(), false, 0) });
+        if code < 0 { Err(spi_failure("SPI_execute")) } else { Ok(()) }
     }
 
     fn run(&self, sql: &str, args: &[Arg<'_>], read_only: bool) -> Result<Rows<'_>> {
@@ -410,13 +374,8 @@ impl<'spi> Rows<'spi> {
         }
         // SAFETY: SPI sets both globals for the statement that just ran; only
         // the main thread touches them.
-        let (table, processed) =
-            unsafe { (NonNull::new(pg_sys::SPI_tuptable), pg_sys::SPI_processed) };
-        Ok(Self {
-            table,
-            processed,
-            _spi: PhantomData,
-        })
+        let (table, processed) = unsafe { (NonNull::new(pg_sys::SPI_tuptable), pg_sys::SPI_processed) };
+        Ok(Self { table, processed, _spi: PhantomData })
     }
 
     /// How many rows were read, written or returned.
@@ -460,11 +419,7 @@ impl<'spi> Rows<'spi> {
         unsafe {
             let table = table.as_ref();
             let tuple = *table.vals.add(index);
-            Some(Row {
-                tuple,
-                descriptor: table.tupdesc,
-                _rows: PhantomData,
-            })
+            Some(Row { tuple, descriptor: table.tupdesc, _rows: PhantomData })
         }
     }
 }
@@ -513,8 +468,7 @@ impl Row<'_> {
 
     /// The value of a column that cannot be NULL.
     pub fn expect<T: Value>(&self, position: i32) -> Result<T> {
-        self.get(position)?
-            .ok_or_else(|| error::unexpected_null("a query's result"))
+        self.get(position)?.ok_or_else(|| error::unexpected_null("a query's result"))
     }
 
     /// A `text`, `bytea` or `jsonb` column, not fetched yet.
@@ -554,11 +508,7 @@ impl Row<'_> {
             }
             let text = pg_sys::pg_detoast_datum_packed(datum.cast_mut_ptr());
             let secret = Zeroizing::new(pgrx::varlena_to_byte_slice(text).to_vec());
-            std::slice::from_raw_parts_mut(
-                pgrx::vardata_any(text).cast_mut().cast::<u8>(),
-                secret.len(),
-            )
-            .zeroize();
+            std::slice::from_raw_parts_mut(pgrx::vardata_any(text).cast_mut().cast::<u8>(), secret.len()).zeroize();
             Ok(Some(secret))
         }
     }
@@ -579,11 +529,7 @@ impl Row<'_> {
 
     /// The value of a column, copied to where it outlives the statement: the
     /// memory context that was current before SPI was connected.
-    pub(super) fn kept(
-        &self,
-        position: i32,
-        type_oid: pg_sys::Oid,
-    ) -> Result<Option<pg_sys::Datum>> {
+    pub(super) fn kept(&self, position: i32, type_oid: pg_sys::Oid) -> Result<Option<pg_sys::Datum>> {
         let mut is_null = false;
         // SAFETY: tuple and descriptor belong to the live tuple table; the type
         // is compared before the copy, and says how its values are stored.
@@ -622,12 +568,8 @@ pub fn quoted_literal(text: &str) -> String {
 }
 
 fn c_string(sql: &str) -> Result<CString> {
-    CString::new(encoding::to_server(sql)).map_err(|_| {
-        Error::new(
-            pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
-            "a statement contains a NUL byte",
-        )
-    })
+    CString::new(encoding::to_server(sql))
+        .map_err(|_| Error::new(pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "a statement contains a NUL byte"))
 }
 
 fn unexpected_type(position: i32) -> Error {
@@ -640,8 +582,5 @@ fn unexpected_type(position: i32) -> Error {
 fn spi_failure(function: &str) -> Error {
     // SAFETY: a plain integer that SPI sets, read on the main thread.
     let code = unsafe { pg_sys::SPI_result };
-    Error::new(
-        pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
-        format!("{function} failed with code {code}"),
-    )
+    Error::new(pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("{function} failed with code {code}"))
 }

@@ -78,8 +78,7 @@ pub fn ensure_snapshot() {
 pub fn rename_errors<T>(work: impl FnOnce() -> T, replace: fn(&str) -> Error) -> T {
     PgTryBuilder::new(AssertUnwindSafe(|| Ok(boundary::guarded(work))))
         .catch_others(|caught| {
-            let (CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) = &caught
-            else {
+            let (CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) = &caught else {
                 caught.rethrow()
             };
             let class = error::sqlstate(report.sql_error_code());
@@ -99,16 +98,14 @@ pub fn rename_errors<T>(work: impl FnOnce() -> T, replace: fn(&str) -> Error) ->
 pub fn return_errors<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     PgTryBuilder::new(AssertUnwindSafe(|| fields::noting(work)))
         .catch_others(|caught| {
-            let (CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) = &caught
-            else {
+            let (CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) = &caught else {
                 caught.rethrow()
             };
             let code = report.sql_error_code();
             if error::sqlstate(code).starts_with("57") {
                 caught.rethrow()
             }
-            let mut error = Error::new(code, report.message().to_owned())
-                .fields(fields::take_noted(code as i32));
+            let mut error = Error::new(code, report.message().to_owned()).fields(fields::take_noted(code as i32));
             if let Some(detail) = report.detail() {
                 error = error.detail(detail.to_owned());
             }
@@ -154,12 +151,7 @@ pub fn lock(what: Lock, key: u32) {
             locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
             locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
         };
-        pg_sys::LockAcquire(
-            &tag,
-            pg_sys::ExclusiveLock as pg_sys::LOCKMODE,
-            false,
-            false,
-        );
+        pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock as pg_sys::LOCKMODE, false, false);
     }
 }
 
@@ -178,14 +170,8 @@ pub fn is_serializable() -> bool {
 
 /// Runs `work`; when PostgreSQL raises `code` inside, `instead` is raised in its
 /// place. The transaction fails all the same: nothing is undone here.
-pub fn replacing<T>(
-    code: PgSqlErrorCode,
-    instead: fn() -> Error,
-    work: impl FnOnce() -> Result<T>,
-) -> Result<T> {
-    PgTryBuilder::new(AssertUnwindSafe(|| boundary::guarded(work)))
-        .catch_when(code, move |_| Err(instead()))
-        .execute()
+pub fn replacing<T>(code: PgSqlErrorCode, instead: fn() -> Error, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    PgTryBuilder::new(AssertUnwindSafe(|| boundary::guarded(work))).catch_when(code, move |_| Err(instead())).execute()
 }
 
 /// How long a process waits for a lock before it looks for a deadlock.
@@ -212,10 +198,7 @@ pub fn days_before_start(days: i32) -> Option<TimestampWithTimeZone> {
     let interval = Interval::from_days(days);
     // SAFETY: a function of the server's own, with arguments of its types.
     unsafe {
-        pgrx::direct_function_call(
-            pg_sys::timestamptz_mi_interval,
-            &[start_time().into_datum(), interval.into_datum()],
-        )
+        pgrx::direct_function_call(pg_sys::timestamptz_mi_interval, &[start_time().into_datum(), interval.into_datum()])
     }
 }
 
@@ -226,9 +209,8 @@ pub fn clock() -> TimestampWithTimeZone {
 }
 
 fn timestamp(microseconds: pg_sys::TimestampTz) -> TimestampWithTimeZone {
-    TimestampWithTimeZone::try_from(microseconds).unwrap_or_else(|_| {
-        unreachable!("the clock of the server is within the range of timestamptz")
-    })
+    TimestampWithTimeZone::try_from(microseconds)
+        .unwrap_or_else(|_| unreachable!("the clock of the server is within the range of timestamptz"))
 }
 
 /// An error that [`attempt`] caught, after everything done since was undone.
@@ -323,10 +305,7 @@ impl Subtransaction {
         // SAFETY: called inside a transaction, on the main thread. The memory
         // context stays the caller's, as its values live there.
         unsafe {
-            let outer = Self {
-                context: pg_sys::CurrentMemoryContext,
-                owner: pg_sys::CurrentResourceOwner,
-            };
+            let outer = Self { context: pg_sys::CurrentMemoryContext, owner: pg_sys::CurrentResourceOwner };
             pg_sys::BeginInternalSubTransaction(std::ptr::null());
             pg_sys::MemoryContextSwitchTo(outer.context);
             outer

@@ -59,10 +59,8 @@ unsafe impl BoxRet for TriggeredRow {
 unsafe impl SqlTranslatable for TriggeredRow {
     const TYPE_IDENT: &'static str = pgrx::pgrx_resolved_type!(TriggeredRow);
     const TYPE_ORIGIN: TypeOrigin = TypeOrigin::External;
-    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> =
-        Ok(SqlMappingRef::literal("trigger"));
-    const RETURN_SQL: Result<ReturnsRef, ReturnsError> =
-        Ok(ReturnsRef::One(SqlMappingRef::literal("trigger")));
+    const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = Ok(SqlMappingRef::literal("trigger"));
+    const RETURN_SQL: Result<ReturnsRef, ReturnsError> = Ok(ReturnsRef::One(SqlMappingRef::literal("trigger")));
 }
 
 /// Runs the body of a row trigger and gives PostgreSQL the row as the body
@@ -93,11 +91,7 @@ pub fn fire(
         .hint("Use it in CREATE TRIGGER with FOR EACH ROW EXECUTE FUNCTION.")
         .raise()
     };
-    let mut row = RowTrigger {
-        data,
-        replaced: Vec::new(),
-        skipped: false,
-    };
+    let mut row = RowTrigger { data, replaced: Vec::new(), skipped: false };
     match fields::kept(|| body(&mut row)) {
         Ok(()) => row.into_result(),
         Err(error) => error.raise_from_call(),
@@ -163,11 +157,7 @@ impl RowTrigger<'_> {
         let datum = taken.next_back()?.1?;
         let type_oid = self.attribute(column).atttypid;
         // SAFETY: a datum of the column's type, which is compared first.
-        unsafe {
-            uuid::Uuid::reads(type_oid)
-                .then(|| uuid::Uuid::read(datum, false, type_oid))
-                .flatten()
-        }
+        unsafe { uuid::Uuid::reads(type_oid).then(|| uuid::Uuid::read(datum, false, type_oid)).flatten() }
     }
 
     /// Leaves the row out: the statement goes on as if it had not met it.
@@ -185,9 +175,7 @@ impl RowTrigger<'_> {
         if (1..=count).contains(&last.0) && self.is_called(last, name) {
             return Some(last);
         }
-        let found = (1..=count)
-            .map(Column)
-            .find(|column| self.is_called(*column, name))?;
+        let found = (1..=count).map(Column).find(|column| self.is_called(*column, name))?;
         LAST_PLACES.with(|places| places[place_of(name)].set(found));
         Some(found)
     }
@@ -195,10 +183,7 @@ impl RowTrigger<'_> {
     fn is_called(&self, column: Column, name: &CStr) -> bool {
         let attribute = self.attribute(column);
         let stored = attribute.attname.data.iter();
-        !attribute.attisdropped
-            && stored
-                .zip(name.to_bytes_with_nul())
-                .all(|(byte, wanted)| *byte as u8 == *wanted)
+        !attribute.attisdropped && stored.zip(name.to_bytes_with_nul()).all(|(byte, wanted)| *byte as u8 == *wanted)
     }
 
     /// The table's name, for messages.
@@ -207,9 +192,7 @@ impl RowTrigger<'_> {
         // name is a NUL-terminated NameData.
         unsafe {
             let relation = self.data.tg_relation;
-            CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr())
-                .to_string_lossy()
-                .into_owned()
+            CStr::from_ptr((*(*relation).rd_rel).relname.data.as_ptr()).to_string_lossy().into_owned()
         }
     }
 
@@ -254,10 +237,7 @@ impl RowTrigger<'_> {
         // SAFETY: a bitmap of the running statement, or null; it counts columns
         // from the system columns on, which have negative numbers.
         unsafe {
-            pg_sys::bms_is_member(
-                column.0 - pg_sys::FirstLowInvalidHeapAttributeNumber,
-                self.data.tg_updatedcols,
-            )
+            pg_sys::bms_is_member(column.0 - pg_sys::FirstLowInvalidHeapAttributeNumber, self.data.tg_updatedcols)
         }
     }
 
@@ -291,9 +271,7 @@ impl RowTrigger<'_> {
     /// passed to a statement as a text: NULL where there is none, or it is no
     /// string, or the column holds something else.
     pub fn new_json_string(&self, column: Column, key: &str) -> spi::Arg<'static> {
-        let text = self
-            .new_datum(column, pg_sys::JSONBOID)
-            .and_then(|datum| json_string(datum, key));
+        let text = self.new_datum(column, pg_sys::JSONBOID).and_then(|datum| json_string(datum, key));
         spi::Arg::of_type(pg_sys::TEXTOID, text)
     }
 
@@ -323,24 +301,16 @@ impl RowTrigger<'_> {
         // SAFETY: as above; the schema of a locked relation exists, and its
         // name is a C string.
         let schema = unsafe {
-            let schema =
-                pg_sys::get_namespace_name((*(*self.data.tg_relation).rd_rel).relnamespace);
+            let schema = pg_sys::get_namespace_name((*(*self.data.tg_relation).rd_rel).relnamespace);
             CStr::from_ptr(schema).to_string_lossy().into_owned()
         };
-        format!(
-            "{}.{}",
-            spi::quoted_identifier(&schema),
-            spi::quoted_identifier(&self.table())
-        )
+        format!("{}.{}", spi::quoted_identifier(&schema), spi::quoted_identifier(&self.table()))
     }
 
     fn unexpected_type(&self) -> Error {
         Error::new(
             PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
-            format!(
-                "a column of table \"{}\" has an unexpected type",
-                self.table()
-            ),
+            format!("a column of table \"{}\" has an unexpected type", self.table()),
         )
         .hint("Restore the column's type as the migrations of auria made it.")
     }
@@ -371,8 +341,7 @@ impl RowTrigger<'_> {
 
     /// Writes `value` to the column instead of what the statement gave.
     pub fn replace<T: IntoDatum>(&mut self, column: Column, value: Option<T>) {
-        self.replaced
-            .push((column, value.and_then(IntoDatum::into_datum)));
+        self.replaced.push((column, value.and_then(IntoDatum::into_datum)));
     }
 
     /// Writes the value that an UPDATE found to the column, instead of what the
@@ -393,19 +362,14 @@ impl RowTrigger<'_> {
     }
 
     fn new_tuple(&self) -> pg_sys::HeapTuple {
-        if self.is_update() {
-            self.data.tg_newtuple
-        } else {
-            self.data.tg_trigtuple
-        }
+        if self.is_update() { self.data.tg_newtuple } else { self.data.tg_trigtuple }
     }
 
     fn datum(&self, tuple: pg_sys::HeapTuple, column: Column) -> (pg_sys::Datum, bool) {
         let mut is_null = false;
         // SAFETY: the tuple is one of this relation, the column came from its
         // descriptor.
-        let datum =
-            unsafe { pg_sys::SPI_getbinval(tuple, self.descriptor(), column.0, &mut is_null) };
+        let datum = unsafe { pg_sys::SPI_getbinval(tuple, self.descriptor(), column.0, &mut is_null) };
         (datum, is_null)
     }
 
@@ -417,31 +381,18 @@ impl RowTrigger<'_> {
         TriggeredRow(match &self.replaced[..] {
             [] => self.new_tuple(),
             // What the trigger of every table does, and so without a Vec.
-            [(column, datum)] => self.modified(
-                &mut [column.0],
-                &mut [datum.unwrap_or(zero)],
-                &mut [datum.is_none()],
-            ),
+            [(column, datum)] => self.modified(&mut [column.0], &mut [datum.unwrap_or(zero)], &mut [datum.is_none()]),
             several => {
                 let mut columns: Vec<i32> = several.iter().map(|(column, _)| column.0).collect();
-                let mut values: Vec<pg_sys::Datum> = several
-                    .iter()
-                    .map(|(_, datum)| datum.unwrap_or(zero))
-                    .collect();
-                let mut nulls: Vec<bool> =
-                    several.iter().map(|(_, datum)| datum.is_none()).collect();
+                let mut values: Vec<pg_sys::Datum> = several.iter().map(|(_, datum)| datum.unwrap_or(zero)).collect();
+                let mut nulls: Vec<bool> = several.iter().map(|(_, datum)| datum.is_none()).collect();
                 self.modified(&mut columns, &mut values, &mut nulls)
             }
         })
     }
 
     /// The new row with these values, or NULL, in these columns.
-    fn modified(
-        &self,
-        columns: &mut [i32],
-        values: &mut [pg_sys::Datum],
-        nulls: &mut [bool],
-    ) -> pg_sys::HeapTuple {
+    fn modified(&self, columns: &mut [i32], values: &mut [pg_sys::Datum], nulls: &mut [bool]) -> pg_sys::HeapTuple {
         let count = columns.len().min(values.len()).min(nulls.len());
         // SAFETY: three arrays of this length, columns of this relation; the new
         // tuple is allocated in the caller's memory context, where PostgreSQL
@@ -481,9 +432,7 @@ fn json_string(jsonb: pg_sys::Datum, key: &str) -> Option<pg_sys::Datum> {
             return None;
         }
         let string = (*found).val.string;
-        Some(pg_sys::Datum::from(pg_sys::cstring_to_text_with_len(
-            string.val, string.len,
-        )))
+        Some(pg_sys::Datum::from(pg_sys::cstring_to_text_with_len(string.val, string.len)))
     }
 }
 
@@ -492,11 +441,7 @@ fn json_string(jsonb: pg_sys::Datum, key: &str) -> Option<pg_sys::Datum> {
 ///
 /// # Safety
 /// Both datums must be non-null values of the column.
-unsafe fn same_image(
-    one: pg_sys::Datum,
-    other: pg_sys::Datum,
-    column: &pg_sys::FormData_pg_attribute,
-) -> bool {
+unsafe fn same_image(one: pg_sys::Datum, other: pg_sys::Datum, column: &pg_sys::FormData_pg_attribute) -> bool {
     let length = column.attlen;
     // SAFETY: what the column says (by value, that many bytes, or a varlena) is how
     // it is read.

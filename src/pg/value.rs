@@ -18,8 +18,7 @@ pub trait Fields {
 
     /// The value of a column that cannot be NULL.
     fn expect<T: Value>(&self, position: i32) -> Result<T> {
-        self.get(position)?
-            .ok_or_else(|| error::unexpected_null("a query's result"))
+        self.get(position)?.ok_or_else(|| error::unexpected_null("a query's result"))
     }
 }
 

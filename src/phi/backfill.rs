@@ -41,18 +41,12 @@ const LARGEST_BATCH: i32 = 100_000;
 /// Errors: 2D000 where it cannot commit; 22004, 22023 the batch size; 55000 no
 /// key. For service_role.
 #[pg_extern(sql = false)]
-fn phi_backfill(
-    batch_size: Option<i32>,
-    fcinfo: pg_sys::FunctionCallInfo,
-) -> Result<(), ErrorReport> {
+fn phi_backfill(batch_size: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
     let batch_size = required(batch_size, "auria.phi_backfill", "batch_size")?;
     if !(1..=LARGEST_BATCH).contains(&batch_size) {
-        return Err(Error::new(
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            "batch_size is out of range",
-        )
-        .hint(format!("Pass a number of rows from 1 to {LARGEST_BATCH}."))
-        .into());
+        return Err(Error::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "batch_size is out of range")
+            .hint(format!("Pass a number of rows from 1 to {LARGEST_BATCH}."))
+            .into());
     }
     let call = Call::of(fcinfo, "auria.phi_backfill")?;
     transaction::refuse_if_read_only(c"auria.phi_backfill()");
@@ -60,16 +54,11 @@ fn phi_backfill(
     let mut keys = keys_in_use()?;
     loop {
         for source in &call.transaction(owner::of_schema, sources)? {
-            let walk = Walk {
-                settles_digests: !keys.are_several(),
-                ..Walk::default()
-            };
+            let walk = Walk { settles_digests: !keys.are_several(), ..Walk::default() };
             walk.over(&call, source, batch_size)?;
         }
         if keys.are_several() {
-            pgrx::notice!(
-                "auria: waiting for transactions that began under another key, then looking again"
-            );
+            pgrx::notice!("auria: waiting for transactions that began under another key, then looking again");
             call.transaction(owner::of_schema, |_| {
                 keys.wait_for_others();
                 Ok(())
@@ -104,9 +93,7 @@ impl Walk {
         let mut next = Some(Uuid::nil());
         while next.is_some() {
             let before = self.rows;
-            next = call.transaction(owner::of_schema, |spi| {
-                self.batch(spi, source, next, batch_size)
-            })?;
+            next = call.transaction(owner::of_schema, |spi| self.batch(spi, source, next, batch_size))?;
             progress.advance((self.rows - before) as u64);
         }
         for id in std::mem::take(&mut self.locked) {
@@ -124,19 +111,12 @@ impl Walk {
     }
 
     /// Up to `batch_size` rows, a page at a time; returns where to continue.
-    fn batch(
-        &mut self,
-        spi: &Spi,
-        source: &Source,
-        mut next: Option<Uuid>,
-        batch_size: i32,
-    ) -> Result<Option<Uuid>> {
+    fn batch(&mut self, spi: &Spi, source: &Source, mut next: Option<Uuid>, batch_size: i32) -> Result<Option<Uuid>> {
         transaction::ensure_snapshot();
         let mut left = batch_size;
         while let Some(first) = next.filter(|_| left > 0) {
-            let (rows, after) = source.page(spi, Snapshot::New, first, left, |record| {
-                self.bring_up_to_date(spi, source, record)
-            })?;
+            let (rows, after) =
+                source.page(spi, Snapshot::New, first, left, |record| self.bring_up_to_date(spi, source, record))?;
             self.rows += rows;
             left -= rows as i32;
             next = after;
@@ -161,9 +141,7 @@ impl Walk {
             self.left += left;
             return Ok(());
         }
-        let done = source.with_locked(spi, seen.id, false, |record| {
-            self.renew(spi, source, record)
-        })?;
+        let done = source.with_locked(spi, seen.id, false, |record| self.renew(spi, source, record))?;
         if done.is_none() {
             self.locked.push(seen.id);
         }
@@ -231,8 +209,7 @@ pub(super) fn encrypted_anew(value: &Value<'_>) -> Result<Vec<u8>> {
         (Plain::Null | Plain::Sealed, Some(old)) => {
             let (text, _) = keyring::decrypt(old.read(), |text| {
                 let mut copy = Zeroizing::new(Vec::new());
-                copy.try_reserve_exact(text.len())
-                    .map_err(|_| error::out_of_memory())?;
+                copy.try_reserve_exact(text.len()).map_err(|_| error::out_of_memory())?;
                 copy.extend_from_slice(text.as_bytes());
                 Ok::<_, Error>(copy)
             })?;
@@ -255,11 +232,8 @@ pub(super) fn due_digest(record: &Record<'_>, place: usize) -> Result<Option<[u8
     if encrypted.len() > MAX_MESSAGE {
         return Ok(None);
     }
-    let opened = memory::scratch(|| {
-        keyring::decrypt(encrypted.read(), |text| {
-            Zeroizing::new(text.as_bytes().to_vec())
-        })
-    });
+    let opened =
+        memory::scratch(|| keyring::decrypt(encrypted.read(), |text| Zeroizing::new(text.as_bytes().to_vec())));
     let name = match opened {
         Ok((name, _)) => name,
         Err(error) if error.is_about_a_stored_value() => return Ok(None),
@@ -286,12 +260,7 @@ fn due(value: &Value<'_>) -> Result<Due> {
     let due = match inspect(value)? {
         Found::Nothing => Due::Nothing,
         Found::PlainOnly => Due::Encryption,
-        Found::Readable {
-            written,
-            has_plain,
-            differs,
-            is_bound,
-        } => {
+        Found::Readable { written, has_plain, differs, is_bound } => {
             if value.owner.is_some() && differs {
                 // Somebody else's value is not made this user's.
                 Due::Leaving
@@ -305,9 +274,7 @@ fn due(value: &Value<'_>) -> Result<Due> {
         Found::Unreadable { has_plain: false } => Due::Leaving,
     };
     Ok(match due {
-        Due::Encryption | Due::Rewriting if !inspect::can_be_encrypted(&value.plain) => {
-            Due::Leaving
-        }
+        Due::Encryption | Due::Rewriting if !inspect::can_be_encrypted(&value.plain) => Due::Leaving,
         due => due,
     })
 }

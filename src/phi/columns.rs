@@ -37,18 +37,8 @@ pub enum Kind {
     Jsonb,
 }
 
-const fn column(
-    plain: &'static CStr,
-    encrypted: &'static CStr,
-    kind: Kind,
-    after: &'static CStr,
-) -> Column {
-    Column {
-        plain,
-        encrypted,
-        kind,
-        after,
-    }
+const fn column(plain: &'static CStr, encrypted: &'static CStr, kind: Kind, after: &'static CStr) -> Column {
+    Column { plain, encrypted, kind, after }
 }
 
 /// `public.patients`.
@@ -67,36 +57,16 @@ pub const PATIENTS: Table = Table {
 pub const EVALUATIONS: Table = Table {
     name: "evaluations",
     columns: &[
-        column(
-            c"patient_name",
-            c"patient_name_encrypted",
-            Kind::Text,
-            c"patient_id",
-        ),
-        column(
-            c"patient_document",
-            c"patient_document_encrypted",
-            Kind::Jsonb,
-            c"dsd_image_hash",
-        ),
-        column(
-            c"anamnesis",
-            c"anamnesis_encrypted",
-            Kind::Text,
-            c"patient_document_encrypted",
-        ),
+        column(c"patient_name", c"patient_name_encrypted", Kind::Text, c"patient_id"),
+        column(c"patient_document", c"patient_document_encrypted", Kind::Jsonb, c"dsd_image_hash"),
+        column(c"anamnesis", c"anamnesis_encrypted", Kind::Text, c"patient_document_encrypted"),
     ],
 };
 
 /// `public.evaluation_drafts`.
 pub const EVALUATION_DRAFTS: Table = Table {
     name: "evaluation_drafts",
-    columns: &[column(
-        c"draft_data",
-        c"draft_data_encrypted",
-        Kind::Jsonb,
-        c"user_id",
-    )],
+    columns: &[column(c"draft_data", c"draft_data_encrypted", Kind::Jsonb, c"user_id")],
 };
 
 /// All tables with patient data.
@@ -112,9 +82,5 @@ pub fn iso(date: Date) -> String {
         return "-infinity".to_owned();
     }
     let (year, month, day) = calendar::year_month_day(date);
-    if year > 0 {
-        format!("{year:04}-{month:02}-{day:02}")
-    } else {
-        format!("{:04}-{month:02}-{day:02} BC", 1 - year)
-    }
+    if year > 0 { format!("{year:04}-{month:02}-{day:02}") } else { format!("{:04}-{month:02}-{day:02} BC", 1 - year) }
 }

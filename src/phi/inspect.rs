@@ -40,20 +40,14 @@ pub enum Found {
 pub fn inspect(value: &Value<'_>) -> Result<Found> {
     let has_plain = !matches!(value.plain, Plain::Null | Plain::Sealed);
     let Some(encrypted) = value.encrypted else {
-        return Ok(if has_plain {
-            Found::PlainOnly
-        } else {
-            Found::Nothing
-        });
+        return Ok(if has_plain { Found::PlainOnly } else { Found::Nothing });
     };
     if encrypted.len() > MAX_MESSAGE {
         return Ok(Found::Unreadable { has_plain });
     }
     let opened = memory::scratch(|| {
         keyring::decrypt_bound(encrypted.read(), |text, origin| {
-            let is_of_another = value
-                .owner
-                .is_some_and(|owner| origin.owner.is_some_and(|named| named != owner));
+            let is_of_another = value.owner.is_some_and(|owner| origin.owner.is_some_and(|named| named != owner));
             Found::Readable {
                 written: origin.written,
                 has_plain,

@@ -83,15 +83,10 @@ pub fn encrypt(plaintext: &[u8]) -> Result<Vec<u8>> {
 /// `plaintext` as a message that names its owner: as the sealed layout stores
 /// it.
 pub fn encrypt_for(plaintext: &[u8], owner: Uuid) -> Result<Vec<u8>> {
-    seal(plaintext, |sealer, text| {
-        sealer.seal_for(text, owner.as_bytes())
-    })
+    seal(plaintext, |sealer, text| sealer.seal_for(text, owner.as_bytes()))
 }
 
-fn seal(
-    plaintext: &[u8],
-    write: impl FnOnce(&Sealer, &str) -> Result<Vec<u8>, SealError>,
-) -> Result<Vec<u8>> {
+fn seal(plaintext: &[u8], write: impl FnOnce(&Sealer, &str) -> Result<Vec<u8>, SealError>) -> Result<Vec<u8>> {
     with_keyring(Which::Current, |keyring| {
         let key = keyring.current.required()?;
         let plaintext = std::str::from_utf8(plaintext).map_err(|_| error::phi_not_text())?;
@@ -106,9 +101,7 @@ fn seal(
 /// What a unique index over the names of a user's patients compares: equal for
 /// equal names, and it says nothing to anyone without the secret.
 pub fn name_digest(user: Uuid, name: &[u8]) -> Result<[u8; 16]> {
-    with_keyring(Which::Current, |keyring| {
-        keyring.current.required()?.name_digest(user, name)
-    })
+    with_keyring(Which::Current, |keyring| keyring.current.required()?.name_digest(user, name))
 }
 
 /// The same under the previous secret, if there is one. A row that was last
@@ -172,11 +165,7 @@ fn hand_over<T, F: FnOnce(&str, Origin) -> T>(
     take: &mut Option<F>,
 ) -> Result<T> {
     let text = opened.map_err(refusal)?;
-    let form = if text.is_current_form() {
-        Written::Currently
-    } else {
-        Written::Otherwise
-    };
+    let form = if text.is_current_form() { Written::Currently } else { Written::Otherwise };
     let origin = Origin {
         written: written.unwrap_or(form),
         owner: text.owner().copied().map(Uuid::from_bytes),
@@ -255,10 +244,7 @@ fn look_up(which: Which) -> Result<Option<Secret>> {
 /// guessed secret by. Two keys with the same mark, one time in 65,536, are
 /// taken for one, and their writers are waited for together.
 fn mark(secret: &[u8]) -> u32 {
-    let digest = Sha256::new()
-        .chain_update(b"auria: which PHI key a transaction uses")
-        .chain_update(secret)
-        .finalize();
+    let digest = Sha256::new().chain_update(b"auria: which PHI key a transaction uses").chain_update(secret).finalize();
     u32::from(u16::from_be_bytes([digest[0], digest[1]]))
 }
 
@@ -281,13 +267,9 @@ impl KeysInUse {
     /// current one and has ended by now is not among them: what it wrote is
     /// seen by a snapshot taken after this.
     pub fn look(spi: &Spi) -> Result<Self> {
-        let current = with_keyring(Which::Current, |keyring| {
-            Ok(keyring.current.key.as_ref().map(|key| mark(&key.secret)))
-        })?;
-        let mut keys = Self {
-            current,
-            others: Vec::new(),
-        };
+        let current =
+            with_keyring(Which::Current, |keyring| Ok(keyring.current.key.as_ref().map(|key| mark(&key.secret))))?;
+        let mut keys = Self { current, others: Vec::new() };
         if transaction::is_in_recovery() {
             return Ok(keys);
         }
@@ -351,10 +333,7 @@ impl Keyring {
 }
 
 impl Slot {
-    const EMPTY: Self = Self {
-        looked_up_in: None,
-        key: None,
-    };
+    const EMPTY: Self = Self { looked_up_in: None, key: None };
 
     fn replace(&mut self, found: Option<Secret>) {
         let unchanged = match (&self.key, &found) {
@@ -362,12 +341,7 @@ impl Slot {
             _ => false,
         };
         if !unchanged {
-            self.key = found.map(|secret| Key {
-                opener: Opener::new(&secret),
-                sealer: None,
-                name_key: None,
-                secret,
-            });
+            self.key = found.map(|secret| Key { opener: Opener::new(&secret), sealer: None, name_key: None, secret });
         }
     }
 
@@ -379,9 +353,7 @@ impl Slot {
 impl Key {
     fn name_digest(&mut self, user: Uuid, name: &[u8]) -> Result<[u8; 16]> {
         let name = std::str::from_utf8(name).map_err(|_| error::phi_not_text())?;
-        let Self {
-            secret, name_key, ..
-        } = self;
+        let Self { secret, name_key, .. } = self;
         let key = name_key.get_or_insert_with(|| NameKey::new(secret));
         Ok(key.digest(user.as_bytes(), name))
     }

@@ -33,9 +33,7 @@ pub fn encrypt(spi: &Spi, source: &Source) -> Result<Leftovers> {
     let mut leftovers = Leftovers::default();
     let mut next = Some(Uuid::nil());
     while let Some(first) = next {
-        (_, next) = source.page(spi, Snapshot::New, first, PAGE, |record| {
-            leftovers.row(spi, source, record)
-        })?;
+        (_, next) = source.page(spi, Snapshot::New, first, PAGE, |record| leftovers.row(spi, source, record))?;
     }
     Ok(leftovers)
 }
@@ -47,9 +45,7 @@ impl Leftovers {
             let value = record.value(place)?;
             match inspect(&value)? {
                 Found::Nothing => continue,
-                Found::Readable {
-                    has_plain, differs, ..
-                } => {
+                Found::Readable { has_plain, differs, .. } => {
                     self.readable += 1;
                     self.differing += u64::from(has_plain && differs);
                     continue;

@@ -29,8 +29,8 @@ use crate::error::{Error, Result};
 use crate::pg::transaction;
 
 pub use keyring::{
-    KeysInUse, Origin, Written, another_key_is_in_use, decrypt, decrypt_bound, encrypt,
-    encrypt_for, name_digest, previous_name_digest,
+    KeysInUse, Origin, Written, another_key_is_in_use, decrypt, decrypt_bound, encrypt, encrypt_for, name_digest,
+    previous_name_digest,
 };
 pub use page::sources;
 pub use status::{Count, count};
@@ -41,15 +41,11 @@ pub fn check_key() -> Result<()> {
     let mut failure = None;
     let outcome = transaction::attempt(|| {
         // To encrypt is the proof; what comes of it is thrown away.
-        transaction::return_errors(|| encrypt(b"").map(drop))
-            .inspect_err(|error| failure = Some(error.clone()))
+        transaction::return_errors(|| encrypt(b"").map(drop)).inspect_err(|error| failure = Some(error.clone()))
     });
     match (outcome, failure) {
         (Ok(()), _) => Ok(()),
         (Err(_), Some(error)) => Err(error),
-        (Err(caught), None) => Err(Error::new(
-            caught.code,
-            "the key for patient data cannot be used",
-        )),
+        (Err(caught), None) => Err(Error::new(caught.code, "the key for patient data cannot be used")),
     }
 }

@@ -67,11 +67,7 @@ impl Record<'_> {
     pub fn value(&self, place: usize) -> Result<Value<'_>> {
         let position = Self::FIRST_VALUE + place as i32;
         if self.is_sealed {
-            return Ok(Value {
-                plain: Plain::Sealed,
-                encrypted: self.row.stored(position)?,
-                owner: Some(self.owner),
-            });
+            return Ok(Value { plain: Plain::Sealed, encrypted: self.row.stored(position)?, owner: Some(self.owner) });
         }
         let plain = match self.columns[place].kind {
             Kind::Text | Kind::Jsonb => self.row.stored(position)?.map(Plain::Text),
@@ -111,36 +107,19 @@ pub struct Source {
 /// All tables with patient data.
 pub fn sources(spi: &Spi) -> Result<Vec<Source>> {
     let sealed = layout::sealed(spi)?;
-    TABLES
-        .iter()
-        .map(|&table| Source::new(table, sealed.iter().any(|one| one.name == table.name)))
-        .collect()
+    TABLES.iter().map(|&table| Source::new(table, sealed.iter().any(|one| one.name == table.name))).collect()
 }
 
 impl Source {
     fn new(table: &'static Table, is_sealed: bool) -> Result<Self> {
-        let relation = if is_sealed {
-            layout::stored_name(table)
-        } else {
-            format!("public.{}", table.name)
-        };
+        let relation = if is_sealed { layout::stored_name(table) } else { format!("public.{}", table.name) };
         let plain = table.columns.iter().map(|column| column.plain);
         let encrypted = table.columns.iter().map(|column| column.encrypted);
-        let read: Vec<_> = plain
-            .filter(|_| !is_sealed)
-            .chain(encrypted.clone())
-            .map(|name| name.to_string_lossy())
-            .collect();
+        let read: Vec<_> =
+            plain.filter(|_| !is_sealed).chain(encrypted.clone()).map(|name| name.to_string_lossy()).collect();
         let has_digest = is_sealed && table.name == PATIENTS.name;
-        let digest = if has_digest {
-            "name_digest"
-        } else {
-            "NULL::pg_catalog.bytea"
-        };
-        let select = format!(
-            "SELECT id, user_id, {digest}, {} FROM {relation}",
-            read.join(", ")
-        );
+        let digest = if has_digest { "name_digest" } else { "NULL::pg_catalog.bytea" };
+        let select = format!("SELECT id, user_id, {digest}, {} FROM {relation}", read.join(", "));
         let mut settings: Vec<String> = (2..)
             .zip(encrypted)
             .map(|(place, name)| {
@@ -156,14 +135,9 @@ impl Source {
             table,
             is_sealed,
             page: Prepared::new(&format!("{select} WHERE id >= $1 ORDER BY id LIMIT $2"))?,
-            lock_if_free: Prepared::new(&format!(
-                "{select} WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED"
-            ))?,
+            lock_if_free: Prepared::new(&format!("{select} WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED"))?,
             lock: Prepared::new(&format!("{select} WHERE id = $1 FOR NO KEY UPDATE"))?,
-            store: Prepared::new(&format!(
-                "UPDATE {relation} SET {} WHERE id = $1",
-                settings.join(", ")
-            ))?,
+            store: Prepared::new(&format!("UPDATE {relation} SET {} WHERE id = $1", settings.join(", ")))?,
             count: Prepared::new(&format!("SELECT pg_catalog.count(*) FROM {relation}"))?,
             relation,
         })
@@ -176,9 +150,7 @@ impl Source {
 
     /// Whether the place among the columns is that of a name with a digest.
     pub fn is_digested(&self, place: usize) -> bool {
-        self.is_sealed
-            && self.table.name == PATIENTS.name
-            && self.table.columns[place].plain == c"name"
+        self.is_sealed && self.table.name == PATIENTS.name && self.table.columns[place].plain == c"name"
     }
 
     /// At most a page of rows from `first` on, and no more than `limit`. Calls
@@ -224,13 +196,7 @@ impl Source {
 
     /// Stores the encrypted values, and the digest of the name, that are given;
     /// where there is none, the row keeps its own.
-    pub fn store(
-        &self,
-        spi: &Spi,
-        id: Uuid,
-        encrypted: &[Option<Vec<u8>>],
-        digest: Option<&[u8]>,
-    ) -> Result<()> {
+    pub fn store(&self, spi: &Spi, id: Uuid, encrypted: &[Option<Vec<u8>>], digest: Option<&[u8]>) -> Result<()> {
         let mut args = vec![Arg::from(id)];
         args.extend(encrypted.iter().map(|value| Arg::from(value.as_deref())));
         if self.is_sealed && self.table.name == PATIENTS.name {

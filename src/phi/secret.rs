@@ -110,19 +110,12 @@ fn read_vault(which: Which) -> Result<Option<Secret>> {
     // As it is now, whatever the transaction's snapshot shows: after a
     // rotation nobody may begin to write with the previous secret. Where
     // workers run in parallel nothing is written.
-    let snapshot = if transaction::is_parallel() {
-        Snapshot::Caller
-    } else {
-        Snapshot::Latest
-    };
+    let snapshot = if transaction::is_parallel() { Snapshot::Caller } else { Snapshot::Latest };
     spi::connected(|spi| {
         let name = Arg::from(which.name_in_vault());
         let found = spi.query(&FROM_VAULT, snapshot, &[name])?;
         if found.len() > 1 {
-            return Err(error::phi_key_refused(
-                which.in_vault(),
-                "exists more than once",
-            ));
+            return Err(error::phi_key_refused(which.in_vault(), "exists more than once"));
         }
         match found.first() {
             // Some versions of Vault give NULL for a secret that they cannot
@@ -146,13 +139,12 @@ fn read_key_file(path: &Path, account: u32) -> Result<Secret, &'static str> {
     }
     // Not blocking: a FIFO in its place must not hang the backend. What is
     // checked is the file that was opened, so it cannot be swapped in between.
-    let mut file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => "does not exist",
-            _ => "cannot be opened by the server",
+    let mut file =
+        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).map_err(|error| {
+            match error.kind() {
+                std::io::ErrorKind::NotFound => "does not exist",
+                _ => "cannot be opened by the server",
+            }
         })?;
     let metadata = file.metadata().map_err(|_| "cannot be read")?;
     if !metadata.is_file() {
@@ -172,8 +164,7 @@ fn read_key_file(path: &Path, account: u32) -> Result<Secret, &'static str> {
         return Err("has a first line that is too short");
     }
     // Random bytes would end at the first that happens to be a line feed.
-    let printable =
-        std::str::from_utf8(&secret).is_ok_and(|line| !line.chars().any(char::is_control));
+    let printable = std::str::from_utf8(&secret).is_ok_and(|line| !line.chars().any(char::is_control));
     if !printable {
         return Err("has a first line that is not text");
     }

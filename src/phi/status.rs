@@ -101,8 +101,7 @@ pub fn count(spi: &Spi, source: &Source) -> Result<Vec<Count>> {
     while let Some(first) = next {
         let see = |record: &Record<'_>| {
             for (place, count) in counts.iter_mut().enumerate() {
-                let stale_digest =
-                    source.is_digested(place) && backfill::due_digest(record, place)?.is_some();
+                let stale_digest = source.is_digested(place) && backfill::due_digest(record, place)?.is_some();
                 count.add(inspect(&record.value(place)?)?, stale_digest);
             }
             Ok(())
@@ -122,17 +121,11 @@ impl Count {
                 self.encrypted += 1;
                 self.unreadable += 1;
             }
-            Found::Readable {
-                written,
-                has_plain,
-                differs,
-                is_bound,
-            } => {
+            Found::Readable { written, has_plain, differs, is_bound } => {
                 self.encrypted += 1;
                 self.differing += i64::from(differs);
                 self.without_plain += i64::from(!has_plain);
-                self.outdated +=
-                    i64::from(written != Written::Currently || !is_bound || stale_digest);
+                self.outdated += i64::from(written != Written::Currently || !is_bound || stale_digest);
                 self.under_previous += i64::from(written == Written::UnderPrevious || stale_digest);
             }
         }

@@ -40,13 +40,7 @@ fn verify_phi_encryption() -> Result<
             .iter()
             .map(|source| {
                 let [total, encrypted, unencrypted] = count(spi, source)?;
-                Ok((
-                    source.table.name.to_owned(),
-                    total,
-                    encrypted,
-                    unencrypted,
-                    sample_matches(spi, source)?,
-                ))
+                Ok((source.table.name.to_owned(), total, encrypted, unencrypted, sample_matches(spi, source)?))
             })
             .collect::<Result<_>>()
     })?;
@@ -59,12 +53,7 @@ fn count(spi: &Spi, source: &Source) -> Result<[i64; 3]> {
             .table
             .columns
             .iter()
-            .map(|column| {
-                condition(
-                    &column.plain.to_string_lossy(),
-                    &column.encrypted.to_string_lossy(),
-                )
-            })
+            .map(|column| condition(&column.plain.to_string_lossy(), &column.encrypted.to_string_lossy()))
             .collect::<Vec<_>>()
             .join(" OR ")
     };
@@ -83,9 +72,7 @@ fn count(spi: &Spi, source: &Source) -> Result<[i64; 3]> {
         ),
         &[],
     )?;
-    rows.first().map_or(Ok([0; 3]), |row| {
-        Ok([row.expect(1)?, row.expect(2)?, row.expect(3)?])
-    })
+    rows.first().map_or(Ok([0; 3]), |row| Ok([row.expect(1)?, row.expect(2)?, row.expect(3)?]))
 }
 
 /// Whether in the sample every encrypted value beside a plain one decrypts to
@@ -95,9 +82,7 @@ fn sample_matches(spi: &Spi, source: &Source) -> Result<Option<bool>> {
     source.page(spi, Snapshot::Caller, Uuid::nil(), SAMPLE, |record| {
         for place in 0..record.len() {
             let fits = match inspect(&record.value(place)?)? {
-                Found::Readable {
-                    has_plain, differs, ..
-                } if has_plain || source.is_sealed => !differs,
+                Found::Readable { has_plain, differs, .. } if has_plain || source.is_sealed => !differs,
                 Found::Unreadable { has_plain } if has_plain || source.is_sealed => false,
                 _ => continue,
             };

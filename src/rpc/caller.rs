@@ -16,10 +16,7 @@ statement! {
 pub fn may_ask_about(function: &str, user: Uuid) -> Result<()> {
     let caller = roles::caller();
     // Inside a SECURITY DEFINER function, the rights in force are its owner's.
-    if caller == roles::effective()
-        || roles::is_superuser(caller)
-        || roles::has_rights_of(caller, c"service_role")
-    {
+    if caller == roles::effective() || roles::is_superuser(caller) || roles::has_rights_of(caller, c"service_role") {
         return Ok(());
     }
     // The function is not ours: it gets no more rights than the caller has.
@@ -31,9 +28,5 @@ pub fn may_ask_about(function: &str, user: Uuid) -> Result<()> {
             })
         })
     })?;
-    if signed_in == Some(user) {
-        Ok(())
-    } else {
-        Err(error::not_own_user(function))
-    }
+    if signed_in == Some(user) { Ok(()) } else { Err(error::not_own_user(function)) }
 }

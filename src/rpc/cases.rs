@@ -28,9 +28,7 @@ fn can_create_case(p_user_id: Option<SqlUuid>) -> Result<bool, ErrorReport> {
 fn increment_case_usage(p_user_id: Option<SqlUuid>) -> Result<(), ErrorReport> {
     let user = required_id(p_user_id, "increment_case_usage", "p_user_id")?;
     transaction::refuse_if_read_only(c"increment_case_usage()");
-    Ok(spi::connected(|spi| {
-        ledger::increment_case_usage(spi, user)
-    })?)
+    Ok(spi::connected(|spi| ledger::increment_case_usage(spi, user))?)
 }
 
 /// What `reset_monthly_usage_with_rollover` does, under the name that older

@@ -39,9 +39,7 @@ fn use_credits(
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     transaction::refuse_if_read_only(c"use_credits()");
-    Ok(procedure::with_rights_of_owner(fcinfo, || {
-        ledger::spend(user, &operation, None)
-    })?)
+    Ok(procedure::with_rights_of_owner(fcinfo, || ledger::spend(user, &operation, None))?)
 }
 
 /// [`use_credits`] that charges once for a reference (the evaluation or
@@ -59,9 +57,7 @@ fn use_credits_once(
     let operation = required(p_operation, THIS, "p_operation")?;
     let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
     transaction::refuse_if_read_only(c"use_credits()");
-    Ok(procedure::with_rights_of_owner(fcinfo, || {
-        ledger::spend(user, &operation, Some(reference))
-    })?)
+    Ok(procedure::with_rights_of_owner(fcinfo, || ledger::spend(user, &operation, Some(reference)))?)
 }
 
 /// Gives back the user's latest use of the operation within 30 days that was
@@ -79,9 +75,7 @@ fn refund_credits(
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     transaction::refuse_if_read_only(c"refund_credits()");
-    Ok(procedure::with_rights_of_owner(fcinfo, || {
-        ledger::refund(user, &operation, None)
-    })?)
+    Ok(procedure::with_rights_of_owner(fcinfo, || ledger::refund(user, &operation, None))?)
 }
 
 /// [`refund_credits`] for exactly the use with this reference, once, however
@@ -98,9 +92,7 @@ fn refund_credits_once(
     let operation = required(p_operation, THIS, "p_operation")?;
     let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
     transaction::refuse_if_read_only(c"refund_credits()");
-    Ok(procedure::with_rights_of_owner(fcinfo, || {
-        ledger::refund(user, &operation, Some(reference))
-    })?)
+    Ok(procedure::with_rights_of_owner(fcinfo, || ledger::refund(user, &operation, Some(reference)))?)
 }
 
 /// What [`use_credits`] would answer now; changes and locks nothing, and works
@@ -137,10 +129,7 @@ fn get_credit_cost(p_operation: Option<Utf8Arg<'_>>) -> Result<i32, ErrorReport>
 /// Errors: 22004 NULL; 22023 not positive; 22003 the sum does not fit; 23503
 /// no such user. For service_role.
 #[pg_extern(sql = false)]
-fn add_bonus_credits(
-    p_user_id: Option<SqlUuid>,
-    p_credits: Option<i32>,
-) -> Result<(), ErrorReport> {
+fn add_bonus_credits(p_user_id: Option<SqlUuid>, p_credits: Option<i32>) -> Result<(), ErrorReport> {
     const THIS: &str = "add_bonus_credits";
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let credits = required(p_credits, THIS, "p_credits")?;

@@ -49,9 +49,7 @@ fn get_dashboard_metrics(p_user_id: Option<SqlUuid>) -> Result<Json, ErrorReport
     caller::may_ask_about(THIS, user)?;
     let metrics = spi::connected(|spi| {
         let rows = spi.query(&METRICS, Snapshot::Caller, args![user])?;
-        let row = rows
-            .first()
-            .ok_or_else(|| error::unexpected_null("the dashboard"))?;
+        let row = rows.first().ok_or_else(|| error::unexpected_null("the dashboard"))?;
         let (sessions, pending_sessions): (i64, i64) = (row.expect(3)?, row.expect(4)?);
         Ok(json!({
             "total_evaluations": row.expect::<i64>(1)?,

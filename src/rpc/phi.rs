@@ -13,9 +13,7 @@ use crate::phi;
 /// where the database is not UTF8.
 #[pg_extern(sql = false)]
 fn phi_encrypt(plaintext: Option<TextArg<'_>>) -> Result<Option<Vec<u8>>, ErrorReport> {
-    plaintext
-        .map(|plaintext| Ok(phi::encrypt(plaintext.as_bytes())?))
-        .transpose()
+    plaintext.map(|plaintext| Ok(phi::encrypt(plaintext.as_bytes())?)).transpose()
 }
 
 /// The text in an OpenPGP message that `phi_encrypt`, pgcrypto or GnuPG wrote
@@ -25,7 +23,5 @@ fn phi_encrypt(plaintext: Option<TextArg<'_>>) -> Result<Option<Vec<u8>>, ErrorR
 /// 22021 not text; 55000 no key, or one that is refused.
 #[pg_extern(sql = false)]
 fn phi_decrypt(ciphertext: Option<&[u8]>) -> Result<Option<Text>, ErrorReport> {
-    ciphertext
-        .map(|ciphertext| Ok(phi::decrypt(ciphertext, Text::copy_of)?.0))
-        .transpose()
+    ciphertext.map(|ciphertext| Ok(phi::decrypt(ciphertext, Text::copy_of)?.0)).transpose()
 }

@@ -83,14 +83,7 @@ fn check_and_increment_rate_limit(
     p_hour_window: Option<TimestampWithTimeZone>,
     p_day_window: Option<TimestampWithTimeZone>,
 ) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(minute_count, i32),
-            name!(hour_count, i32),
-            name!(day_count, i32),
-        ),
-    >,
+    TableIterator<'static, (name!(minute_count, i32), name!(hour_count, i32), name!(day_count, i32))>,
     ErrorReport,
 > {
     const THIS: &str = "check_and_increment_rate_limit";
@@ -119,32 +112,21 @@ fn count_by_sql(
     [minute, hour, day]: [TimestampWithTimeZone; 3],
 ) -> Result<(i32, i32, i32)> {
     spi::connected(|spi| {
-        let rows = spi.query(
-            &COUNT_REQUEST,
-            Snapshot::New,
-            args![user, function, minute, hour, day],
-        )?;
-        let row = rows
-            .first()
-            .ok_or_else(|| error::unexpected_null("the rate limit"))?;
+        let rows = spi.query(&COUNT_REQUEST, Snapshot::New, args![user, function, minute, hour, day])?;
+        let row = rows.first().ok_or_else(|| error::unexpected_null("the rate limit"))?;
         Ok((row.expect(1)?, row.expect(2)?, row.expect(3)?))
     })
 }
 
 /// The same as [`COUNT_REQUEST`] for a function that the user has called before; `None`
 /// where the statement has to do it.
-fn count_by_row(
-    user: Uuid,
-    function: &str,
-    windows: [TimestampWithTimeZone; 3],
-) -> Result<Option<(i32, i32, i32)>> {
+fn count_by_row(user: Uuid, function: &str, windows: [TimestampWithTimeZone; 3]) -> Result<Option<(i32, i32, i32)>> {
     let Some(writing) = Writing::begin() else {
         return Ok(None);
     };
     TABLE.with(|table| {
-        let Some(limits) = table
-            .open_to_write(&writing)
-            .filter(|limits| limits.can_update() && limits.finds_by(BY_FUNCTION))
+        let Some(limits) =
+            table.open_to_write(&writing).filter(|limits| limits.can_update() && limits.finds_by(BY_FUNCTION))
         else {
             return Ok(None);
         };
@@ -160,21 +142,10 @@ fn count_by_row(
         }
         let mut counts = [0; 3];
         let mut values = vec![(UPDATED_AT, transaction::start_time().into())];
-        let columns = [
-            (MINUTE_COUNT, MINUTE_WINDOW),
-            (HOUR_COUNT, HOUR_WINDOW),
-            (DAY_COUNT, DAY_WINDOW),
-        ];
-        for ((counter, start), (window, count)) in columns
-            .into_iter()
-            .zip(windows.into_iter().zip(&mut counts))
-        {
+        let columns = [(MINUTE_COUNT, MINUTE_WINDOW), (HOUR_COUNT, HOUR_WINDOW), (DAY_COUNT, DAY_WINDOW)];
+        for ((counter, start), (window, count)) in columns.into_iter().zip(windows.into_iter().zip(&mut counts)) {
             let stored: TimestampWithTimeZone = row.expect(start)?;
-            let before = if window > stored {
-                0
-            } else {
-                row.expect::<i32>(counter)?
-            };
+            let before = if window > stored { 0 } else { row.expect::<i32>(counter)? };
             let Some(after) = before.checked_add(1) else {
                 return Ok(None);
             };

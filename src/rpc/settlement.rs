@@ -48,16 +48,8 @@ fn settled(plan: Option<&str>, used: i32, rollover: i32, bonus: i32) -> Result<S
     const SNAPSHOT: Snapshot = Snapshot::New;
     let plan = match Plan::kept(SNAPSHOT, plan) {
         Some(plan) => plan,
-        None => {
-            extension::with_fixed_path(|| spi::connected(|spi| Plan::look_up(spi, SNAPSHOT, plan)))?
-        }
+        None => extension::with_fixed_path(|| spi::connected(|spi| Plan::look_up(spi, SNAPSHOT, plan)))?,
     };
-    let pool = CreditPool {
-        monthly: plan.monthly,
-        rollover,
-        bonus,
-        used,
-        hidden: 0,
-    };
+    let pool = CreditPool { monthly: plan.monthly, rollover, bonus, used, hidden: 0 };
     Ok(Settlement::of(&pool, plan.rollover))
 }

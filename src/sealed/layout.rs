@@ -49,19 +49,12 @@ pub fn stored(spi: &Spi, table: &'static Table) -> Result<Rc<Stored>> {
             *transaction = now;
             known.clear();
         }
-        known
-            .iter()
-            .find(|stored| stored.table == table.name)
-            .cloned()
+        known.iter().find(|stored| stored.table == table.name).cloned()
     });
     if let Some(known) = known {
         return Ok(known);
     }
-    let mut stored = Stored {
-        table: table.name,
-        generated: Vec::new(),
-        required: Vec::new(),
-    };
+    let mut stored = Stored { table: table.name, generated: Vec::new(), required: Vec::new() };
     let name = stored_name(table);
     for row in spi.query(&COLUMNS, Snapshot::Caller, args![&name])?.iter() {
         let name: String = row.expect(1)?;
@@ -120,11 +113,7 @@ impl ForTheView {
     /// Read from the table while it has its plain columns.
     fn of(spi: &Spi, name: &str) -> Result<Self> {
         let mut statements = Vec::new();
-        for query in [
-            include_str!("defaults.sql"),
-            include_str!("grants.sql"),
-            include_str!("comments.sql"),
-        ] {
+        for query in [include_str!("defaults.sql"), include_str!("grants.sql"), include_str!("comments.sql")] {
             statements.extend(all_rows(spi, query, name)?);
         }
         Ok(Self {
@@ -188,9 +177,7 @@ pub fn seal(spi: &Spi, table: &'static Table) -> Result<()> {
         let (plain, encrypted) = (text(column.plain), text(column.encrypted));
         let without = format!("SELECT FROM public.{name} WHERE {encrypted} IS NULL LIMIT 1");
         if required.contains(&plain) && !spi.exists(&without, &[])? {
-            spi.execute_script(&format!(
-                "ALTER TABLE public.{name} ALTER COLUMN {encrypted} SET NOT NULL"
-            ))?;
+            spi.execute_script(&format!("ALTER TABLE public.{name} ALTER COLUMN {encrypted} SET NOT NULL"))?;
         }
     }
     if has_names {
@@ -201,15 +188,8 @@ pub fn seal(spi: &Spi, table: &'static Table) -> Result<()> {
         )?;
     }
     move_away(spi, table)?;
-    make_view(
-        spi,
-        table,
-        &in_order(table, for_the_view.order),
-        &for_the_view.types,
-    )?;
-    spi.execute_script(&format!(
-        "REVOKE ALL ON TABLE public.{name} FROM PUBLIC, anon, authenticated, service_role"
-    ))?;
+    make_view(spi, table, &in_order(table, for_the_view.order), &for_the_view.types)?;
+    spi.execute_script(&format!("REVOKE ALL ON TABLE public.{name} FROM PUBLIC, anon, authenticated, service_role"))?;
     for statement in &for_the_view.statements {
         spi.execute_script(statement)?;
     }
@@ -224,9 +204,7 @@ pub(super) fn rename_key(spi: &Spi, table: &str, from: &str, to: &str) -> Result
     let exists = "SELECT FROM pg_catalog.pg_constraint \
         WHERE conrelid = pg_catalog.to_regclass('public.' || $1) AND conname = $2";
     if spi.exists(exists, args![table, from])? {
-        spi.execute_script(&format!(
-            "ALTER TABLE public.{table} RENAME CONSTRAINT {from} TO {to}"
-        ))?;
+        spi.execute_script(&format!("ALTER TABLE public.{table} RENAME CONSTRAINT {from} TO {to}"))?;
     }
     Ok(())
 }
@@ -253,17 +231,9 @@ pub(super) fn move_away(spi: &Spi, table: &Table) -> Result<()> {
 
 /// Makes the view of a stored table with these columns in this order, or gives
 /// the one that is there the columns that it lacks, which come last.
-pub(super) fn make_view(
-    spi: &Spi,
-    table: &Table,
-    order: &[String],
-    types: &[String],
-) -> Result<()> {
+pub(super) fn make_view(spi: &Spi, table: &Table, order: &[String], types: &[String]) -> Result<()> {
     let name = table.name;
-    let columns: Vec<String> = order
-        .iter()
-        .map(|column| view_column(table, column, types))
-        .collect();
+    let columns: Vec<String> = order.iter().map(|column| view_column(table, column, types)).collect();
     spi.execute_script(&format!(
         "CREATE OR REPLACE VIEW public.{name} WITH (security_invoker = true) AS \
              SELECT {} FROM {} AS s; \
@@ -289,10 +259,7 @@ pub(super) fn in_order(table: &Table, columns: Vec<String>) -> Vec<String> {
     let mut columns = columns[..stored].to_vec();
     for pair in table.columns {
         let after = text(pair.after);
-        let place = columns
-            .iter()
-            .position(|name| *name == after)
-            .map_or(columns.len(), |place| place + 1);
+        let place = columns.iter().position(|name| *name == after).map_or(columns.len(), |place| place + 1);
         columns.insert(place, text(pair.plain));
     }
     columns
@@ -305,9 +272,7 @@ fn view_column(table: &Table, column: &str, types: &[String]) -> String {
         return format!("s.{}", quoted_identifier(column));
     };
     let opened = format!("auria.open_text(s.{})", text(pair.encrypted));
-    let declared = types
-        .iter()
-        .find_map(|entry| entry.strip_prefix(&format!("{column} ")));
+    let declared = types.iter().find_map(|entry| entry.strip_prefix(&format!("{column} ")));
     match (pair.kind, declared) {
         (Kind::Text, None | Some("text")) => format!("{opened} AS {column}"),
         (Kind::Text, Some(other)) => format!("{opened}::{other} AS {column}"),

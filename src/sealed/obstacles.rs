@@ -26,15 +26,9 @@ pub fn set_lock_timeout(spi: &Spi) -> Result<()> {
 /// Refuses (2BP01) what depends on the plain columns of a table, or on its row
 /// type, and would break or be dropped with them.
 pub fn refuse_on_table(spi: &Spi, table: &Table) -> Result<()> {
-    let plain: Vec<_> = table
-        .columns
-        .iter()
-        .map(|column| column.plain.to_string_lossy())
-        .collect();
-    let found = spi.query_once(
-        include_str!("obstacles.sql"),
-        args![&format!("public.{}", table.name), &plain.join(" ")],
-    )?;
+    let plain: Vec<_> = table.columns.iter().map(|column| column.plain.to_string_lossy()).collect();
+    let found =
+        spi.query_once(include_str!("obstacles.sql"), args![&format!("public.{}", table.name), &plain.join(" ")])?;
     let objects: Vec<String> = found.column()?;
     refuse(&format!("table public.{}", table.name), &objects)
 }
@@ -63,11 +57,7 @@ fn refuse(of: &str, objects: &[String]) -> Result<()> {
 /// The functions of the database whose bodies are strings that name a table and
 /// one of its plain columns: PostgreSQL records no dependency of theirs.
 pub fn mentioning(spi: &Spi, table: &Table) -> Result<Vec<String>> {
-    let plain: Vec<_> = table
-        .columns
-        .iter()
-        .map(|column| column.plain.to_string_lossy())
-        .collect();
+    let plain: Vec<_> = table.columns.iter().map(|column| column.plain.to_string_lossy()).collect();
     let rows = spi.query_once(
         "SELECT p.oid::pg_catalog.regprocedure::text \
            FROM pg_catalog.pg_proc p \

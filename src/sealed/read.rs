@@ -75,11 +75,8 @@ fn open_text(
     let role = roles::effective();
     // Whose claims a query has is looked up once, which takes a tenth of opening a value: as the
     // rows that it may see are chosen by a sub-select.
-    let (_, reader) =
-        procedure::once_in_a_query(fcinfo, |(of, _)| *of == role, || Ok((role, reader(role)?)))?;
-    let opened = phi::decrypt_bound(ciphertext, |text, origin| {
-        reader.may_see(&origin).then(|| Text::copy_of(text))
-    });
+    let (_, reader) = procedure::once_in_a_query(fcinfo, |(of, _)| *of == role, || Ok((role, reader(role)?)))?;
+    let opened = phi::decrypt_bound(ciphertext, |text, origin| reader.may_see(&origin).then(|| Text::copy_of(text)));
     match opened.and_then(|text| text.ok_or_else(error::phi_wrong_key_or_corrupt)) {
         Ok(text) => Ok(Some(text)),
         Err(error) if strict == Some(false) && error.is_about_a_stored_value() => Ok(None),
@@ -104,10 +101,7 @@ fn old_row_support(request: Internal) -> Internal {
 
 fn reader(role: pg_sys::Oid) -> Result<Reader> {
     let (transaction, statement) = (transaction::local_number(), session::statement());
-    let claims = [
-        session::setting(c"request.jwt.claims"),
-        session::setting(c"request.jwt.claim.sub"),
-    ];
+    let claims = [session::setting(c"request.jwt.claims"), session::setting(c"request.jwt.claim.sub")];
     let known = READER.with_borrow(|known| match known {
         Some((asked, reader))
             if asked.role == role
@@ -123,12 +117,7 @@ fn reader(role: pg_sys::Oid) -> Result<Reader> {
     if let Some(reader) = known {
         return Ok(reader);
     }
-    let asked = Asked {
-        role,
-        transaction,
-        statement,
-        claims: claims.map(|claim| claim.map(ToOwned::to_owned)),
-    };
+    let asked = Asked { role, transaction, statement, claims: claims.map(|claim| claim.map(ToOwned::to_owned)) };
     let reader = find_reader(role)?;
     READER.set(Some((asked, reader)));
     Ok(reader)
@@ -137,9 +126,7 @@ fn reader(role: pg_sys::Oid) -> Result<Reader> {
 fn find_reader(role: pg_sys::Oid) -> Result<Reader> {
     extension::with_fixed_path(|| {
         spi::connected(|spi| {
-            if roles::has_rights_of(role, c"service_role")
-                || roles::has_rights_of_role(role, owner::of_schema(spi)?)
-            {
+            if roles::has_rights_of(role, c"service_role") || roles::has_rights_of_role(role, owner::of_schema(spi)?) {
                 return Ok(Reader::Backend);
             }
             if !roles::has_rights_of(role, c"authenticated") {
@@ -172,10 +159,7 @@ fn unbound_value(ciphertext: Option<&[u8]>) -> Result<Option<Vec<u8>>, ErrorRepo
 /// current secret. One that is so already, or that no secret opens, stays as it
 /// is. For the schema's owner.
 #[pg_extern(sql = false)]
-fn bound_value(
-    ciphertext: Option<&[u8]>,
-    owner: Option<pgrx::datum::Uuid>,
-) -> Result<Option<Vec<u8>>, ErrorReport> {
+fn bound_value(ciphertext: Option<&[u8]>, owner: Option<pgrx::datum::Uuid>) -> Result<Option<Vec<u8>>, ErrorReport> {
     let (Some(ciphertext), Some(owner)) = (ciphertext, owner) else {
         return Ok(ciphertext.map(<[u8]>::to_vec));
     };
@@ -198,16 +182,11 @@ fn bound_value(
 /// What the unique constraint over names compares; NULL for a name that no
 /// secret opens. For the schema's owner.
 #[pg_extern(sql = false)]
-fn name_digest(
-    owner: Option<pgrx::datum::Uuid>,
-    ciphertext: Option<&[u8]>,
-) -> Result<Option<Vec<u8>>, ErrorReport> {
+fn name_digest(owner: Option<pgrx::datum::Uuid>, ciphertext: Option<&[u8]>) -> Result<Option<Vec<u8>>, ErrorReport> {
     let (Some(ciphertext), Some(owner)) = (ciphertext, owner) else {
         return Ok(None);
     };
-    let opened = phi::decrypt_bound(ciphertext, |text, _| {
-        zeroize::Zeroizing::new(text.as_bytes().to_vec())
-    });
+    let opened = phi::decrypt_bound(ciphertext, |text, _| zeroize::Zeroizing::new(text.as_bytes().to_vec()));
     match opened {
         Ok(name) => {
             let owner = Uuid::from_bytes(*owner.as_bytes());

@@ -26,20 +26,13 @@ pub fn open(spi: &Spi, owner: &Owner, sealed: &[&'static Table]) -> Result<()> {
         for table in sealed {
             let name = table.name;
             if view_exists(spi, &format!("public.{name}"))? {
-                spi.execute_script(&format!(
-                    "ALTER VIEW public.{name} RENAME TO {}",
-                    resting(table)
-                ))?;
+                spi.execute_script(&format!("ALTER VIEW public.{name} RENAME TO {}", resting(table)))?;
             }
             let plain: Vec<String> = table
                 .columns
                 .iter()
                 .map(|column| {
-                    format!(
-                        "ADD COLUMN {} pg_catalog.{}",
-                        column.plain.to_string_lossy(),
-                        type_of(column.kind)
-                    )
+                    format!("ADD COLUMN {} pg_catalog.{}", column.plain.to_string_lossy(), type_of(column.kind))
                 })
                 .collect();
             // The migrations grant anew; what is left to grant to others is the view's.
@@ -66,11 +59,8 @@ pub fn close(spi: &Spi, owner: &Owner, sealed: &[&'static Table], as_shipped: bo
             let grants = layout::all_rows(spi, include_str!("api_grants.sql"), name)?;
             let defaults = layout::all_rows(spi, include_str!("defaults.sql"), name)?;
             let comments = layout::all_rows(spi, include_str!("comments.sql"), name)?;
-            let dropped: Vec<String> = table
-                .columns
-                .iter()
-                .map(|column| format!("DROP COLUMN {}", column.plain.to_string_lossy()))
-                .collect();
+            let dropped: Vec<String> =
+                table.columns.iter().map(|column| format!("DROP COLUMN {}", column.plain.to_string_lossy())).collect();
             spi.execute_script(&format!(
                 "DROP TRIGGER IF EXISTS encrypt_{name}_phi_trigger ON public.{name}; \
                  ALTER TABLE public.{name} {}",
@@ -112,8 +102,7 @@ pub fn refresh(spi: &Spi, owner: &Owner, sealed: &[&'static Table]) -> Result<()
             let complete = complete(spi, table, order.clone())?;
             if complete != order {
                 layout::make_view(spi, table, &complete, &[])?;
-                let stored =
-                    layout::all_rows(spi, include_str!("stored_defaults.sql"), table.name)?;
+                let stored = layout::all_rows(spi, include_str!("stored_defaults.sql"), table.name)?;
                 for statement in stored {
                     spi.execute_script(&statement)?;
                 }
@@ -134,12 +123,7 @@ fn complete(spi: &Spi, table: &Table, mut order: Vec<String>) -> Result<Vec<Stri
         }
     }
     if is_new {
-        order.extend(
-            table
-                .columns
-                .iter()
-                .map(|column| column.plain.to_string_lossy().into_owned()),
-        );
+        order.extend(table.columns.iter().map(|column| column.plain.to_string_lossy().into_owned()));
         order = layout::in_order(table, order);
     }
     Ok(order)

@@ -32,9 +32,7 @@ fn phi_seal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
     let (mentioning, publications) = call.transaction(owner::of_schema, |spi| {
         let (mut mentioning, mut publications) = (Vec::new(), Vec::new());
         let sealed = layout::sealed(spi)?;
-        let open = TABLES
-            .iter()
-            .filter(|table| !sealed.iter().any(|one| one.name == table.name));
+        let open = TABLES.iter().filter(|table| !sealed.iter().any(|one| one.name == table.name));
         locks::lock_together(spi, open.map(|table| format!("public.{}", table.name)))?;
         obstacles::set_lock_timeout(spi)?;
         for (table, source) in TABLES.into_iter().zip(&phi::sources(spi)?) {

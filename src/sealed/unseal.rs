@@ -67,24 +67,16 @@ fn unseal(spi: &Spi, table: &Table) -> Result<()> {
     let mut filled = Vec::new();
     let mut required = Vec::new();
     for column in table.columns {
-        let (plain, encrypted) = (
-            column.plain.to_string_lossy(),
-            column.encrypted.to_string_lossy(),
-        );
+        let (plain, encrypted) = (column.plain.to_string_lossy(), column.encrypted.to_string_lossy());
         let kind = reopen::type_of(column.kind);
         added.push(format!("ADD COLUMN {plain} pg_catalog.{kind}"));
         filled.push(format!(
             "ALTER COLUMN {plain} TYPE pg_catalog.{kind} USING auria.open_text({encrypted})::pg_catalog.{kind}"
         ));
-        filled.push(format!(
-            "ALTER COLUMN {encrypted} TYPE pg_catalog.bytea USING auria.unbound_value({encrypted})"
-        ));
+        filled.push(format!("ALTER COLUMN {encrypted} TYPE pg_catalog.bytea USING auria.unbound_value({encrypted})"));
         let is_required = "SELECT FROM pg_catalog.pg_attribute \
             WHERE attrelid = pg_catalog.to_regclass($1) AND attname = $2 AND attnotnull";
-        if spi.exists(
-            is_required,
-            crate::args![&format!("public.{name}"), &*encrypted],
-        )? {
+        if spi.exists(is_required, crate::args![&format!("public.{name}"), &*encrypted])? {
             required.push(format!("ALTER COLUMN {plain} SET NOT NULL"));
             required.push(format!("ALTER COLUMN {encrypted} DROP NOT NULL"));
         }
@@ -97,9 +89,7 @@ fn unseal(spi: &Spi, table: &Table) -> Result<()> {
             spi.execute_script(&format!("ALTER TABLE public.{name} {}", changes.join(", ")))?;
         }
     }
-    spi.execute_script(&format!(
-        "REVOKE ALL ON TABLE public.{name} FROM PUBLIC, anon, authenticated, service_role"
-    ))?;
+    spi.execute_script(&format!("REVOKE ALL ON TABLE public.{name} FROM PUBLIC, anon, authenticated, service_role"))?;
     for statement in grants.iter().filter(|grant| !grant.contains(" auria_raw.")) {
         spi.execute_script(statement)?;
     }

@@ -51,13 +51,9 @@ fn through_the_view<T>(work: impl FnOnce() -> T) -> T {
 fn refuse_direct_write(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
     trigger::fire(fcinfo, "refuse_direct_write", |row| {
         let writer = roles::effective();
-        let is_client = ["anon", "authenticated", "service_role"]
-            .iter()
-            .any(|role| roles::has_rights_of(writer, &c_name(role)));
-        if THROUGH_THE_VIEW.get()
-            || !is_client
-            || roles::has_rights_of_role(writer, row.table_owner())
-        {
+        let is_client =
+            ["anon", "authenticated", "service_role"].iter().any(|role| roles::has_rights_of(writer, &c_name(role)));
+        if THROUGH_THE_VIEW.get() || !is_client || roles::has_rights_of_role(writer, row.table_owner()) {
             return Ok(());
         }
         Err(error::write_through_view(&row.table()))
@@ -121,11 +117,7 @@ struct Assignments {
 
 impl Assignments {
     fn new() -> Self {
-        Self {
-            names: Vec::new(),
-            ordinary: Vec::new(),
-            bytes: Vec::new(),
-        }
+        Self { names: Vec::new(), ordinary: Vec::new(), bytes: Vec::new() }
     }
 
     fn set(&mut self, name: &str, value: Arg<'static>) {
@@ -179,9 +171,7 @@ fn insert(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<
     }
     let digests = Digests::of(row, table, owner)?;
     digests.set(table, &mut new);
-    let places: Vec<String> = (1..=new.names.len())
-        .map(|place| format!("${place}"))
-        .collect();
+    let places: Vec<String> = (1..=new.names.len()).map(|place| format!("${place}")).collect();
     // Whoever saves a draft again replaces the last one.
     let replacing = if table.name == columns::EVALUATION_DRAFTS.name {
         "ON CONFLICT (user_id) DO UPDATE SET draft_data_encrypted = excluded.draft_data_encrypted, \
@@ -263,10 +253,7 @@ fn update(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<
     } else {
         Digests::default()
     };
-    let mut settings: Vec<String> = (1..)
-        .zip(&new.names)
-        .map(|(place, name)| format!("{name} = ${place}"))
-        .collect();
+    let mut settings: Vec<String> = (1..).zip(&new.names).map(|(place, name)| format!("{name} = ${place}")).collect();
     if settings.is_empty() {
         // The row is written all the same, as a table's would be.
         settings.push("id = id".to_owned());
@@ -290,10 +277,7 @@ fn delete(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<
         row.skip();
         return Ok(());
     };
-    let sql = format!(
-        "DELETE FROM {} WHERE id OPERATOR(pg_catalog.=) $1",
-        layout::stored_name(table)
-    );
+    let sql = format!("DELETE FROM {} WHERE id OPERATOR(pg_catalog.=) $1", layout::stored_name(table));
     let deleted = run(spi, &sql, args![id])?;
     if deleted.is_empty() {
         row.skip();
@@ -326,24 +310,17 @@ fn store(
 fn run<'spi>(spi: &'spi Spi, sql: &str, args: &[Arg<'_>]) -> Result<spi::Rows<'spi>> {
     let known = |text: &str| {
         columns::TABLES.iter().fold(text.to_owned(), |text, table| {
-            text.replace(
-                &format!("\"{}_raw\"", table.name),
-                &format!("\"{}\"", table.name),
-            )
+            text.replace(&format!("\"{}_raw\"", table.name), &format!("\"{}\"", table.name))
         })
     };
     through_the_view(|| transaction::return_errors(|| spi.query_kept(sql, args))).map_err(|error| {
-        let as_known = Error::new(error.code(), known(error.message_text()))
-            .fields(known_fields(error.named_fields()));
+        let as_known = Error::new(error.code(), known(error.message_text())).fields(known_fields(error.named_fields()));
         let quotes_a_key = matches!(
             error.code(),
-            PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION
-                | PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION
+            PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION | PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION
         );
         match error.detail_text() {
-            Some(detail) if quotes_a_key && !detail.contains("name_digest") => {
-                as_known.detail(known(detail))
-            }
+            Some(detail) if quotes_a_key && !detail.contains("name_digest") => as_known.detail(known(detail)),
             _ => as_known,
         }
     })
@@ -356,9 +333,7 @@ fn known_fields(fields: Option<&Fields>) -> Fields {
         let stored = fields.get(Field::Table).map(|name| name.to_string_lossy());
         let view = stored.and_then(|name| name.strip_suffix("_raw").map(str::to_owned));
         if let Some(view) = view {
-            fields = fields
-                .with(Field::Schema, "public")
-                .with(Field::Table, &view);
+            fields = fields.with(Field::Schema, "public").with(Field::Table, &view);
         }
     }
     fields
@@ -412,13 +387,8 @@ fn lock_as_seen(spi: &Spi, row: &RowTrigger<'_>, table: &Table) -> Result<Option
 }
 
 fn owner_of(row: &RowTrigger<'_>) -> Result<Uuid> {
-    let owner = row
-        .column(c"user_id")
-        .map(|user| row.new_value::<Uuid>(user));
-    owner
-        .transpose()?
-        .flatten()
-        .ok_or_else(|| not_null(&row.table(), "user_id"))
+    let owner = row.column(c"user_id").map(|user| row.new_value::<Uuid>(user));
+    owner.transpose()?.flatten().ok_or_else(|| not_null(&row.table(), "user_id"))
 }
 
 fn plain_of(table: &'static Table, name: &str) -> Option<&'static columns::Column> {
@@ -432,12 +402,7 @@ fn encrypted_of(table: &'static Table, name: &str) -> Option<&'static columns::C
 }
 
 /// The plain value, encrypted for its owner.
-fn sealed(
-    row: &RowTrigger<'_>,
-    pair: &columns::Column,
-    plain: Column,
-    owner: Uuid,
-) -> Result<Vec<u8>> {
+fn sealed(row: &RowTrigger<'_>, pair: &columns::Column, plain: Column, owner: Uuid) -> Result<Vec<u8>> {
     match pair.kind {
         Kind::Text | Kind::Jsonb => {
             let text = row.new_stored(plain)?;
@@ -481,19 +446,13 @@ fn check_given(
                 opens(given.read(), owner, |found| columns::iso(date) == found)?
             }
         };
-    if fits {
-        Ok(())
-    } else {
-        Err(refused(row, pair))
-    }
+    if fits { Ok(()) } else { Err(refused(row, pair)) }
 }
 
 /// Whether a value of this owner's says the text. Somebody else's says nothing:
 /// a guess at it must not be confirmed.
 fn opens(given: &[u8], owner: Uuid, says: impl FnOnce(&str) -> bool) -> Result<bool> {
-    let opened = phi::decrypt_bound(given, |found, origin| {
-        origin.owner == Some(owner) && says(found)
-    });
+    let opened = phi::decrypt_bound(given, |found, origin| origin.owner == Some(owner) && says(found));
     match opened {
         Ok(fits) => Ok(fits),
         Err(error) if error.is_about_a_stored_value() => Ok(false),
@@ -507,8 +466,7 @@ fn refused(row: &RowTrigger<'_>, pair: &columns::Column) -> Error {
 
 fn is_trusted(row: &RowTrigger<'_>) -> bool {
     let writer = roles::effective();
-    roles::has_rights_of_role(writer, row.table_owner())
-        || roles::has_rights_of(writer, c"service_role")
+    roles::has_rights_of_role(writer, row.table_owner()) || roles::has_rights_of(writer, c"service_role")
 }
 
 /// The digests that keep a dentist's names apart.
@@ -535,10 +493,7 @@ impl Digests {
         if name.len() > LONGEST_NAME {
             return Err(error::name_too_long(LONGEST_NAME));
         }
-        Ok(Self {
-            current: Some(phi::name_digest(owner, name)?),
-            previous: phi::previous_name_digest(owner, name)?,
-        })
+        Ok(Self { current: Some(phi::name_digest(owner, name)?), previous: phi::previous_name_digest(owner, name)? })
     }
 
     /// Sets the digest. During a rotation the row is written under the previous
@@ -561,9 +516,7 @@ impl Digests {
         let settle = "UPDATE auria_raw.patients_raw SET name_digest = $2 \
              WHERE id OPERATOR(pg_catalog.=) $1";
         let set_to = |digest: &[u8; 16]| {
-            updated_at::kept("auria_raw.patients_raw", || {
-                run(spi, settle, args![id, &digest[..]]).map(drop)
-            })
+            updated_at::kept("auria_raw.patients_raw", || run(spi, settle, args![id, &digest[..]]).map(drop))
         };
         set_to(current)?;
         if phi::another_key_is_in_use(spi)? {
@@ -581,10 +534,7 @@ fn returned_columns(row: &RowTrigger<'_>, table: &'static Table) -> Vec<(Column,
 }
 
 fn quoted(columns: &[(Column, String)]) -> String {
-    let names: Vec<String> = columns
-        .iter()
-        .map(|(_, name)| quoted_identifier(name))
-        .collect();
+    let names: Vec<String> = columns.iter().map(|(_, name)| quoted_identifier(name)).collect();
     names.join(", ")
 }
 

@@ -144,10 +144,8 @@ fn check_shared_link_status(p_token: Option<TextArg<'_>>) -> Result<&'static str
     let Some(token) = Token::presented(p_token) else {
         return Ok(NOT_FOUND);
     };
-    let is_valid: Option<bool> = spi::connected(|spi| {
-        spi.query(&IS_VALID, Snapshot::Caller, &[token.as_arg()])?
-            .one()
-    })?;
+    let is_valid: Option<bool> =
+        spi::connected(|spi| spi.query(&IS_VALID, Snapshot::Caller, &[token.as_arg()])?.one())?;
     Ok(match is_valid {
         Some(true) => "valid",
         Some(false) => "expired",

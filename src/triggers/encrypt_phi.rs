@@ -21,9 +21,7 @@ use crate::phi::{self, Written, columns, columns::Kind};
 /// the key needs are taken for the look-up alone.
 #[pg_extern(sql = false)]
 fn encrypt_patient_phi(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
-    trigger::fire(fcinfo, "encrypt_patient_phi", |row| {
-        keep_in_step(row, "encrypt_patient_phi", &columns::PATIENTS)
-    })
+    trigger::fire(fcinfo, "encrypt_patient_phi", |row| keep_in_step(row, "encrypt_patient_phi", &columns::PATIENTS))
 }
 
 /// Keeps the encrypted columns of `evaluations`. SECURITY INVOKER as above.
@@ -38,11 +36,7 @@ fn encrypt_evaluation_phi(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
 #[pg_extern(sql = false)]
 fn encrypt_evaluation_draft_phi(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
     trigger::fire(fcinfo, "encrypt_evaluation_draft_phi", |row| {
-        keep_in_step(
-            row,
-            "encrypt_evaluation_draft_phi",
-            &columns::EVALUATION_DRAFTS,
-        )
+        keep_in_step(row, "encrypt_evaluation_draft_phi", &columns::EVALUATION_DRAFTS)
     })
 }
 
@@ -65,9 +59,7 @@ fn keep_in_step(row: &mut RowTrigger<'_>, function: &str, table: &columns::Table
         let Some(plain) = row.column(column.plain) else {
             continue;
         };
-        let encrypted = row
-            .column(column.encrypted)
-            .filter(|encrypted| row.is_bytea(*encrypted));
+        let encrypted = row.column(column.encrypted).filter(|encrypted| row.is_bytea(*encrypted));
         let plain_changes = row.changes(plain);
         let writes_encrypted = encrypted.is_some_and(|encrypted| row.changes(encrypted));
         if !plain_changes && !writes_encrypted {
@@ -111,23 +103,14 @@ enum Given {
 ///
 /// # Errors
 /// 42501 when the writer may not write it.
-fn given(
-    row: &RowTrigger<'_>,
-    names: &columns::Column,
-    plain: Column,
-    encrypted: Column,
-) -> Result<Given> {
+fn given(row: &RowTrigger<'_>, names: &columns::Column, plain: Column, encrypted: Column) -> Result<Given> {
     let plain_is_null = row.new_is_null(plain);
     let plain_changes = row.changes(plain);
     let Some(ciphertext) = row.new_stored(encrypted)? else {
         // NULL is no ciphertext, but an UPDATE by a client must not take away
         // what it leaves the plain value of. Without a plain value it erases.
         let takes_away = row.is_update() && !plain_is_null && !plain_changes;
-        return Ok(if takes_away && !is_trusted(row) {
-            Given::KeepOld
-        } else {
-            Given::Nothing
-        });
+        return Ok(if takes_away && !is_trusted(row) { Given::KeepOld } else { Given::Nothing });
     };
     // On UPDATE, whoever is trusted with it need not prove that it fits: where
     // the plain value changes it is encrypted anew in any case.
@@ -145,10 +128,7 @@ fn given(
     if is_trusted(row) || (!row.is_update() && is_stored_already(row, names, encrypted)?) {
         return Ok(Given::Nothing);
     }
-    Err(error::phi_ciphertext_refused(
-        &row.table(),
-        &names.encrypted.to_string_lossy(),
-    ))
+    Err(error::phi_ciphertext_refused(&row.table(), &names.encrypted.to_string_lossy()))
 }
 
 /// Whether whoever writes is trusted with the encrypted columns: the backend,
@@ -161,12 +141,7 @@ fn is_trusted(row: &RowTrigger<'_>) -> bool {
 }
 
 /// How a ciphertext was written, if it opens to the plain value of the row.
-fn opens_to(
-    row: &RowTrigger<'_>,
-    ciphertext: Stored<'_>,
-    plain: Column,
-    kind: Kind,
-) -> Result<Option<Written>> {
+fn opens_to(row: &RowTrigger<'_>, ciphertext: Stored<'_>, plain: Column, kind: Kind) -> Result<Option<Written>> {
     if ciphertext.len() > MAX_MESSAGE {
         return Ok(None);
     }
@@ -194,11 +169,7 @@ fn opens_to(
 /// Whether a row with the same id holds this ciphertext already, as when a
 /// client reads a row, changes its name and sends all of it back by INSERT … ON
 /// CONFLICT DO UPDATE. Asked with the writer's own rights.
-fn is_stored_already(
-    row: &RowTrigger<'_>,
-    names: &columns::Column,
-    encrypted: Column,
-) -> Result<bool> {
+fn is_stored_already(row: &RowTrigger<'_>, names: &columns::Column, encrypted: Column) -> Result<bool> {
     let Some(id) = row.column(c"id") else {
         return Ok(false);
     };
@@ -218,9 +189,7 @@ fn is_stored_already(
 
 fn encrypt(row: &RowTrigger<'_>, plain: Column, kind: Kind) -> Result<Vec<u8>> {
     match kind {
-        Kind::Text | Kind::Jsonb => {
-            phi::encrypt(row.new_stored(plain)?.map_or(&[][..], |text| text.read()))
-        }
+        Kind::Text | Kind::Jsonb => phi::encrypt(row.new_stored(plain)?.map_or(&[][..], |text| text.read())),
         Kind::Date => match row.new_value::<Date>(plain)? {
             Some(date) => phi::encrypt(columns::iso(date).as_bytes()),
             None => phi::encrypt(b""),
@@ -231,17 +200,11 @@ fn encrypt(row: &RowTrigger<'_>, plain: Column, kind: Kind) -> Result<Vec<u8>> {
 /// The column the ciphertext goes to. Fails closed: without it, nothing is
 /// stored.
 fn target(row: &RowTrigger<'_>, column: &columns::Column) -> Result<Column> {
-    row.column(column.encrypted)
-        .filter(|encrypted| row.is_bytea(*encrypted))
-        .ok_or_else(|| {
-            Error::new(
-                PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-                format!(
-                    "table \"{}\" has no column \"{}\" of type bytea",
-                    row.table(),
-                    column.encrypted.to_string_lossy()
-                ),
-            )
-            .hint("Run SELECT * FROM auria.migrate().")
-        })
+    row.column(column.encrypted).filter(|encrypted| row.is_bytea(*encrypted)).ok_or_else(|| {
+        Error::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+            format!("table \"{}\" has no column \"{}\" of type bytea", row.table(), column.encrypted.to_string_lossy()),
+        )
+        .hint("Run SELECT * FROM auria.migrate().")
+    })
 }

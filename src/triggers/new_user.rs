@@ -90,10 +90,7 @@ fn handle_new_user(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
             })
         });
         if let Err(caught) = created {
-            warning!(
-                "auria: no profile was made for a new user (SQLSTATE {})",
-                sqlstate(caught.code)
-            );
+            warning!("auria: no profile was made for a new user (SQLSTATE {})", sqlstate(caught.code));
         }
         Ok(())
     })

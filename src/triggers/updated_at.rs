@@ -57,8 +57,7 @@ fn update_updated_at_column(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
         }
         let now: TimestampWithTimeZone = transaction::start_time();
         // A statement that says so itself needs no row made anew.
-        let is_set = row.sets(column)
-            && row.new_value::<TimestampWithTimeZone>(column).ok() == Some(Some(now));
+        let is_set = row.sets(column) && row.new_value::<TimestampWithTimeZone>(column).ok() == Some(Some(now));
         if !is_set {
             row.replace(column, Some(now));
         }

@@ -43,18 +43,11 @@ fn a_user_cannot_insert_a_row_that_claims_to_be_older_or_newer() {
     let db = database();
     let (user, mut session) = signed_up(&db);
     for table in TABLES {
-        for created_at in [
-            "DEFAULT",
-            "NULL",
-            "now() - INTERVAL '40 days'",
-            "now() + INTERVAL '40 days'",
-            "'-infinity'",
-            "'infinity'",
-        ] {
+        for created_at in
+            ["DEFAULT", "NULL", "now() - INTERVAL '40 days'", "now() + INTERVAL '40 days'", "'-infinity'", "'infinity'"]
+        {
             let id = Uuid::new_v4();
-            session
-                .execute(&insert(table, user, created_at), &[&id])
-                .unwrap();
+            session.execute(&insert(table, user, created_at), &[&id]).unwrap();
             assert!(is_new(&db, table, id), "{table}, {created_at}");
         }
     }
@@ -66,9 +59,7 @@ fn a_user_may_send_the_stored_value_back_and_no_other() {
     let (user, mut session) = signed_up(&db);
     for table in TABLES {
         let id = Uuid::new_v4();
-        session
-            .execute(&insert(table, user, "DEFAULT"), &[&id])
-            .unwrap();
+        session.execute(&insert(table, user, "DEFAULT"), &[&id]).unwrap();
         let stored = format!("SELECT created_at::text FROM public.{table} WHERE id = '{id}'");
         let before: String = session.value(&stored);
         session.run(&format!(
@@ -84,9 +75,7 @@ fn a_user_may_send_the_stored_value_back_and_no_other() {
             "NULL",
         ] {
             let refusal = refused_with(
-                session.batch_execute(&format!(
-                    "UPDATE public.{table} SET created_at = {other} WHERE id = '{id}'"
-                )),
+                session.batch_execute(&format!("UPDATE public.{table} SET created_at = {other} WHERE id = '{id}'")),
                 "42501",
             );
             assert!(refusal.hint().is_some());
@@ -101,13 +90,10 @@ fn an_upsert_of_a_whole_row_keeps_created_at() {
     let (user, mut session) = signed_up(&db);
     for table in TABLES {
         let id = Uuid::new_v4();
-        session
-            .execute(&insert(table, user, "DEFAULT"), &[&id])
-            .unwrap();
+        session.execute(&insert(table, user, "DEFAULT"), &[&id]).unwrap();
         // Not of this minute, so that a new one would be seen.
-        db.superuser().run(&format!(
-            "UPDATE public.{table} SET created_at = created_at - INTERVAL '2 days' WHERE id = '{id}'"
-        ));
+        db.superuser()
+            .run(&format!("UPDATE public.{table} SET created_at = created_at - INTERVAL '2 days' WHERE id = '{id}'"));
         let stored = format!("SELECT created_at::text FROM public.{table} WHERE id = '{id}'");
         let before: String = session.value(&stored);
         // As PostgREST writes `Prefer: resolution=merge-duplicates`: every column, from JSON.
@@ -116,11 +102,8 @@ fn an_upsert_of_a_whole_row_keeps_created_at() {
               WHERE attrelid = 'public.{table}'::regclass AND attnum > 0 AND NOT attisdropped
                 AND attname NOT LIKE '%\\_encrypted'"
         ));
-        let set = columns
-            .split(", ")
-            .map(|column| format!("{column} = EXCLUDED.{column}"))
-            .collect::<Vec<_>>()
-            .join(", ");
+        let set =
+            columns.split(", ").map(|column| format!("{column} = EXCLUDED.{column}")).collect::<Vec<_>>().join(", ");
         for row in [
             format!("SELECT to_jsonb(t) AS body FROM public.{table} t WHERE id = '{id}'"),
             format!(
@@ -170,9 +153,7 @@ fn the_backend_and_the_owner_may_set_it_and_a_users_role_of_another_name_may_not
         for table in TABLES {
             let id = Uuid::new_v4();
             superuser.run(&format!("SET ROLE \"{role}\""));
-            superuser
-                .execute(&insert(table, user, "now() - INTERVAL '20 days'"), &[&id])
-                .unwrap();
+            superuser.execute(&insert(table, user, "now() - INTERVAL '20 days'"), &[&id]).unwrap();
             let update = superuser.batch_execute(&format!(
                 "UPDATE public.{table} SET created_at = now() - INTERVAL '10 days' WHERE id = '{id}'"
             ));
@@ -193,23 +174,17 @@ fn the_backend_and_the_owner_may_set_it_and_a_users_role_of_another_name_may_not
     );
     let id = Uuid::new_v4();
     let mut own = db.authenticated(user);
-    own.execute(&insert("evaluations", user, "DEFAULT"), &[&id])
-        .unwrap();
-    own.execute("SELECT public.import_case($1)", &[&id])
-        .unwrap();
+    own.execute(&insert("evaluations", user, "DEFAULT"), &[&id]).unwrap();
+    own.execute("SELECT public.import_case($1)", &[&id]).unwrap();
     assert!(!is_new(&db, "evaluations", id));
-    superuser.run(&format!(
-        "DROP OWNED BY {name}_clinic, {name}_import; DROP ROLE {name}_clinic, {name}_import"
-    ));
+    superuser.run(&format!("DROP OWNED BY {name}_clinic, {name}_import; DROP ROLE {name}_clinic, {name}_import"));
 }
 
 #[test]
 fn a_token_that_a_user_chooses_is_64_hex_characters_and_a_link_lasts_30_days_at_most() {
     let db = database();
     let (user, mut session) = signed_up(&db);
-    session
-        .execute(&insert("evaluations", user, "DEFAULT"), &[&Uuid::new_v4()])
-        .unwrap();
+    session.execute(&insert("evaluations", user, "DEFAULT"), &[&Uuid::new_v4()]).unwrap();
     session.run("SET timezone = 'America/Sao_Paulo'");
     let mut link = |token: &str, expires_at: &str, created_at: &str| {
         session.batch_execute(&format!(
@@ -238,18 +213,12 @@ fn a_token_that_a_user_chooses_is_64_hex_characters_and_a_link_lasts_30_days_at_
     refused_with(link("NULL", week, "DEFAULT"), "23502");
     let new = "md5(random()::text) || md5(random()::text)";
     link(new, "now() + INTERVAL '720 hours'", "DEFAULT").unwrap();
-    for expires_at in [
-        "now() + INTERVAL '720 hours 1 microsecond'",
-        "now() + INTERVAL '10 years'",
-        "'infinity'",
-    ] {
+    for expires_at in ["now() + INTERVAL '720 hours 1 microsecond'", "now() + INTERVAL '10 years'", "'infinity'"] {
         refused_with(link(new, expires_at, "DEFAULT"), "23514");
         // Nor by claiming that it was created later.
         refused_with(link(new, expires_at, "'infinity'"), "23514");
         refused_with(
-            db.authenticated(user).batch_execute(&format!(
-                "UPDATE public.shared_links SET expires_at = {expires_at}"
-            )),
+            db.authenticated(user).batch_execute(&format!("UPDATE public.shared_links SET expires_at = {expires_at}")),
             "23514",
         );
     }

@@ -42,43 +42,21 @@ fn a_strangers_auth_uid_gains_no_rights_from_the_functions_that_call_it() {
     let mut as_superuser = db.superuser();
     as_superuser.run("SET ROLE authenticated");
     for mut session in [db.authenticated(user), as_superuser] {
-        session
-            .execute(
-                "SELECT set_config('request.jwt.claims', $1, false)",
-                &[&claims],
-            )
-            .unwrap();
-        for call in [
-            "can_use_credits($1, 'case_analysis')",
-            "can_create_case($1)",
-        ] {
+        session.execute("SELECT set_config('request.jwt.claims', $1, false)", &[&claims]).unwrap();
+        for call in ["can_use_credits($1, 'case_analysis')", "can_create_case($1)"] {
             session.notices();
-            let answer: bool = session
-                .query_one(&format!("SELECT public.{call}"), &[&user])
-                .unwrap()
-                .get(0);
+            let answer: bool = session.query_one(&format!("SELECT public.{call}"), &[&user]).unwrap().get(0);
             assert!(answer);
-            let notices: Vec<String> = session
-                .notices()
-                .iter()
-                .map(|notice| notice.message().to_owned())
-                .collect();
+            let notices: Vec<String> = session.notices().iter().map(|notice| notice.message().to_owned()).collect();
             assert_eq!(notices, ["ran as authenticated"], "{call}");
             // The rights are the caller's again, also after an error.
-            refused_with(
-                session.query(&format!("SELECT public.{call}"), &[&uuid::Uuid::new_v4()]),
-                "42501",
-            );
-            assert_eq!(
-                session.value::<String>("SELECT current_user::text"),
-                "authenticated"
-            );
+            refused_with(session.query(&format!("SELECT public.{call}"), &[&uuid::Uuid::new_v4()]), "42501");
+            assert_eq!(session.value::<String>("SELECT current_user::text"), "authenticated");
         }
     }
     assert!(superuser.value::<bool>(&format!(
         "SELECT NOT rolsuper AND NOT pg_has_role(oid, 'auria_owner', 'MEMBER') FROM pg_roles WHERE rolname = '{stranger}'"
     )));
-    superuser.run(&format!(
-        "ALTER FUNCTION auth.uid() OWNER TO postgres; DROP OWNED BY {stranger}; DROP ROLE {stranger}"
-    ));
+    superuser
+        .run(&format!("ALTER FUNCTION auth.uid() OWNER TO postgres; DROP OWNED BY {stranger}; DROP ROLE {stranger}"));
 }

@@ -24,60 +24,28 @@ struct Rights {
 const TOKEN: &str = "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00";
 
 const fn owned(table: &'static str, own: &'static str, row: &'static str) -> Rights {
-    Rights {
-        table,
-        anon: "",
-        own,
-        others: "",
-        service: "SIUD",
-        row,
-        key: "id",
-    }
+    Rights { table, anon: "", own, others: "", service: "SIUD", row, key: "id" }
 }
 
 /// Readable by everyone; the rows belong to nobody.
 const fn public(table: &'static str, key: &'static str, row: &'static str) -> Rights {
-    Rights {
-        table,
-        anon: "S",
-        own: "S",
-        others: "S",
-        service: "SIUD",
-        row,
-        key,
-    }
+    Rights { table, anon: "S", own: "S", others: "S", service: "SIUD", row, key }
 }
 
 const fn backend_only(table: &'static str, key: &'static str, row: &'static str) -> Rights {
-    Rights {
-        table,
-        anon: "",
-        own: "",
-        others: "",
-        service: "SIUD",
-        row,
-        key,
-    }
+    Rights { table, anon: "", own: "", others: "", service: "SIUD", row, key }
 }
 
 /// Written by the extension alone.
 const fn read_by_backend(table: &'static str, key: &'static str, row: &'static str) -> Rights {
-    Rights {
-        service: "S",
-        ..backend_only(table, key, row)
-    }
+    Rights { service: "S", ..backend_only(table, key, row) }
 }
 
-static EVALUATION: LazyLock<String> = LazyLock::new(|| {
-    insert_evaluation(
-        "'$user'",
-        &[("session_id", "'$user'"), ("patient_name", "'Paciente'")],
-    )
-});
+static EVALUATION: LazyLock<String> =
+    LazyLock::new(|| insert_evaluation("'$user'", &[("session_id", "'$user'"), ("patient_name", "'Paciente'")]));
 
 /// Whom a row may refer to: a policy does not see a patient whom the same statement makes.
-const PATIENT: &str =
-    "INSERT INTO public.patients (id, user_id, name) VALUES ('$user', '$user', 'Paciente');";
+const PATIENT: &str = "INSERT INTO public.patients (id, user_id, name) VALUES ('$user', '$user', 'Paciente');";
 
 /// Statements that make a row of this table for the user, and a patient for it to refer to.
 pub fn row_of(table: &str, user: Uuid) -> String {
@@ -173,11 +141,7 @@ fn is_allowed(
          {}
          {}",
         rights.table,
-        if rights.table == "public.patients" {
-            String::new()
-        } else {
-            PATIENT.replace("$user", &owner.to_string())
-        },
+        if rights.table == "public.patients" { String::new() } else { PATIENT.replace("$user", &owner.to_string()) },
         if rights.table == "public.shared_links" || token && rights.table != "public.evaluations" {
             EVALUATION.replace("$user", &owner.to_string()) + ";"
         } else {
@@ -192,9 +156,7 @@ fn is_allowed(
         },
         if command == 'I' { "" } else { row.as_str() },
     );
-    transaction
-        .batch_execute(&setup)
-        .unwrap_or_else(|error| panic!("{setup}\n{error:?}"));
+    transaction.batch_execute(&setup).unwrap_or_else(|error| panic!("{setup}\n{error:?}"));
     become_role(&mut transaction, role, asks, token.then_some(TOKEN));
     let statement = match command {
         'S' => format!("SELECT 1 FROM {}", rights.table),
@@ -206,11 +168,7 @@ fn is_allowed(
         Ok(rows) => rows == 1,
         Err(error) => {
             let refusal = error.as_db_error().unwrap();
-            assert_eq!(
-                refusal.code().code(),
-                "42501",
-                "{statement} as {role:?}: {refusal:?}"
-            );
+            assert_eq!(refusal.code().code(), "42501", "{statement} as {role:?}: {refusal:?}");
             false
         }
     }
@@ -219,15 +177,10 @@ fn is_allowed(
 fn become_role(transaction: &mut Transaction, role: Role, user: Uuid, token: Option<&str>) {
     let (name, claims) = match role {
         Role::Anon => ("anon", "{\"role\": \"anon\"}".to_owned()),
-        Role::Authenticated => (
-            "authenticated",
-            format!("{{\"sub\": \"{user}\", \"role\": \"authenticated\"}}"),
-        ),
+        Role::Authenticated => ("authenticated", format!("{{\"sub\": \"{user}\", \"role\": \"authenticated\"}}")),
         Role::Service => ("service_role", "{\"role\": \"service_role\"}".to_owned()),
     };
-    let headers = token.map_or_else(String::new, |token| {
-        format!("{{\"x-share-token\": \"{token}\"}}")
-    });
+    let headers = token.map_or_else(String::new, |token| format!("{{\"x-share-token\": \"{token}\"}}"));
     transaction
         .batch_execute(&format!(
             "SET LOCAL \"request.jwt.claims\" = '{claims}';
@@ -240,10 +193,7 @@ fn become_role(transaction: &mut Transaction, role: Role, user: Uuid, token: Opt
 #[test]
 fn every_role_may_do_on_every_table_what_the_matrix_says_and_nothing_else() {
     let db = database();
-    let (ana, bia) = (
-        db.sign_up("ana@clinica.example"),
-        db.sign_up("bia@clinica.example"),
-    );
+    let (ana, bia) = (db.sign_up("ana@clinica.example"), db.sign_up("bia@clinica.example"));
     db.sign_up("caio@clinica.example");
     let mut session = db.superuser();
     let mut wrong = Vec::new();
@@ -252,12 +202,7 @@ fn every_role_may_do_on_every_table_what_the_matrix_says_and_nothing_else() {
             for (role, owner, cell, who) in [
                 (Role::Anon, ana, rights.anon, "anon"),
                 (Role::Authenticated, ana, rights.own, "authenticated, own"),
-                (
-                    Role::Authenticated,
-                    bia,
-                    rights.others,
-                    "authenticated, others'",
-                ),
+                (Role::Authenticated, bia, rights.others, "authenticated, others'"),
                 (Role::Service, ana, rights.service, "service_role"),
             ] {
                 let expected = cell.contains(command);
@@ -269,10 +214,7 @@ fn every_role_may_do_on_every_table_what_the_matrix_says_and_nothing_else() {
                 let expected = expected || command == 'S' && cell == "T";
                 let found = is_allowed(&mut session, rights, command, role, ana, owner, true);
                 if found != expected {
-                    wrong.push(format!(
-                        "{} {command} {who}, with a token: {found}",
-                        rights.table
-                    ));
+                    wrong.push(format!("{} {command} {who}, with a token: {found}", rights.table));
                 }
             }
         }
@@ -295,24 +237,12 @@ fn the_matrix_holds_every_table() {
            AND (c.relkind IN ('r', 'p', 'v', 'm', 'f')
                 OR c.relkind = 'S' AND EXISTS (SELECT FROM aclexplode(c.relacl) AS a WHERE a.grantee <> c.relowner))",
     );
-    let mut expected: Vec<_> = MATRIX
-        .iter()
-        .map(|rights| rights.table.to_owned())
-        .collect();
+    let mut expected: Vec<_> = MATRIX.iter().map(|rights| rights.table.to_owned()).collect();
     tables.sort();
     expected.sort();
-    let missing: Vec<_> = tables
-        .iter()
-        .filter(|name| !expected.contains(name))
-        .collect();
-    assert!(
-        missing.is_empty(),
-        "say who may do what: add them to MATRIX in tests/access/matrix.rs: {missing:?}"
-    );
-    let unmade: Vec<_> = expected
-        .iter()
-        .filter(|name| !tables.contains(name))
-        .collect();
+    let missing: Vec<_> = tables.iter().filter(|name| !expected.contains(name)).collect();
+    assert!(missing.is_empty(), "say who may do what: add them to MATRIX in tests/access/matrix.rs: {missing:?}");
+    let unmade: Vec<_> = expected.iter().filter(|name| !tables.contains(name)).collect();
     assert!(
         unmade.is_empty(),
         "in MATRIX of tests/access/matrix.rs, and no migration in sql/migrations makes it: {unmade:?}"
@@ -341,10 +271,7 @@ fn no_api_role_holds_a_right_on_a_table_that_the_matrix_does_not_name() {
 #[test]
 fn a_row_cannot_be_given_away() {
     let db = database();
-    let (ana, bia) = (
-        db.sign_up("ana@clinica.example"),
-        db.sign_up("bia@clinica.example"),
-    );
+    let (ana, bia) = (db.sign_up("ana@clinica.example"), db.sign_up("bia@clinica.example"));
     let mut session = db.superuser();
     for rights in MATRIX.iter().filter(|rights| rights.own.contains('U')) {
         let mut transaction = session.transaction().unwrap();
@@ -354,20 +281,13 @@ fn a_row_cannot_be_given_away() {
             .batch_execute(
                 &format!(
                     "DELETE FROM public.profiles; {PATIENT} {evaluation}; {}; {row}",
-                    if rights.table == "public.patients" {
-                        "DELETE FROM public.patients"
-                    } else {
-                        ""
-                    }
+                    if rights.table == "public.patients" { "DELETE FROM public.patients" } else { "" }
                 )
                 .replace("$user", &ana.to_string()),
             )
             .unwrap();
         become_role(&mut transaction, Role::Authenticated, ana, None);
-        let given = transaction.execute(
-            &format!("UPDATE {} SET user_id = $1", rights.table),
-            &[&bia],
-        );
+        let given = transaction.execute(&format!("UPDATE {} SET user_id = $1", rights.table), &[&bia]);
         let refusal = given.unwrap_err();
         assert_eq!(refusal.code().unwrap().code(), "42501", "{}", rights.table);
     }
@@ -376,17 +296,11 @@ fn a_row_cannot_be_given_away() {
 #[test]
 fn an_evaluation_points_only_at_a_patient_of_its_owner() {
     let db = database();
-    let (ana, bia) = (
-        db.sign_up("ana@clinica.example"),
-        db.sign_up("bia@clinica.example"),
-    );
+    let (ana, bia) = (db.sign_up("ana@clinica.example"), db.sign_up("bia@clinica.example"));
     let mut session = db.superuser();
     let mut patient = |user: Uuid| -> Uuid {
         session
-            .query_one(
-                "INSERT INTO public.patients (user_id, name) VALUES ($1, 'Paciente') RETURNING id",
-                &[&user],
-            )
+            .query_one("INSERT INTO public.patients (user_id, name) VALUES ($1, 'Paciente') RETURNING id", &[&user])
             .unwrap()
             .get(0)
     };
@@ -395,12 +309,8 @@ fn an_evaluation_points_only_at_a_patient_of_its_owner() {
     ana_session.run(&EVALUATION.replace("$user", &ana.to_string()));
     let point = "UPDATE public.evaluations SET patient_id = $1";
     assert_eq!(ana_session.execute(point, &[&own]).unwrap(), 1);
-    let with_patient = |patient: Uuid| {
-        insert_evaluation(
-            &format!("'{ana}'"),
-            &[("patient_id", &format!("'{patient}'"))],
-        )
-    };
+    let with_patient =
+        |patient: Uuid| insert_evaluation(&format!("'{ana}'"), &[("patient_id", &format!("'{patient}'"))]);
     assert_eq!(ana_session.execute(&with_patient(own), &[]).unwrap(), 1);
     auria_tests::refused_with(ana_session.execute(point, &[&foreign]), "42501");
     auria_tests::refused_with(ana_session.execute(&with_patient(foreign), &[]), "42501");
@@ -450,8 +360,7 @@ fn every_policy_on_a_row_that_names_a_patient_asks_whose_patient_it_is() {
 #[test]
 fn both_sides_of_a_referral_see_it_and_nobody_else_does() {
     let db = database();
-    let [ana, bia, caio] =
-        ["ana", "bia", "caio"].map(|name| db.sign_up(&format!("{name}@clinica.example")));
+    let [ana, bia, caio] = ["ana", "bia", "caio"].map(|name| db.sign_up(&format!("{name}@clinica.example")));
     db.service()
         .execute(
             "WITH code AS (INSERT INTO public.referral_codes (user_id, code) VALUES ($1, 'ANA10') RETURNING id)
@@ -468,14 +377,10 @@ fn both_sides_of_a_referral_see_it_and_nobody_else_does() {
 #[test]
 fn nobody_refers_themselves_and_nobody_is_referred_twice() {
     let db = database();
-    let [ana, bia, caio] =
-        ["ana", "bia", "caio"].map(|name| db.sign_up(&format!("{name}@clinica.example")));
+    let [ana, bia, caio] = ["ana", "bia", "caio"].map(|name| db.sign_up(&format!("{name}@clinica.example")));
     let mut service = db.service();
     let code: Uuid = service
-        .query_one(
-            "INSERT INTO public.referral_codes (user_id, code) VALUES ($1, 'ANA10') RETURNING id",
-            &[&ana],
-        )
+        .query_one("INSERT INTO public.referral_codes (user_id, code) VALUES ($1, 'ANA10') RETURNING id", &[&ana])
         .unwrap()
         .get(0);
     let mut convert = |referrer: Uuid, referred: Uuid| {
@@ -493,8 +398,7 @@ fn nobody_refers_themselves_and_nobody_is_referred_twice() {
 fn a_plan_that_is_not_on_offer_is_seen_by_the_backend_alone() {
     let db = database();
     let dentist = db.sign_up("ana@clinica.example");
-    db.superuser()
-        .run("UPDATE public.subscription_plans SET is_active = false WHERE id = 'starter'");
+    db.superuser().run("UPDATE public.subscription_plans SET is_active = false WHERE id = 'starter'");
     let plans = "SELECT count(*) FROM public.subscription_plans";
     assert_eq!(db.anon().value::<i64>(plans), 3);
     assert_eq!(db.authenticated(dentist).value::<i64>(plans), 3);
@@ -577,26 +481,17 @@ const FUNCTIONS: &str = "
 ";
 
 fn strings(session: &mut Session, query: &str) -> Vec<String> {
-    session
-        .query(query, &[])
-        .unwrap()
-        .iter()
-        .map(|row| row.get(0))
-        .collect()
+    session.query(query, &[]).unwrap().iter().map(|row| row.get(0)).collect()
 }
 
 /// The functions of the list, each with its three rights.
 fn functions() -> impl Iterator<Item = (&'static str, [bool; 3])> {
-    FUNCTIONS
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(|line| {
-            let mut words = line.split_whitespace();
-            let signature = words.next().unwrap();
-            let rights: Vec<bool> = words.map(|word| word != "-").collect();
-            (signature, rights.try_into().unwrap())
-        })
+    FUNCTIONS.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| {
+        let mut words = line.split_whitespace();
+        let signature = words.next().unwrap();
+        let rights: Vec<bool> = words.map(|word| word != "-").collect();
+        (signature, rights.try_into().unwrap())
+    })
 }
 
 /// The same, each with the signature that the database gives it as well.
@@ -636,10 +531,8 @@ fn every_function_may_be_executed_by_those_the_matrix_names_and_by_nobody_else()
         )
         .unwrap();
     session.run("DROP ROLE stranger");
-    let mut expected: Vec<_> = functions_of_the_database(&mut session)
-        .into_iter()
-        .map(|(_, name, rights)| (name, rights))
-        .collect();
+    let mut expected: Vec<_> =
+        functions_of_the_database(&mut session).into_iter().map(|(_, name, rights)| (name, rights)).collect();
     let mut wrong = Vec::new();
     for row in rows {
         let signature: String = row.get(0);
@@ -648,24 +541,16 @@ fn every_function_may_be_executed_by_those_the_matrix_names_and_by_nobody_else()
         let expected = match place {
             Some(place) => expected.swap_remove(place).1,
             None => {
-                wrong.push(format!(
-                    "{signature}: say who may call it: add it to FUNCTIONS in tests/access/matrix.rs"
-                ));
+                wrong.push(format!("{signature}: say who may call it: add it to FUNCTIONS in tests/access/matrix.rs"));
                 continue;
             }
         };
         if found != expected || row.get::<_, bool>(4) {
-            wrong.push(format!(
-                "{signature}: {found:?}, PUBLIC {}",
-                row.get::<_, bool>(4)
-            ));
+            wrong.push(format!("{signature}: {found:?}, PUBLIC {}", row.get::<_, bool>(4)));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(
-        expected.is_empty(),
-        "neither members of the extension nor tied to it: {expected:?}"
-    );
+    assert!(expected.is_empty(), "neither members of the extension nor tied to it: {expected:?}");
 }
 
 #[test]
@@ -686,14 +571,10 @@ fn a_call_without_the_right_is_refused_and_changes_nothing() {
             .enumerate()
             .map(|(place, name)| (format!("a{place}"), format!("NULL::{name} AS a{place}")))
             .unzip();
-        let is_procedure: bool = db.superuser().value(&format!(
-            "SELECT prokind = 'p' FROM pg_proc WHERE oid = '{signature}'::regprocedure"
-        ));
+        let is_procedure: bool =
+            db.superuser().value(&format!("SELECT prokind = 'p' FROM pg_proc WHERE oid = '{signature}'::regprocedure"));
         let call = if is_procedure {
-            let nulls: Vec<_> = columns
-                .iter()
-                .map(|column| column.split(' ').next().unwrap())
-                .collect();
+            let nulls: Vec<_> = columns.iter().map(|column| column.split(' ').next().unwrap()).collect();
             format!("CALL {name}({})", nulls.join(", "))
         } else {
             format!(
@@ -704,13 +585,9 @@ fn a_call_without_the_right_is_refused_and_changes_nothing() {
         };
         for (session, may) in sessions.iter_mut().zip(rights) {
             let answer = session.query(&call, &[]);
-            let is_refused = answer.as_ref().is_err_and(|error| {
-                error
-                    .as_db_error()
-                    .unwrap()
-                    .message()
-                    .starts_with("permission denied for")
-            });
+            let is_refused = answer
+                .as_ref()
+                .is_err_and(|error| error.as_db_error().unwrap().message().starts_with("permission denied for"));
             // The schema auria is closed to users; the default of shared_links.token needs no way in.
             let may = may
                 && !(name.starts_with("auria.")
@@ -729,9 +606,7 @@ fn calls(source: &str, name: &str) -> bool {
             && !before.ends_with("fn ")
             && (after.starts_with('(')
                 || !after.starts_with(is_part_of_a_name)
-                    && ["rpc/", "rpc('", "rpc(`"]
-                        .iter()
-                        .any(|call| before.ends_with(call)))
+                    && ["rpc/", "rpc('", "rpc(`"].iter().any(|call| before.ends_with(call)))
     })
 }
 
@@ -739,9 +614,7 @@ fn calls(source: &str, name: &str) -> bool {
 fn what_every_function_of_public_answers_a_client_has_a_test() {
     let mut tests = sources("tests", &["rs", "js"]);
     // Both name every function, for who may call it.
-    tests.retain(|Source { path, .. }| {
-        path != "tests/access/matrix.rs" && !path.starts_with("tests/api/lint/")
-    });
+    tests.retain(|Source { path, .. }| path != "tests/access/matrix.rs" && !path.starts_with("tests/api/lint/"));
     let untested: BTreeSet<_> = functions()
         .filter(|(_, rights)| rights.contains(&true))
         .filter_map(|(signature, _)| signature.strip_prefix("public.")?.split('(').next())
@@ -794,8 +667,5 @@ fn policies_name_their_roles_ask_once_per_query_and_never_overlap() {
            AND (NOT relrowsecurity
                 OR relnamespace <> 'storage'::regnamespace AND NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = c.oid))",
     );
-    assert!(
-        unprotected.is_empty(),
-        "tables without row-level security, or with no policy: {unprotected:?}"
-    );
+    assert!(unprotected.is_empty(), "tables without row-level security, or with no policy: {unprotected:?}");
 }

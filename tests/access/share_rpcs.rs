@@ -8,10 +8,7 @@ fn share(db: &Database, dentist: Uuid) -> String {
     let mut session = db.authenticated(dentist);
     let shared = Uuid::new_v4();
     session
-        .execute(
-            "UPDATE public.profiles SET clinic_name = 'Clínica São João' WHERE user_id = $1",
-            &[&dentist],
-        )
+        .execute("UPDATE public.profiles SET clinic_name = 'Clínica São João' WHERE user_id = $1", &[&dentist])
         .unwrap();
     for tooth in ["21", "11"] {
         session
@@ -58,16 +55,8 @@ fn a_token_opens_its_sessions_evaluations_by_tooth_and_the_latest_smile_design()
     let token = share(&db, dentist);
     share(&db, dentist);
     for mut visitor in [db.anon(), db.authenticated(Uuid::new_v4()), db.service()] {
-        assert_eq!(
-            opened(&mut visitor, Some(&token)),
-            (vec!["11".into(), "21".into()], 1, "valid".into())
-        );
-        let row = visitor
-            .query_one(
-                "SELECT * FROM public.get_shared_evaluation($1) LIMIT 1",
-                &[&token],
-            )
-            .unwrap();
+        assert_eq!(opened(&mut visitor, Some(&token)), (vec!["11".into(), "21".into()], 1, "valid".into()));
+        let row = visitor.query_one("SELECT * FROM public.get_shared_evaluation($1) LIMIT 1", &[&token]).unwrap();
         let columns: Vec<&str> = row.columns().iter().map(|column| column.name()).collect();
         assert_eq!(
             columns,
@@ -101,10 +90,7 @@ fn a_token_opens_its_sessions_evaluations_by_tooth_and_the_latest_smile_design()
 #[test]
 fn a_token_opens_no_case_that_another_dentist_has_in_the_same_session() {
     let db = database();
-    let (ana, bia) = (
-        db.sign_up("ana@clinica.example"),
-        db.sign_up("bia@clinica.example"),
-    );
+    let (ana, bia) = (db.sign_up("ana@clinica.example"), db.sign_up("bia@clinica.example"));
     let token = share(&db, ana);
     share(&db, bia);
     // Even where the backend has let a link point at a foreign session.
@@ -124,8 +110,7 @@ fn an_expired_token_opens_nothing_and_says_so() {
     let db = database();
     let dentist = db.sign_up("ana@clinica.example");
     let token = share(&db, dentist);
-    db.superuser()
-        .run("UPDATE public.shared_links SET expires_at = now()");
+    db.superuser().run("UPDATE public.shared_links SET expires_at = now()");
     assert_eq!(opened(&mut db.anon(), Some(&token)), nothing("expired"));
 }
 
@@ -175,21 +160,9 @@ fn a_stored_token_that_is_malformed_opens_nothing() {
          END $$; SET session_replication_role = replica",
     );
     let mut visitor = db.anon();
-    for stored in [
-        "",
-        "abc",
-        &token[1..],
-        &format!("{token}00"),
-        &"é".repeat(64),
-    ] {
-        superuser
-            .execute("UPDATE public.shared_links SET token = $1", &[&stored])
-            .unwrap();
-        assert_eq!(
-            opened(&mut visitor, Some(stored)),
-            nothing("not_found"),
-            "{stored:?}"
-        );
+    for stored in ["", "abc", &token[1..], &format!("{token}00"), &"é".repeat(64)] {
+        superuser.execute("UPDATE public.shared_links SET token = $1", &[&stored]).unwrap();
+        assert_eq!(opened(&mut visitor, Some(stored)), nothing("not_found"), "{stored:?}");
     }
 }
 
@@ -208,14 +181,7 @@ fn one_statement_may_present_many_tokens() {
             &[&tokens],
         )
         .unwrap();
-    assert_eq!(
-        (
-            row.get::<_, i64>(0),
-            row.get::<_, i64>(1),
-            row.get::<_, i64>(2)
-        ),
-        (40, 21, 40)
-    );
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i64>(2)), (40, 21, 40));
 }
 
 #[test]
@@ -228,12 +194,7 @@ fn the_functions_of_sharing_and_the_rate_limiter_are_compiled() {
     );
     assert_eq!(
         compiled,
-        [
-            "check_and_increment_rate_limit",
-            "check_shared_link_status",
-            "get_shared_dsd",
-            "get_shared_evaluation"
-        ]
+        ["check_and_increment_rate_limit", "check_shared_link_status", "get_shared_dsd", "get_shared_evaluation"]
     );
     assert!(session.value::<bool>("SELECT to_regproc('auria.count_request') IS NULL"));
 }

@@ -15,14 +15,7 @@ fn share(db: &Database, dentist: Uuid) -> Shared {
     for tooth in ["11", "21"] {
         dentist_session
             .execute(
-                &insert_evaluation(
-                    "$1",
-                    &[
-                        ("session_id", "$2"),
-                        ("tooth", "$3"),
-                        ("patient_name", "'Maria'"),
-                    ],
-                ),
+                &insert_evaluation("$1", &[("session_id", "$2"), ("tooth", "$3"), ("patient_name", "'Maria'")]),
                 &[&dentist, &session, &tooth],
             )
             .unwrap();
@@ -33,19 +26,11 @@ fn share(db: &Database, dentist: Uuid) -> Shared {
             &[&dentist, &session],
         )
         .unwrap();
-    Shared {
-        session,
-        token: row.get(0),
-    }
+    Shared { session, token: row.get(0) }
 }
 
 fn present(visitor: &mut Session, headers: &str) {
-    visitor
-        .execute(
-            "SELECT set_config('request.headers', $1, false)",
-            &[&headers],
-        )
-        .unwrap();
+    visitor.execute("SELECT set_config('request.headers', $1, false)", &[&headers]).unwrap();
 }
 
 fn seen(visitor: &mut Session) -> (i64, i64) {
@@ -58,26 +43,16 @@ fn seen(visitor: &mut Session) -> (i64, i64) {
 #[test]
 fn a_token_opens_its_own_session_until_it_expires_and_no_other() {
     let db = database();
-    let (ana, bia) = (
-        db.sign_up("ana@clinica.example"),
-        db.sign_up("bia@clinica.example"),
-    );
+    let (ana, bia) = (db.sign_up("ana@clinica.example"), db.sign_up("bia@clinica.example"));
     let shared = share(&db, ana);
     share(&db, ana);
     share(&db, bia);
     let mut visitor = db.anon();
     assert_eq!(seen(&mut visitor), (0, 0), "without a token");
-    present(
-        &mut visitor,
-        &format!(r#"{{"x-share-token": "{}"}}"#, shared.token),
-    );
+    present(&mut visitor, &format!(r#"{{"x-share-token": "{}"}}"#, shared.token));
     assert_eq!(seen(&mut visitor), (2, 1));
-    assert_eq!(
-        visitor.value::<Uuid>("SELECT DISTINCT session_id FROM public.evaluations"),
-        shared.session
-    );
-    db.superuser()
-        .run("UPDATE public.shared_links SET expires_at = now()");
+    assert_eq!(visitor.value::<Uuid>("SELECT DISTINCT session_id FROM public.evaluations"), shared.session);
+    db.superuser().run("UPDATE public.shared_links SET expires_at = now()");
     assert_eq!(seen(&mut visitor), (0, 0), "after it expired");
 }
 
@@ -115,10 +90,7 @@ fn a_visitor_reads_every_column_but_those_that_name_the_patient_and_the_budget()
     let dentist = db.sign_up("ana@clinica.example");
     let shared = share(&db, dentist);
     let mut visitor = db.anon();
-    present(
-        &mut visitor,
-        &format!(r#"{{"x-share-token": "{}"}}"#, shared.token),
-    );
+    present(&mut visitor, &format!(r#"{{"x-share-token": "{}"}}"#, shared.token));
     let columns = db
         .superuser()
         .query(
@@ -153,54 +125,31 @@ fn a_visitor_reads_every_column_but_those_that_name_the_patient_and_the_budget()
         }
     }
     // Nor by asking for rows that have a certain value.
-    refused_with(
-        visitor.query(
-            "SELECT tooth FROM public.evaluations WHERE patient_name = 'Maria'",
-            &[],
-        ),
-        "42501",
-    );
+    refused_with(visitor.query("SELECT tooth FROM public.evaluations WHERE patient_name = 'Maria'", &[]), "42501");
 }
 
 #[test]
 fn a_link_opens_only_evaluations_of_the_user_who_made_it() {
     let db = database();
-    let (ana, bia) = (
-        db.sign_up("ana@clinica.example"),
-        db.sign_up("bia@clinica.example"),
-    );
+    let (ana, bia) = (db.sign_up("ana@clinica.example"), db.sign_up("bia@clinica.example"));
     let shared = share(&db, ana);
     refused_with(
-        db.authenticated(bia).execute(
-            "INSERT INTO public.shared_links (user_id, session_id) VALUES ($1, $2)",
-            &[&bia, &shared.session],
-        ),
+        db.authenticated(bia)
+            .execute("INSERT INTO public.shared_links (user_id, session_id) VALUES ($1, $2)", &[&bia, &shared.session]),
         "42501",
     );
     let own = share(&db, bia);
     refused_with(
-        db.authenticated(bia).execute(
-            "UPDATE public.shared_links SET session_id = $1",
-            &[&shared.session],
-        ),
+        db.authenticated(bia).execute("UPDATE public.shared_links SET session_id = $1", &[&shared.session]),
         "42501",
     );
     // Even a link that the backend has let point at a foreign session shows nothing of it.
     db.superuser()
-        .execute(
-            "UPDATE public.shared_links SET session_id = $1 WHERE token = $2",
-            &[&shared.session, &own.token],
-        )
+        .execute("UPDATE public.shared_links SET session_id = $1 WHERE token = $2", &[&shared.session, &own.token])
         .unwrap();
     let mut visitor = db.anon();
-    present(
-        &mut visitor,
-        &format!(r#"{{"x-share-token": "{}"}}"#, own.token),
-    );
-    assert_eq!(
-        visitor.value::<i64>("SELECT count(*) FROM public.evaluations"),
-        0
-    );
+    present(&mut visitor, &format!(r#"{{"x-share-token": "{}"}}"#, own.token));
+    assert_eq!(visitor.value::<i64>("SELECT count(*) FROM public.evaluations"), 0);
 }
 
 #[test]
@@ -210,17 +159,13 @@ fn a_token_is_64_hex_characters_new_each_time_and_lasts_seven_days() {
     let tokens: Vec<String> = (0..20).map(|_| share(&db, dentist).token).collect();
     for (place, token) in tokens.iter().enumerate() {
         assert!(
-            token.len() == 64
-                && token
-                    .chars()
-                    .all(|c| c.is_ascii_hexdigit() && !c.is_ascii_uppercase()),
+            token.len() == 64 && token.chars().all(|c| c.is_ascii_hexdigit() && !c.is_ascii_uppercase()),
             "{token}"
         );
         assert!(!tokens[..place].contains(token));
     }
-    let days: bool = db.superuser().value(
-        "SELECT bool_and(expires_at = created_at + INTERVAL '7 days') FROM public.shared_links",
-    );
+    let days: bool =
+        db.superuser().value("SELECT bool_and(expires_at = created_at + INTERVAL '7 days') FROM public.shared_links");
     assert!(days);
 }
 
@@ -228,23 +173,17 @@ fn a_token_is_64_hex_characters_new_each_time_and_lasts_seven_days() {
 fn a_visitor_reads_by_the_session_index_and_without_a_token_reads_nothing() {
     let db = database();
     let dentist = db.sign_up("ana@clinica.example");
-    db.superuser()
-        .execute(
-            &(insert_evaluation("$1", &[]) + " FROM generate_series(1, 3000)"),
-            &[&dentist],
-        )
-        .unwrap();
+    db.superuser().execute(&(insert_evaluation("$1", &[]) + " FROM generate_series(1, 3000)"), &[&dentist]).unwrap();
     let token = share(&db, dentist).token;
-    db.superuser()
-        .run("ANALYZE public.evaluations; ANALYZE public.shared_links");
+    db.superuser().run("ANALYZE public.evaluations; ANALYZE public.shared_links");
     let mut visitor = db.anon();
-    for (headers, rows) in [
-        (format!(r#"{{"x-share-token": "{token}"}}"#), 2),
-        (String::new(), 0),
-    ] {
+    for (headers, rows) in [(format!(r#"{{"x-share-token": "{token}"}}"#), 2), (String::new(), 0)] {
         present(&mut visitor, &headers);
         let plan: Vec<String> = visitor
-            .query("EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT tooth FROM public.evaluations", &[])
+            .query(
+                "EXPLAIN (ANALYZE, BUFFERS, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT tooth FROM public.evaluations",
+                &[],
+            )
             .unwrap()
             .iter()
             .map(|row| row.get(0))
@@ -271,15 +210,8 @@ fn a_stored_token_that_is_malformed_opens_nothing() {
          SET session_replication_role = replica",
     );
     let mut visitor = db.anon();
-    for (stored, opened) in [
-        ("a", (0, 0)),
-        (&token[1..], (0, 0)),
-        (&format!("{token}0"), (0, 0)),
-        (&token, (2, 1)),
-    ] {
-        superuser
-            .execute("UPDATE public.shared_links SET token = $1", &[&stored])
-            .unwrap();
+    for (stored, opened) in [("a", (0, 0)), (&token[1..], (0, 0)), (&format!("{token}0"), (0, 0)), (&token, (2, 1))] {
+        superuser.execute("UPDATE public.shared_links SET token = $1", &[&stored]).unwrap();
         present(&mut visitor, &format!(r#"{{"x-share-token": "{stored}"}}"#));
         assert_eq!(seen(&mut visitor), opened, "{stored}");
     }
@@ -296,10 +228,7 @@ fn a_visitor_finds_a_link_by_the_index_on_its_token() {
          ANALYZE public.shared_links",
     );
     let mut visitor = db.anon();
-    for (headers, rows) in [
-        (format!(r#"{{"x-share-token": "{token}"}}"#), 1),
-        (String::new(), 0),
-    ] {
+    for (headers, rows) in [(format!(r#"{{"x-share-token": "{token}"}}"#), 1), (String::new(), 0)] {
         present(&mut visitor, &headers);
         let text: String = visitor
             .query(
@@ -310,16 +239,7 @@ fn a_visitor_finds_a_link_by_the_index_on_its_token() {
             .iter()
             .map(|row| row.get::<_, String>(0) + "\n")
             .collect();
-        assert!(
-            text.starts_with("Index Scan using shared_links_token_key"),
-            "{text}"
-        );
-        assert!(
-            text.lines()
-                .next()
-                .unwrap()
-                .contains(&format!("rows={rows}")),
-            "{text}"
-        );
+        assert!(text.starts_with("Index Scan using shared_links_token_key"), "{text}");
+        assert!(text.lines().next().unwrap().contains(&format!("rows={rows}")), "{text}");
     }
 }

@@ -13,9 +13,7 @@ fn a_sign_up_makes_the_profile_from_its_metadata() {
         r#"INSERT INTO auth.users (id, email, raw_user_meta_data)
            VALUES (gen_random_uuid(), 'ana@clinica.test', '{"full_name": "Ana Souza", "cro": "SP-1"}')"#,
     );
-    let row = session
-        .query_one("SELECT full_name, cro FROM public.profiles", &[])
-        .unwrap();
+    let row = session.query_one("SELECT full_name, cro FROM public.profiles", &[]).unwrap();
     assert_eq!((row.get(0), row.get(1)), ("Ana Souza", "SP-1"));
 }
 
@@ -34,24 +32,10 @@ fn odd_metadata_never_makes_a_sign_up_fail() {
         format!(r#"'{{"full_name": {deep}}}'"#),
         format!(r#"'{{"other": "{}"}}'"#, "x".repeat(1_000_000)),
     ] {
-        session.run(&format!(
-            "INSERT INTO auth.users (id, raw_user_meta_data) VALUES (gen_random_uuid(), {metadata})"
-        ));
+        session.run(&format!("INSERT INTO auth.users (id, raw_user_meta_data) VALUES (gen_random_uuid(), {metadata})"));
     }
-    let row = session
-        .query_one(
-            "SELECT count(*), count(full_name), count(cro) FROM public.profiles",
-            &[],
-        )
-        .unwrap();
-    assert_eq!(
-        (
-            row.get::<_, i64>(0),
-            row.get::<_, i64>(1),
-            row.get::<_, i64>(2)
-        ),
-        (8, 0, 0)
-    );
+    let row = session.query_one("SELECT count(*), count(full_name), count(cro) FROM public.profiles", &[]).unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1), row.get::<_, i64>(2)), (8, 0, 0));
 }
 
 #[test]
@@ -66,13 +50,8 @@ fn a_profile_that_exists_stays_as_it_is() {
          DELETE FROM auth.users; \
          INSERT INTO auth.users SELECT * FROM public.kept",
     );
-    let name: String = session
-        .query_one(
-            "SELECT full_name FROM public.profiles WHERE user_id = $1",
-            &[&user],
-        )
-        .unwrap()
-        .get(0);
+    let name: String =
+        session.query_one("SELECT full_name FROM public.profiles WHERE user_id = $1", &[&user]).unwrap().get(0);
     assert_eq!(name, "Ana");
 }
 
@@ -81,8 +60,7 @@ fn a_profile_that_cannot_be_made_is_a_warning_and_not_a_failed_sign_up() {
     let db = database();
     let mut session = db.superuser();
     session.run("ALTER TABLE public.profiles ADD COLUMN branch text NOT NULL");
-    session
-        .run("INSERT INTO auth.users (id, email) VALUES (gen_random_uuid(), 'ana@clinica.test')");
+    session.run("INSERT INTO auth.users (id, email) VALUES (gen_random_uuid(), 'ana@clinica.test')");
     assert_eq!(session.value::<i64>("SELECT count(*) FROM auth.users"), 1);
     let warnings = session.notices();
     assert!(warnings[0].message().contains("23502"), "{warnings:?}");
@@ -94,12 +72,7 @@ fn an_update_stamps_updated_at_and_a_table_without_it_is_an_error() {
     let db = database();
     let user = db.sign_up("ana@clinica.test");
     let mut session = db.superuser();
-    session
-        .execute(
-            "UPDATE public.profiles SET updated_at = '2000-01-01' WHERE user_id = $1",
-            &[&user],
-        )
-        .unwrap();
+    session.execute("UPDATE public.profiles SET updated_at = '2000-01-01' WHERE user_id = $1", &[&user]).unwrap();
     assert!(session.value::<bool>(
         "WITH u AS (UPDATE public.profiles SET phone = '1' RETURNING updated_at) \
          SELECT updated_at = now() FROM u"
@@ -109,10 +82,7 @@ fn an_update_stamps_updated_at_and_a_table_without_it_is_an_error() {
          CREATE TRIGGER stamp BEFORE UPDATE ON public.bare \
             FOR EACH ROW EXECUTE FUNCTION public.update_updated_at_column()",
     );
-    let refusal = refused_with(
-        session.execute("UPDATE public.bare SET x = 2", &[]),
-        "42703",
-    );
+    let refusal = refused_with(session.execute("UPDATE public.bare SET x = 2", &[]), "42703");
     assert!(refusal.message().contains("updated_at"));
     assert_eq!(session.value::<i32>("SELECT x FROM public.bare"), 1);
 }
@@ -130,16 +100,8 @@ fn a_trigger_function_called_directly_is_refused() {
         "encrypt_patient_phi",
         "encrypt_evaluation_phi",
     ] {
-        refused_with(
-            db.superuser()
-                .query(&format!("SELECT public.{function}()"), &[]),
-            "39P01",
-        );
-        refused_with(
-            db.service()
-                .query(&format!("SELECT public.{function}()"), &[]),
-            "42501",
-        );
+        refused_with(db.superuser().query(&format!("SELECT public.{function}()"), &[]), "39P01");
+        refused_with(db.service().query(&format!("SELECT public.{function}()"), &[]), "42501");
     }
 }
 
@@ -160,20 +122,14 @@ struct Waiting<'db> {
 
 impl<'db> Waiting<'db> {
     fn on_profiles(db: &'db Database<'static>) -> Self {
-        db.superuser()
-            .run("CREATE TABLE IF NOT EXISTS public.noted (n integer)");
+        db.superuser().run("CREATE TABLE IF NOT EXISTS public.noted (n integer)");
         let mut holder = db.superuser();
         holder.run("BEGIN; LOCK TABLE public.profiles IN EXCLUSIVE MODE");
         Waiting { db, holder }
     }
 
     /// Sends statements that wait for that lock, and stops them.
-    fn stopped(
-        &self,
-        session: &mut Session,
-        stop: Stop,
-        statements: &str,
-    ) -> Result<(), postgres::Error> {
+    fn stopped(&self, session: &mut Session, stop: Stop, statements: &str) -> Result<(), postgres::Error> {
         let function = match stop {
             Stop::StatementTimeout => {
                 session.run("SET statement_timeout = '150ms'");
@@ -193,9 +149,8 @@ impl<'db> Waiting<'db> {
         thread::scope(|scope| {
             scope.spawn(|| {
                 let mut other = self.db.superuser();
-                let signal = format!(
-                    "SELECT {function}(pid) FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Lock'"
-                );
+                let signal =
+                    format!("SELECT {function}(pid) FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Lock'");
                 while other.query(&signal, &[&pid]).unwrap().is_empty() {
                     thread::sleep(Duration::from_millis(5));
                 }
@@ -207,18 +162,12 @@ impl<'db> Waiting<'db> {
     /// The lock is released; what other sessions see committed: the numbers noted, and how many signed up.
     fn committed(mut self) -> (Vec<i32>, i64) {
         self.holder.run("ROLLBACK");
-        let numbers = self
-            .holder
-            .value("SELECT coalesce(array_agg(n ORDER BY n), '{}') FROM public.noted");
-        (
-            numbers,
-            self.holder.value("SELECT count(*) FROM auth.users"),
-        )
+        let numbers = self.holder.value("SELECT coalesce(array_agg(n ORDER BY n), '{}') FROM public.noted");
+        (numbers, self.holder.value("SELECT count(*) FROM auth.users"))
     }
 }
 
-const SIGN_UP: &str =
-    "INSERT INTO auth.users (id, email) VALUES (gen_random_uuid(), 'ana@clinica.test')";
+const SIGN_UP: &str = "INSERT INTO auth.users (id, email) VALUES (gen_random_uuid(), 'ana@clinica.test')";
 
 /// The session is in no transaction, and what it does now is committed.
 fn goes_on(session: &mut Session, n: i32) {
@@ -240,10 +189,7 @@ fn a_cancelled_sign_up_leaves_an_autocommit_session_outside_of_any_transaction()
         goes_on(&mut session, 1);
         assert_eq!(waiting.committed(), (vec![1], 0), "{stop:?}");
         session.run(SIGN_UP);
-        assert_eq!(
-            session.value::<i64>("SELECT count(*) FROM public.profiles"),
-            1
-        );
+        assert_eq!(session.value::<i64>("SELECT count(*) FROM public.profiles"), 1);
     }
 }
 
@@ -312,11 +258,7 @@ fn what_an_exception_handler_rolled_back_after_a_cancelled_sign_up_is_not_commit
                 session.run("COMMIT");
             }
             goes_on(&mut session, 5);
-            assert_eq!(
-                waiting.committed(),
-                (vec![1, 3, 4, 5], 0),
-                "{stop:?}, in a block: {block}"
-            );
+            assert_eq!(waiting.committed(), (vec![1, 3, 4, 5], 0), "{stop:?}, in a block: {block}");
         }
     }
 }
@@ -332,14 +274,9 @@ fn a_terminated_sign_up_commits_nothing_and_disturbs_nobody_else() {
         "DO $$ BEGIN INSERT INTO public.noted VALUES (1); {SIGN_UP}; \
          EXCEPTION WHEN OTHERS OR query_canceled THEN INSERT INTO public.noted VALUES (1); END $$"
     );
-    let ended = waiting
-        .stopped(&mut session, Stop::Terminate, &handled)
-        .unwrap_err();
+    let ended = waiting.stopped(&mut session, Stop::Terminate, &handled).unwrap_err();
     // The client may see the end of the connection before the message.
-    assert!(
-        ended.is_closed() || ended.code().unwrap().code() == "57P01",
-        "{ended:?}"
-    );
+    assert!(ended.is_closed() || ended.code().unwrap().code() == "57P01", "{ended:?}");
     assert!(session.batch_execute("SELECT 1").is_err());
     other.run("COMMIT");
     assert_eq!(waiting.committed(), (vec![2], 0));
@@ -347,26 +284,17 @@ fn a_terminated_sign_up_commits_nothing_and_disturbs_nobody_else() {
 
 #[test]
 fn a_sign_up_whose_profile_waits_longer_than_lock_timeout_succeeds_without_one() {
-    for (opening, closing) in [
-        ("", ""),
-        ("BEGIN", "COMMIT"),
-        ("BEGIN; SAVEPOINT one", "RELEASE one; COMMIT"),
-    ] {
+    for (opening, closing) in [("", ""), ("BEGIN", "COMMIT"), ("BEGIN; SAVEPOINT one", "RELEASE one; COMMIT")] {
         let db = database();
         let waiting = Waiting::on_profiles(&db);
         let mut session = db.superuser();
         session.run(opening);
-        waiting
-            .stopped(&mut session, Stop::LockTimeout, SIGN_UP)
-            .unwrap();
+        waiting.stopped(&mut session, Stop::LockTimeout, SIGN_UP).unwrap();
         let warnings = session.notices();
         assert!(warnings[0].message().contains("55P03"), "{warnings:?}");
         session.run(closing);
         goes_on(&mut session, 1);
         assert_eq!(waiting.committed(), (vec![1], 1), "{opening}");
-        assert_eq!(
-            session.value::<i64>("SELECT count(*) FROM public.profiles"),
-            0
-        );
+        assert_eq!(session.value::<i64>("SELECT count(*) FROM public.profiles"), 0);
     }
 }

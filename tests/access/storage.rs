@@ -10,20 +10,14 @@ fn commands(db: &Database, role: As, bucket: &str, name: &str) -> String {
     let mut session = db.session(role);
     for (command, statement) in [
         ('S', "SELECT FROM storage.objects"),
-        (
-            'I',
-            "INSERT INTO storage.objects (bucket_id, name) VALUES ($1, $2)",
-        ),
+        ('I', "INSERT INTO storage.objects (bucket_id, name) VALUES ($1, $2)"),
         ('U', "UPDATE storage.objects SET metadata = '{}'"),
         ('D', "DELETE FROM storage.objects"),
     ] {
         superuser.run("DELETE FROM storage.objects");
         if command != 'I' {
             superuser
-                .execute(
-                    "INSERT INTO storage.objects (bucket_id, name) VALUES ($1, $2)",
-                    &[&bucket, &name],
-                )
+                .execute("INSERT INTO storage.objects (bucket_id, name) VALUES ($1, $2)", &[&bucket, &name])
                 .unwrap();
         }
         let done = match command {
@@ -44,27 +38,11 @@ fn a_file_is_open_to_its_owner_as_far_as_its_bucket_allows_and_to_nobody_else() 
     let db = database();
     let (ana, bia) = (Uuid::new_v4(), Uuid::new_v4());
     let name = format!("{ana}/rosto.jpg");
-    for (bucket, own) in [
-        ("clinical-photos", "SIUD"),
-        ("dsd-simulations", "SID"),
-        ("avatars", "SIUD"),
-    ] {
-        assert_eq!(
-            commands(&db, As::User(ana), bucket, &name),
-            own,
-            "{bucket}, own"
-        );
-        assert_eq!(
-            commands(&db, As::User(bia), bucket, &name),
-            "",
-            "{bucket}, others'"
-        );
+    for (bucket, own) in [("clinical-photos", "SIUD"), ("dsd-simulations", "SID"), ("avatars", "SIUD")] {
+        assert_eq!(commands(&db, As::User(ana), bucket, &name), own, "{bucket}, own");
+        assert_eq!(commands(&db, As::User(bia), bucket, &name), "", "{bucket}, others'");
         assert_eq!(commands(&db, As::Anon, bucket, &name), "", "{bucket}, anon");
-        assert_eq!(
-            commands(&db, As::Service, bucket, &name),
-            "SIUD",
-            "{bucket}, service_role"
-        );
+        assert_eq!(commands(&db, As::Service, bucket, &name), "SIUD", "{bucket}, service_role");
     }
 }
 
@@ -86,11 +64,7 @@ fn a_name_without_the_owners_folder_or_with_a_way_out_of_it_belongs_to_nobody() 
         String::new(),
     ] {
         for bucket in ["clinical-photos", "dsd-simulations", "avatars"] {
-            assert_eq!(
-                commands(&db, As::User(ana), bucket, &name),
-                "",
-                "{bucket} {name:?}"
-            );
+            assert_eq!(commands(&db, As::User(ana), bucket, &name), "", "{bucket} {name:?}");
         }
     }
 }
@@ -106,15 +80,9 @@ fn a_file_cannot_be_given_away_or_moved_where_its_owner_may_not_write() {
             &[&format!("{ana}/a.jpg")],
         )
         .unwrap();
-    let rename = session.execute(
-        "UPDATE storage.objects SET name = $1",
-        &[&format!("{bia}/a.jpg")],
-    );
+    let rename = session.execute("UPDATE storage.objects SET name = $1", &[&format!("{bia}/a.jpg")]);
     auria_tests::refused_with(rename, "42501");
-    let moved = session.execute(
-        "UPDATE storage.objects SET bucket_id = 'dsd-simulations'",
-        &[],
-    );
+    let moved = session.execute("UPDATE storage.objects SET bucket_id = 'dsd-simulations'", &[]);
     auria_tests::refused_with(moved, "42501");
 }
 
@@ -123,16 +91,9 @@ fn without_claims_nobody_owns_a_file() {
     let db = database();
     let mut session = db.authenticated(Uuid::new_v4());
     for claims in ["", "{}", r#"{"sub": ""}"#, r#"{"sub": null}"#] {
-        session
-            .execute(
-                "SELECT set_config('request.jwt.claims', $1, false)",
-                &[&claims],
-            )
-            .unwrap();
-        let written = session.execute(
-            "INSERT INTO storage.objects (bucket_id, name) VALUES ('avatars', '/a.jpg')",
-            &[],
-        );
+        session.execute("SELECT set_config('request.jwt.claims', $1, false)", &[&claims]).unwrap();
+        let written =
+            session.execute("INSERT INTO storage.objects (bucket_id, name) VALUES ('avatars', '/a.jpg')", &[]);
         auria_tests::refused_with(written, "42501");
     }
 }
@@ -157,9 +118,7 @@ fn an_owner_uploads_an_avatar_again_and_nobody_else_lists_it() {
     }
     session.run("COMMIT");
     for role in [As::Anon, As::User(Uuid::new_v4())] {
-        let listed: i64 = db
-            .session(role)
-            .value("SELECT count(*) FROM storage.objects");
+        let listed: i64 = db.session(role).value("SELECT count(*) FROM storage.objects");
         assert_eq!(listed, 0, "{role:?}");
     }
 }

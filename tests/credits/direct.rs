@@ -77,11 +77,7 @@ const MORE_THAN_A_STATEMENT: [(&str, &str, &str); 13] = [
              AS $$ BEGIN new.updated_at := '2000-01-01'; RETURN new; END $$",
         "SELECT updated_at = '2000-01-01' FROM public.subscriptions",
     ),
-    (
-        "a rule",
-        "CREATE RULE see AS ON INSERT TO public.credit_usage DO ALSO NOTIFY seen",
-        "SELECT true",
-    ),
+    ("a rule", "CREATE RULE see AS ON INSERT TO public.credit_usage DO ALSO NOTIFY seen", "SELECT true"),
     (
         "a generated column",
         "ALTER TABLE public.credit_usage ADD COLUMN twice integer GENERATED ALWAYS AS (credits_used * 2) STORED",
@@ -170,24 +166,17 @@ fn constraints_defaults_and_indexes_of_a_team_hold_without_sql() {
          CREATE INDEX ON public.credit_usage (lower(operation)) WHERE credits_used > 0",
     );
     assert!(is_direct(&mut service, &use_of(user)));
-    assert!(
-        dba.value::<bool>("SELECT clinic = 'CENTRO' AND note IS NULL FROM public.credit_usage")
-    );
+    assert!(dba.value::<bool>("SELECT clinic = 'CENTRO' AND note IS NULL FROM public.credit_usage"));
     // The index over the counter has the new value, and no longer the old one.
     dba.run("SET enable_seqscan = off");
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.subscriptions WHERE credits_used_this_month = 1"), 1);
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.subscriptions WHERE credits_used_this_month = 0"), 0);
     assert_eq!(
         dba.value::<i64>(
-            "SELECT count(*) FROM public.subscriptions WHERE credits_used_this_month = 1"
+            "SELECT count(*) FROM public.credit_usage WHERE lower(operation) = 'case_analysis' AND credits_used > 0"
         ),
         1
     );
-    assert_eq!(
-        dba.value::<i64>(
-            "SELECT count(*) FROM public.subscriptions WHERE credits_used_this_month = 0"
-        ),
-        0
-    );
-    assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.credit_usage WHERE lower(operation) = 'case_analysis' AND credits_used > 0"), 1);
 
     dba.run("UPDATE public.credit_costs SET credits = 3 WHERE operation = 'case_analysis'");
     let refusal = refused_with(service.batch_execute(&use_of(user)), "23514");
@@ -195,14 +184,8 @@ fn constraints_defaults_and_indexes_of_a_team_hold_without_sql() {
     dba.run("ALTER TABLE public.credit_usage DROP CONSTRAINT small; ALTER TABLE public.subscriptions ADD CONSTRAINT few CHECK (credits_used_this_month < 4)");
     let refusal = refused_with(service.batch_execute(&use_of(user)), "23514");
     assert!(refusal.message().contains("\"few\""), "{refusal}");
-    assert_eq!(
-        dba.value::<i32>("SELECT credits_used_this_month FROM public.subscriptions"),
-        1
-    );
-    assert_eq!(
-        dba.value::<i64>("SELECT count(*) FROM public.credit_usage"),
-        1
-    );
+    assert_eq!(dba.value::<i32>("SELECT credits_used_this_month FROM public.subscriptions"), 1);
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.credit_usage"), 1);
 }
 
 #[test]
@@ -216,13 +199,8 @@ fn a_partial_index_is_not_taken_for_the_whole_table() {
          UPDATE public.subscriptions SET status = 'trialing'",
     );
     assert!(!is_direct(&mut service, &use_of(user)));
-    assert!(service.value::<bool>(&format!(
-        "SELECT public.can_use_credits('{user}', 'case_analysis')"
-    )));
-    assert_eq!(
-        dba.value::<i32>("SELECT credits_used_this_month FROM public.subscriptions"),
-        1
-    );
+    assert!(service.value::<bool>(&format!("SELECT public.can_use_credits('{user}', 'case_analysis')")));
+    assert_eq!(dba.value::<i32>("SELECT credits_used_this_month FROM public.subscriptions"), 1);
 }
 
 /// As an adopted ledger has it in which old rows repeat a reference.
@@ -242,16 +220,11 @@ fn an_index_that_leaves_out_old_rows_makes_only_references_a_matter_of_sql() {
     assert!(is_direct(&mut service, &use_of(user)));
     let refund = format!("SELECT public.refund_credits('{user}', 'case_analysis')");
     assert!(is_direct(&mut service, &refund));
-    assert!(
-        !is_direct(&mut service, &charge),
-        "the old use is found by SQL"
-    );
+    assert!(!is_direct(&mut service, &charge), "the old use is found by SQL");
     let refund = format!("SELECT public.refund_credits('{user}', 'case_analysis', '{reference}')");
     assert!(!is_direct(&mut service, &refund));
     let [charged, refunded] = ["> 0", "< 0"].map(|sign| {
-        service.value::<i64>(&format!(
-            "SELECT count(*) FROM public.credit_usage WHERE credits_used {sign}"
-        ))
+        service.value::<i64>(&format!("SELECT count(*) FROM public.credit_usage WHERE credits_used {sign}"))
     });
     assert_eq!((charged, refunded), (2, 2));
 }
@@ -284,14 +257,8 @@ fn a_subscription_of_no_user_is_refused_although_it_is_charged_in_the_same_state
         ),
         "23503",
     );
-    assert_eq!(
-        dba.value::<i64>("SELECT count(*) FROM public.subscriptions"),
-        0
-    );
-    assert_eq!(
-        dba.value::<i64>("SELECT count(*) FROM public.credit_usage"),
-        0
-    );
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.subscriptions"), 0);
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.credit_usage"), 0);
 }
 
 #[test]
@@ -305,17 +272,11 @@ fn a_user_is_not_deleted_under_a_charge_that_names_him() {
     let delete = "DELETE FROM auth.users";
     refused_with(dba.batch_execute(delete), "55P03");
     // His own row, not only his subscription's.
-    refused_with(
-        dba.batch_execute("SELECT FROM auth.users FOR UPDATE"),
-        "55P03",
-    );
+    refused_with(dba.batch_execute("SELECT FROM auth.users FOR UPDATE"), "55P03");
     dba.run("BEGIN; SELECT FROM auth.users FOR NO KEY UPDATE; COMMIT");
     service.run("COMMIT");
     dba.run(delete);
-    assert_eq!(
-        dba.value::<i64>("SELECT count(*) FROM public.credit_usage"),
-        0
-    );
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.credit_usage"), 0);
 }
 
 #[test]
@@ -329,15 +290,12 @@ fn a_charge_waits_for_another_of_the_user_and_counts_on_what_that_left() {
     let answers = std::thread::scope(|scope| {
         let waiting = scope.spawn(|| {
             let mut second = db.session(As::Service);
-            (
-                is_direct(&mut second, &use_of(user)),
-                second.value::<bool>(&once),
-            )
+            (is_direct(&mut second, &use_of(user)), second.value::<bool>(&once))
         });
         let mut admin = db.superuser();
-        while !admin.value::<bool>(
-            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid')",
-        ) {
+        while !admin
+            .value::<bool>("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid')")
+        {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         first.run("COMMIT");
@@ -345,14 +303,8 @@ fn a_charge_waits_for_another_of_the_user_and_counts_on_what_that_left() {
     });
     assert_eq!(answers, (true, true));
     let mut dba = db.superuser();
-    assert_eq!(
-        dba.value::<i32>("SELECT credits_used_this_month FROM public.subscriptions"),
-        2
-    );
-    assert_eq!(
-        dba.value::<i64>("SELECT count(*) FROM public.credit_usage"),
-        2
-    );
+    assert_eq!(dba.value::<i32>("SELECT credits_used_this_month FROM public.subscriptions"), 2);
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.credit_usage"), 2);
 }
 
 #[test]
@@ -368,11 +320,11 @@ fn an_index_that_is_built_while_clients_charge_has_every_row() {
     std::thread::scope(|scope| {
         let building = scope.spawn(|| {
             let mut builder = db.superuser();
-            builder.run(
-                "CREATE INDEX CONCURRENTLY late ON public.credit_usage (credits_used, user_id)",
-            );
+            builder.run("CREATE INDEX CONCURRENTLY late ON public.credit_usage (credits_used, user_id)");
         });
-        while !dba.value::<bool>("SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('public.late') AND NOT indisready)") {
+        while !dba.value::<bool>(
+            "SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('public.late') AND NOT indisready)",
+        ) {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         assert!(is_direct(&mut service, &use_of(user)));
@@ -381,19 +333,11 @@ fn an_index_that_is_built_while_clients_charge_has_every_row() {
     });
     assert!(is_direct(&mut service, &use_of(user)));
     dba.run("SET enable_seqscan = off; SET enable_bitmapscan = off");
-    let plan = dba
-        .query(
-            "EXPLAIN SELECT credits_used FROM public.credit_usage WHERE credits_used = 1",
-            &[],
-        )
-        .unwrap();
+    let plan = dba.query("EXPLAIN SELECT credits_used FROM public.credit_usage WHERE credits_used = 1", &[]).unwrap();
     let plan: Vec<String> = plan.iter().map(|line| line.get(0)).collect();
     let plan = plan.join("\n");
     assert!(plan.contains("late"), "{plan}");
-    assert_eq!(
-        dba.value::<i64>("SELECT count(*) FROM public.credit_usage WHERE credits_used = 1"),
-        3
-    );
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.credit_usage WHERE credits_used = 1"), 3);
 }
 
 #[test]
@@ -401,19 +345,14 @@ fn a_charge_works_after_one_that_an_index_refused() {
     let db = database();
     let (mut service, user) = service_on_plan(&db);
     // The last index of all, so that the others, a BRIN among them, had taken the row.
-    db.superuser()
-        .run("CREATE UNIQUE INDEX one_of_a_price ON public.credit_usage (user_id, credits_used)");
+    db.superuser().run("CREATE UNIQUE INDEX one_of_a_price ON public.credit_usage (user_id, credits_used)");
     assert!(is_direct(&mut service, &use_of(user)));
     for _ in 0..3 {
         refused_with(service.batch_execute(&use_of(user)), "23505");
     }
     let other = format!("SELECT public.use_credits('{user}', 'dsd_simulation')");
     assert!(is_direct(&mut service, &other));
-    assert_eq!(
-        db.superuser()
-            .value::<i32>("SELECT credits_used_this_month FROM public.subscriptions"),
-        3
-    );
+    assert_eq!(db.superuser().value::<i32>("SELECT credits_used_this_month FROM public.subscriptions"), 3);
 }
 
 /// A generator of numbers that are the same in every run.
@@ -421,10 +360,7 @@ struct Draw(u64);
 
 impl Draw {
     fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % limit
     }
 }
@@ -441,9 +377,7 @@ fn one_history_leaves_the_same_rows_with_and_without_sql() {
             let mut dba = db.superuser();
             for user in 0..USERS {
                 let user = id(user);
-                dba.run(&format!(
-                    "INSERT INTO auth.users (id, email) VALUES ('{user}', '{user}@clinica.test')"
-                ));
+                dba.run(&format!("INSERT INTO auth.users (id, email) VALUES ('{user}', '{user}@clinica.test')"));
             }
             dba
         })
@@ -478,7 +412,9 @@ fn one_history_leaves_the_same_rows_with_and_without_sql() {
             _ => {
                 let mut window = || format!("'2026-01-01'::timestamptz + {} * interval '1 minute'", draw.below(4));
                 let windows = [window(), window(), window()].join(", ");
-                format!("SELECT r::text FROM public.check_and_increment_rate_limit('{user}', '{operation}', {windows}) r")
+                format!(
+                    "SELECT r::text FROM public.check_and_increment_rate_limit('{user}', '{operation}', {windows}) r"
+                )
             }
         };
         let answers: Vec<String> = sessions
@@ -495,9 +431,7 @@ fn one_history_leaves_the_same_rows_with_and_without_sql() {
             })
             .collect();
         assert_eq!(answers[0], answers[1], "step {step}: {statement}");
-        *kinds
-            .entry(format!("{} {}", &statement[..22], answers[0]))
-            .or_default() += 1;
+        *kinds.entry(format!("{} {}", &statement[..22], answers[0])).or_default() += 1;
     }
     // The history has charges, refusals and refunds of every kind.
     assert!(kinds.len() > 8, "{kinds:?}");

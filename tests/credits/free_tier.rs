@@ -11,12 +11,7 @@ use crate::credits::functions::{
 pub fn evaluate(db: &Database, user: Uuid, sessions: i32, ago: &str) {
     let created_at = format!("clock_timestamp() - INTERVAL '{ago}'");
     let insert = insert_evaluation("$1", &[("created_at", &created_at)]);
-    db.superuser()
-        .execute(
-            &(insert + " FROM generate_series(1, $2)"),
-            &[&user, &sessions],
-        )
-        .unwrap();
+    db.superuser().execute(&(insert + " FROM generate_series(1, $2)"), &[&user, &sessions]).unwrap();
 }
 
 #[test]
@@ -48,29 +43,17 @@ fn an_evaluation_that_is_inserted_before_its_charge_costs_no_free_use() {
 #[test]
 fn an_old_evaluation_whose_charge_the_ledger_has_is_not_counted_twice() {
     let db = database();
-    let (by_reference, by_time) = (
-        db.sign_up("ana@clinica.test"),
-        db.sign_up("bia@clinica.test"),
-    );
+    let (by_reference, by_time) = (db.sign_up("ana@clinica.test"), db.sign_up("bia@clinica.test"));
     for user in [by_reference, by_time] {
         evaluate(&db, user, 1, "1 day");
     }
     let session: Uuid = db
         .superuser()
-        .query_one(
-            "SELECT session_id FROM public.evaluations WHERE user_id = $1",
-            &[&by_reference],
-        )
+        .query_one("SELECT session_id FROM public.evaluations WHERE user_id = $1", &[&by_reference])
         .unwrap()
         .get(0);
     let mut service = db.service();
-    assert!(once(
-        &mut service,
-        "use_credits",
-        by_reference,
-        "case_analysis",
-        session
-    ));
+    assert!(once(&mut service, "use_credits", by_reference, "case_analysis", session));
     // The ledger of a database that had one before it was taken over.
     db.superuser()
         .execute(
@@ -107,25 +90,12 @@ fn refunds_of_old_uses_give_no_free_use_back() {
     let mut service = db.service();
     let references: Vec<Uuid> = (0..6).map(|_| Uuid::new_v4()).collect();
     for reference in &references {
-        assert!(once(
-            &mut service,
-            "use_credits",
-            user,
-            "case_analysis",
-            *reference
-        ));
+        assert!(once(&mut service, "use_credits", user, "case_analysis", *reference));
     }
-    db.superuser()
-        .run("UPDATE public.credit_usage SET created_at = now() - INTERVAL '40 days'");
+    db.superuser().run("UPDATE public.credit_usage SET created_at = now() - INTERVAL '40 days'");
     set(&db, user, "status = 'canceled'");
     for reference in &references {
-        assert!(once(
-            &mut service,
-            "refund_credits",
-            user,
-            "case_analysis",
-            *reference
-        ));
+        assert!(once(&mut service, "refund_credits", user, "case_analysis", *reference));
     }
     for expected in [true, true, true, false] {
         assert_eq!(use_credits(&mut service, user, "case_analysis"), expected);
@@ -146,9 +116,7 @@ fn a_free_use_is_a_column_and_stays_one_when_the_user_subscribes() {
         .unwrap();
     assert!(use_credits(&mut service, user, "dsd_simulation"));
     assert_eq!(
-        db.superuser().value::<String>(
-            "SELECT string_agg(is_free::text, ' ' ORDER BY entry) FROM public.credit_usage"
-        ),
+        db.superuser().value::<String>("SELECT string_agg(is_free::text, ' ' ORDER BY entry) FROM public.credit_usage"),
         "true false"
     );
     assert!(refund_credits(&mut service, user, "dsd_simulation"));
@@ -163,44 +131,27 @@ fn a_backdated_evaluation_does_not_fool_the_case_limit() {
     let db = database();
     let user = db.sign_up("ana@clinica.test");
     let mut client = db.authenticated(user);
-    let insert = &insert_evaluation(
-        "auth.uid()",
-        &[("id", "$1"), ("created_at", "'2001-01-01'")],
-    );
+    let insert = &insert_evaluation("auth.uid()", &[("id", "$1"), ("created_at", "'2001-01-01'")]);
     let id = Uuid::new_v4();
     client.execute(insert, &[&id]).unwrap();
     for _ in 0..4 {
         client.execute(insert, &[&Uuid::new_v4()]).unwrap();
     }
-    let can_create: bool = client
-        .query_one("SELECT public.can_create_case($1)", &[&user])
-        .unwrap()
-        .get(0);
+    let can_create: bool = client.query_one("SELECT public.can_create_case($1)", &[&user]).unwrap().get(0);
     assert!(!can_create);
     // Nor later; and a client that writes a whole row back is no forger.
-    auria_tests::refused_with(
-        client.query(
-            "UPDATE public.evaluations SET created_at = '2001-01-01'",
-            &[],
-        ),
-        "42501",
-    );
+    auria_tests::refused_with(client.query("UPDATE public.evaluations SET created_at = '2001-01-01'", &[]), "42501");
     client.run("UPDATE public.evaluations SET created_at = created_at, tooth = '12'");
     client
         .execute(
-            &format!(
-                "{insert} ON CONFLICT (id) DO UPDATE SET tooth = '21', created_at = excluded.created_at"
-            ),
+            &format!("{insert} ON CONFLICT (id) DO UPDATE SET tooth = '21', created_at = excluded.created_at"),
             &[&id],
         )
         .unwrap();
     assert_eq!(
-        client.value::<i64>(
-            "SELECT count(*) FROM public.evaluations WHERE created_at > now() - INTERVAL '1 hour'"
-        ),
+        client.value::<i64>("SELECT count(*) FROM public.evaluations WHERE created_at > now() - INTERVAL '1 hour'"),
         5
     );
     // The backend may: it imports what is old.
-    db.service()
-        .run("UPDATE public.evaluations SET created_at = '2001-01-01'");
+    db.service().run("UPDATE public.evaluations SET created_at = '2001-01-01'");
 }

@@ -6,73 +6,42 @@ use auria_tests::{Database, database, refused_with};
 use uuid::Uuid;
 
 use crate::credits::functions::{
-    add_bonus, can_use_credits, counters, entries, ledger_disagreements, once, refund_credits, set,
-    use_credits,
+    add_bonus, can_use_credits, counters, entries, ledger_disagreements, once, refund_credits, set, use_credits,
 };
 
 fn a_reference_is_charged_again_after_its_refund(db: &Database<'_>) {
-    let (paying, free) = (
-        db.sign_up_on_plan("ana@clinica.test", "starter"),
-        db.sign_up("bia@clinica.test"),
-    );
+    let (paying, free) = (db.sign_up_on_plan("ana@clinica.test", "starter"), db.sign_up("bia@clinica.test"));
     let mut service = db.service();
     let reference = Uuid::new_v4();
     for user in [paying, free] {
         for _ in 0..3 {
-            for function in [
-                "use_credits",
-                "use_credits",
-                "refund_credits",
-                "refund_credits",
-            ] {
-                assert!(once(
-                    &mut service,
-                    function,
-                    user,
-                    "case_analysis",
-                    reference
-                ));
+            for function in ["use_credits", "use_credits", "refund_credits", "refund_credits"] {
+                assert!(once(&mut service, function, user, "case_analysis", reference));
             }
         }
         let net: i32 = entries(db, user).iter().map(|(_, credits)| credits).sum();
         assert_eq!((entries(db, user).len(), net), (6, 0));
         // Charged once more, a late retry of a refund gives this one back.
-        assert!(once(
-            &mut service,
-            "use_credits",
-            user,
-            "case_analysis",
-            reference
-        ));
-        assert!(once(
-            &mut service,
-            "refund_credits",
-            user,
-            "case_analysis",
-            reference
-        ));
+        assert!(once(&mut service, "use_credits", user, "case_analysis", reference));
+        assert!(once(&mut service, "refund_credits", user, "case_analysis", reference));
         assert_eq!(entries(db, user).len(), 8);
     }
     assert_eq!(counters(db, paying).used, 0);
     assert_eq!(ledger_disagreements(db), "");
 }
 
-fn a_clock_that_steps_back_changes_neither_what_is_refunded_nor_what_a_reset_divides(
-    db: &Database<'_>,
-) {
+fn a_clock_that_steps_back_changes_neither_what_is_refunded_nor_what_a_reset_divides(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
     let mut service = db.service();
     // As if the uses had been written before the clock was set back.
     assert!(use_credits(&mut service, user, "dsd_simulation"));
-    db.superuser()
-        .run("UPDATE public.credit_usage SET created_at = now() + INTERVAL '10 minutes'");
+    db.superuser().run("UPDATE public.credit_usage SET created_at = now() + INTERVAL '10 minutes'");
     assert!(refund_credits(&mut service, user, "dsd_simulation"));
     assert!(!refund_credits(&mut service, user, "dsd_simulation"));
 
     assert!(use_credits(&mut service, user, "dsd_simulation"));
-    db.superuser().run(
-        "UPDATE public.credit_usage SET created_at = now() + INTERVAL '10 minutes' WHERE counterpart = 0",
-    );
+    db.superuser()
+        .run("UPDATE public.credit_usage SET created_at = now() + INTERVAL '10 minutes' WHERE counterpart = 0");
     set(db, user, "usage_reset_at = now() - INTERVAL '31 days'");
     service.run("SELECT public.reset_monthly_usage_with_rollover()");
     assert_eq!(ledger_disagreements(db), "");
@@ -175,20 +144,12 @@ fn a_refund_reads_the_same_however_many_uses_and_refunds_there_were(db: &Databas
     assert!(many <= few + 100, "{many} {few}");
 }
 
-fn a_first_subscription_beside_an_uncommitted_free_use_charges_its_reference_once(
-    db: &Database<'_>,
-) {
+fn a_first_subscription_beside_an_uncommitted_free_use_charges_its_reference_once(db: &Database<'_>) {
     let user = db.sign_up("ana@clinica.test");
     let reference = Uuid::new_v4();
     let mut free = db.service();
     free.run("BEGIN");
-    assert!(once(
-        &mut free,
-        "use_credits",
-        user,
-        "case_analysis",
-        reference
-    ));
+    assert!(once(&mut free, "use_credits", user, "case_analysis", reference));
     db.superuser()
         .execute(
             "INSERT INTO public.subscriptions (user_id, plan_id, status) VALUES ($1, 'starter', 'active')",
@@ -196,15 +157,7 @@ fn a_first_subscription_beside_an_uncommitted_free_use_charges_its_reference_onc
         )
         .unwrap();
     std::thread::scope(|scope| {
-        let paid = scope.spawn(|| {
-            once(
-                &mut db.service(),
-                "use_credits",
-                user,
-                "case_analysis",
-                reference,
-            )
-        });
+        let paid = scope.spawn(|| once(&mut db.service(), "use_credits", user, "case_analysis", reference));
         std::thread::sleep(Duration::from_millis(500));
         let waited = !paid.is_finished();
         free.run("COMMIT");
@@ -218,8 +171,7 @@ fn a_first_subscription_beside_an_uncommitted_free_use_charges_its_reference_onc
 
 fn all_functions_mean_the_same_one_of_a_users_two_subscriptions(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
-    db.superuser()
-        .run("ALTER TABLE public.subscriptions DROP CONSTRAINT subscriptions_user_unique");
+    db.superuser().run("ALTER TABLE public.subscriptions DROP CONSTRAINT subscriptions_user_unique");
     // Newer, and it does not count.
     db.superuser()
         .execute(
@@ -236,15 +188,8 @@ fn all_functions_mean_the_same_one_of_a_users_two_subscriptions(db: &Database<'_
     }
     assert!(refund_credits(&mut service, user, "case_analysis"));
     add_bonus(&mut service, user, 10).unwrap();
-    service
-        .execute("SELECT public.increment_case_usage($1)", &[&user])
-        .unwrap();
-    assert!(
-        service
-            .query_one("SELECT public.can_create_case($1)", &[&user])
-            .unwrap()
-            .get::<_, bool>(0)
-    );
+    service.execute("SELECT public.increment_case_usage($1)", &[&user]).unwrap();
+    assert!(service.query_one("SELECT public.can_create_case($1)", &[&user]).unwrap().get::<_, bool>(0));
     assert_eq!(
         db.superuser().value::<String>(
             "SELECT string_agg(concat_ws(' ', status, credits_used_this_month, credits_bonus, \
@@ -260,17 +205,10 @@ fn numbers_that_no_rule_allows_end_in_an_error_or_in_zero_and_never_wrap(db: &Da
     let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
     let mut admin = db.superuser();
     // As they may stand in a database that was taken over.
-    admin.run(
-        "ALTER TABLE public.subscriptions DROP CONSTRAINT subscriptions_counters_not_negative",
-    );
-    for (column, value) in [
-        "credits_rollover",
-        "credits_bonus",
-        "credits_used_this_month",
-        "credits_used_hidden",
-    ]
-    .iter()
-    .flat_map(|column| [(column, i32::MIN), (column, i32::MAX)])
+    admin.run("ALTER TABLE public.subscriptions DROP CONSTRAINT subscriptions_counters_not_negative");
+    for (column, value) in ["credits_rollover", "credits_bonus", "credits_used_this_month", "credits_used_hidden"]
+        .iter()
+        .flat_map(|column| [(column, i32::MIN), (column, i32::MAX)])
     {
         for plan in ["'starter'", "'price_pro_monthly_v2'", "NULL"] {
             set(
@@ -280,25 +218,15 @@ fn numbers_that_no_rule_allows_end_in_an_error_or_in_zero_and_never_wrap(db: &Da
             );
             set(db, user, "plan_id = 'price_elite_monthly'");
             set(db, user, &format!("{column} = {value}"));
-            let changed = admin.execute(
-                &format!("UPDATE public.subscriptions SET plan_id = {plan}"),
-                &[],
-            );
+            let changed = admin.execute(&format!("UPDATE public.subscriptions SET plan_id = {plan}"), &[]);
             if let Err(error) = changed {
                 assert_eq!(error.code().unwrap().code(), "22003");
             }
-            set(
-                db,
-                user,
-                &format!("{column} = {value}, usage_reset_at = now() - INTERVAL '31 days'"),
-            );
+            set(db, user, &format!("{column} = {value}, usage_reset_at = now() - INTERVAL '31 days'"));
             admin.run("SELECT public.reset_monthly_usage_with_rollover()");
             let left = counters(db, user);
             assert_eq!(left.used, 0);
-            assert!(
-                left.rollover >= 0 && left.bonus >= 0,
-                "{column} {value}: {left:?}"
-            );
+            assert!(left.rollover >= 0 && left.bonus >= 0, "{column} {value}: {left:?}");
             assert!(left.rollover <= 100, "{left:?}");
         }
     }
@@ -315,10 +243,7 @@ fn a_null_in_the_resets_own_arithmetic_is_refused(db: &Database<'_>) {
     ] {
         refused_with(admin.query(&format!("SELECT auria.{call}"), &[]), "22004");
     }
-    assert_eq!(
-        admin.value::<i32>("SELECT auria.settled_rollover(NULL, 3, -2147483648)"),
-        0
-    );
+    assert_eq!(admin.value::<i32>("SELECT auria.settled_rollover(NULL, 3, -2147483648)"), 0);
 }
 
 fn a_ledger_from_before_the_numbers_is_numbered_and_its_refunds_matched(db: &Database<'_>) {

@@ -4,14 +4,12 @@ use auria_tests::{Database, database};
 use uuid::Uuid;
 
 use crate::credits::functions::{
-    Counters, add_bonus, counters, entries, ledger_disagreements, once, refund_credits, set,
-    use_credits,
+    Counters, add_bonus, counters, entries, ledger_disagreements, once, refund_credits, set, use_credits,
 };
 
 fn end_of_month(db: &Database, user: Uuid) {
     set(db, user, "usage_reset_at = now() - INTERVAL '31 days'");
-    db.service()
-        .run("SELECT public.reset_monthly_usage_with_rollover()");
+    db.service().run("SELECT public.reset_monthly_usage_with_rollover()");
 }
 
 /// A subscription to this plan with these bonus credits, and this number of credits used.
@@ -29,21 +27,13 @@ fn subscriber(db: &Database, plan: &str, bonus: i32, uses: i32) -> Uuid {
 
 fn hidden(db: &Database, user: Uuid) -> i32 {
     db.superuser()
-        .query_one(
-            "SELECT credits_used_hidden FROM public.subscriptions WHERE user_id = $1",
-            &[&user],
-        )
+        .query_one("SELECT credits_used_hidden FROM public.subscriptions WHERE user_id = $1", &[&user])
         .unwrap()
         .get(0)
 }
 
 fn pool(db: &Database, user: Uuid) -> [i32; 4] {
-    let Counters {
-        used,
-        rollover,
-        bonus,
-        ..
-    } = counters(db, user);
+    let Counters { used, rollover, bonus, .. } = counters(db, user);
     [used, hidden(db, user), rollover, bonus]
 }
 
@@ -53,10 +43,7 @@ fn a_downgrade_does_not_eat_bought_credits() {
     let user = subscriber(&db, "price_elite_monthly", 50, 70);
     set(&db, user, "plan_id = 'starter'");
     assert_eq!(pool(&db, user), [5, 65, 0, 50]);
-    assert_eq!(
-        entries(&db, user).last().unwrap(),
-        &("plan_change".to_owned(), -65)
-    );
+    assert_eq!(entries(&db, user).last().unwrap(), &("plan_change".to_owned(), -65));
     assert_eq!(ledger_disagreements(&db), "");
     end_of_month(&db, user);
     assert_eq!(pool(&db, user), [0, 0, 0, 50]);
@@ -77,12 +64,7 @@ fn an_upgrade_does_not_return_bought_credits_that_were_spent() {
 fn down_and_up_again_gains_nothing_and_writes_what_it_did_to_the_counter() {
     let db = database();
     let user = subscriber(&db, "price_elite_monthly", 0, 60);
-    for plan in [
-        "'starter'",
-        "NULL",
-        "'price_pro_monthly_v2'",
-        "'price_elite_monthly'",
-    ] {
+    for plan in ["'starter'", "NULL", "'price_pro_monthly_v2'", "'price_elite_monthly'"] {
         set(&db, user, &format!("plan_id = {plan}"));
         assert_eq!(ledger_disagreements(&db), "", "{plan}");
     }
@@ -115,11 +97,7 @@ fn a_webhook_that_upserts_as_service_role_is_settled_like_any_other_change() {
 fn what_a_statement_sets_beside_the_plan_applies_after_the_settlement() {
     let db = database();
     let user = subscriber(&db, "price_essencial_monthly", 50, 40);
-    set(
-        &db,
-        user,
-        "plan_id = 'price_elite_monthly', credits_used_this_month = 0",
-    );
+    set(&db, user, "plan_id = 'price_elite_monthly', credits_used_this_month = 0");
     assert_eq!(pool(&db, user), [0, 0, 0, 30]);
     assert_eq!(ledger_disagreements(&db), "");
 }
@@ -161,11 +139,7 @@ fn uses_refunds_purchases_and_resets_are_no_change_of_plan() {
     assert!(refund_credits(&mut db.service(), user, "case_analysis"));
     end_of_month(&db, user);
     set(&db, user, "plan_id = plan_id, status = 'trialing'");
-    assert!(
-        entries(&db, user)
-            .iter()
-            .all(|(operation, _)| operation != "plan_change")
-    );
+    assert!(entries(&db, user).iter().all(|(operation, _)| operation != "plan_change"));
     assert_eq!(pool(&db, user), [0, 0, 30, 3]);
 }
 
@@ -175,8 +149,7 @@ fn a_refund_across_a_plan_change_goes_back_to_where_it_came_from() {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_essencial_monthly");
     set(&db, user, "credits_rollover = 3, credits_bonus = 9");
     let mut service = db.service();
-    db.superuser()
-        .run("INSERT INTO public.credit_costs VALUES ('atlas', 26)");
+    db.superuser().run("INSERT INTO public.credit_costs VALUES ('atlas', 26)");
     let reference = Uuid::new_v4();
     // 20 of the plan, 3 of the rollover, 3 of the bonus.
     assert!(once(&mut service, "use_credits", user, "atlas", reference));
@@ -184,13 +157,7 @@ fn a_refund_across_a_plan_change_goes_back_to_where_it_came_from() {
     assert_eq!(pool(&db, user), [5, 15, 0, 6]);
     assert!(use_credits(&mut service, user, "case_analysis"));
     assert_eq!(pool(&db, user), [6, 15, 0, 6]);
-    assert!(once(
-        &mut service,
-        "refund_credits",
-        user,
-        "atlas",
-        reference
-    ));
+    assert!(once(&mut service, "refund_credits", user, "atlas", reference));
     assert_eq!(pool(&db, user), [1, 0, 3, 9]);
     assert_eq!(ledger_disagreements(&db), "");
     // The use after the change comes off the counter.
@@ -203,11 +170,7 @@ fn a_refund_across_a_plan_change_goes_back_to_where_it_came_from() {
 fn a_month_that_is_started_by_hand_starts_a_new_month_of_the_ledger() {
     let db = database();
     let user = subscriber(&db, "price_elite_monthly", 0, 7);
-    set(
-        &db,
-        user,
-        "plan_id = 'price_pro_monthly_v2', credits_used_this_month = 0, usage_reset_at = clock_timestamp()",
-    );
+    set(&db, user, "plan_id = 'price_pro_monthly_v2', credits_used_this_month = 0, usage_reset_at = clock_timestamp()");
     assert_eq!(pool(&db, user), [0, 0, 0, 0]);
     assert_eq!(ledger_disagreements(&db), "");
     assert!(refund_credits(&mut db.service(), user, "case_analysis"));
@@ -224,9 +187,7 @@ fn a_refund_whose_subscription_is_gone_becomes_bonus_of_the_one_there_is() {
     admin.run("DELETE FROM public.subscriptions");
     // None: one is made, as for a purchase.
     assert!(refund_credits(&mut service, user, "case_analysis"));
-    let made = admin
-        .query_one("SELECT plan_id, status FROM public.subscriptions", &[])
-        .unwrap();
+    let made = admin.query_one("SELECT plan_id, status FROM public.subscriptions", &[]).unwrap();
     assert_eq!((made.get(0), made.get(1)), ("starter", "active"));
     assert_eq!(pool(&db, user), [0, 0, 0, 1]);
     // Another one.
@@ -254,8 +215,5 @@ fn a_status_that_nobody_knows_is_refused_when_it_is_written() {
         "SET session_replication_role = replica; \
          UPDATE public.subscriptions SET status = 'lapsed', usage_reset_at = now() - INTERVAL '31 days'",
     );
-    assert_eq!(
-        webhook.value::<i32>("SELECT public.reset_monthly_usage_with_rollover()"),
-        1
-    );
+    assert_eq!(webhook.value::<i32>("SELECT public.reset_monthly_usage_with_rollover()"), 1);
 }

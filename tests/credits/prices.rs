@@ -7,9 +7,7 @@ fn cost(session: &mut Session) -> i32 {
 }
 
 fn set_cost(session: &mut Session, credits: i32) {
-    session.run(&format!(
-        "UPDATE public.credit_costs SET credits = {credits} WHERE operation = 'case_analysis'"
-    ));
+    session.run(&format!("UPDATE public.credit_costs SET credits = {credits} WHERE operation = 'case_analysis'"));
 }
 
 #[test]
@@ -88,9 +86,7 @@ fn a_transaction_that_keeps_its_snapshot_keeps_its_price() {
     // And a cursor keeps the price of when it was opened, while its transaction sees the new one.
     let (mut backend, mut reader) = (db.superuser(), db.superuser());
     set_cost(&mut backend, 1);
-    reader.run(
-        "BEGIN; DECLARE c CURSOR FOR SELECT public.get_credit_cost('case_analysis') FROM generate_series(1, 4)",
-    );
+    reader.run("BEGIN; DECLARE c CURSOR FOR SELECT public.get_credit_cost('case_analysis') FROM generate_series(1, 4)");
     let fetch = |reader: &mut Session| reader.value::<i32>("FETCH 1 FROM c");
     assert_eq!(fetch(&mut reader), 1);
     set_cost(&mut backend, 2);
@@ -106,10 +102,7 @@ fn a_new_price_and_a_new_plan_count_where_triggers_do_not_fire() {
     let ana = db.sign_up_on_plan("ana@clinica.example", "starter");
     let mut service = db.service();
     let mut may = |operation: &str| -> bool {
-        service
-            .query_one("SELECT public.can_use_credits($1, $2)", &[&ana, &operation])
-            .unwrap()
-            .get(0)
+        service.query_one("SELECT public.can_use_credits($1, $2)", &[&ana, &operation]).unwrap().get(0)
     };
     assert!(may("case_analysis"));
     // As a replication worker writes.
@@ -166,17 +159,14 @@ fn get_credit_cost_reads_with_the_rights_of_its_caller() {
     assert_eq!(cost(&mut owner), 1, "no policy shows a price");
     owner.run("SET ROLE anon");
     assert_eq!(cost(&mut owner), 3);
-    owner.run("RESET ROLE; CREATE POLICY office_hours ON public.credit_costs AS RESTRICTIVE FOR SELECT TO anon USING (false)");
+    owner.run(
+        "RESET ROLE; CREATE POLICY office_hours ON public.credit_costs AS RESTRICTIVE FOR SELECT TO anon USING (false)",
+    );
     owner.run("SET ROLE anon");
     assert_eq!(cost(&mut owner), 1);
     owner.run("RESET ROLE; DROP POLICY office_hours ON public.credit_costs; REVOKE SELECT ON public.credit_costs FROM anon; SET ROLE anon");
-    refused_with(
-        owner.batch_execute("SELECT public.get_credit_cost('case_analysis')"),
-        "42501",
-    );
-    owner.run(
-        "RESET ROLE; DROP OWNED BY accountant_without_policy; DROP ROLE accountant_without_policy",
-    );
+    refused_with(owner.batch_execute("SELECT public.get_credit_cost('case_analysis')"), "42501");
+    owner.run("RESET ROLE; DROP OWNED BY accountant_without_policy; DROP ROLE accountant_without_policy");
 }
 
 #[test]
@@ -241,13 +231,7 @@ fn a_price_that_only_sql_can_see_is_looked_up_under_a_fixed_path() {
          BEGIN;
          UPDATE public.credit_costs SET credits = 7 WHERE operation OPERATOR(pg_catalog.=) 'case_analysis'",
     );
-    refused_with(
-        dba.batch_execute("SAVEPOINT before; SELECT 'a'::text = 'b'::text"),
-        "P0001",
-    );
+    refused_with(dba.batch_execute("SAVEPOINT before; SELECT 'a'::text = 'b'::text"), "P0001");
     dba.run("ROLLBACK TO before");
-    assert_eq!(
-        dba.value::<i32>("SELECT public.get_credit_cost('case_analysis')"),
-        7
-    );
+    assert_eq!(dba.value::<i32>("SELECT public.get_credit_cost('case_analysis')"), 7);
 }

@@ -5,14 +5,8 @@ use uuid::Uuid;
 
 fn spend_until_refused(session: &mut Session, user: Uuid, operation: &str) -> i64 {
     let mut granted = 0;
-    let statement = session
-        .prepare("SELECT public.use_credits($1, $2)")
-        .unwrap();
-    while session
-        .query_one(&statement, &[&user, &operation])
-        .unwrap()
-        .get(0)
-    {
+    let statement = session.prepare("SELECT public.use_credits($1, $2)").unwrap();
+    while session.query_one(&statement, &[&user, &operation]).unwrap().get(0) {
         granted += 1;
     }
     granted
@@ -20,34 +14,23 @@ fn spend_until_refused(session: &mut Session, user: Uuid, operation: &str) -> i6
 
 fn ledger(db: &Database, user: Uuid) -> i64 {
     db.superuser()
-        .query_one(
-            "SELECT coalesce(sum(credits_used), 0) FROM public.credit_usage WHERE user_id = $1",
-            &[&user],
-        )
+        .query_one("SELECT coalesce(sum(credits_used), 0) FROM public.credit_usage WHERE user_id = $1", &[&user])
         .unwrap()
         .get(0)
 }
 
 fn used(db: &Database, user: Uuid) -> i64 {
     db.superuser()
-        .query_one(
-            "SELECT credits_used_this_month::bigint FROM public.subscriptions WHERE user_id = $1",
-            &[&user],
-        )
+        .query_one("SELECT credits_used_this_month::bigint FROM public.subscriptions WHERE user_id = $1", &[&user])
         .unwrap()
         .get(0)
 }
 
 fn sixteen_connections_spend_a_thousand_credits_and_not_one_more(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
-    db.superuser()
-        .run("UPDATE public.subscriptions SET credits_bonus = 995");
-    let granted: i64 = db
-        .concurrently(16, As::Service, |_, session| {
-            spend_until_refused(session, user, "case_analysis")
-        })
-        .iter()
-        .sum();
+    db.superuser().run("UPDATE public.subscriptions SET credits_bonus = 995");
+    let granted: i64 =
+        db.concurrently(16, As::Service, |_, session| spend_until_refused(session, user, "case_analysis")).iter().sum();
     assert_eq!(granted, 1000);
     assert_eq!(ledger(db, user), 1000);
     assert_eq!(used(db, user), 1000);
@@ -55,17 +38,10 @@ fn sixteen_connections_spend_a_thousand_credits_and_not_one_more(db: &Database<'
 
 fn sixteen_connections_get_three_free_analyses_between_them(db: &Database<'_>) {
     for (email, canceled) in [("ana@clinica.test", false), ("bia@clinica.test", true)] {
-        let user = if canceled {
-            db.sign_up_on_plan(email, "starter")
-        } else {
-            db.sign_up(email)
-        };
-        db.superuser()
-            .run("UPDATE public.subscriptions SET status = 'canceled'");
+        let user = if canceled { db.sign_up_on_plan(email, "starter") } else { db.sign_up(email) };
+        db.superuser().run("UPDATE public.subscriptions SET status = 'canceled'");
         let granted: i64 = db
-            .concurrently(16, As::Service, |_, session| {
-                spend_until_refused(session, user, "case_analysis")
-            })
+            .concurrently(16, As::Service, |_, session| spend_until_refused(session, user, "case_analysis"))
             .iter()
             .sum();
         assert_eq!(granted, 3);
@@ -77,10 +53,7 @@ fn an_old_snapshot_does_not_give_away_a_fourth_free_analysis(db: &Database<'_>) 
     let user = db.sign_up("ana@clinica.test");
     let mut old = db.service();
     old.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
-    assert_eq!(
-        spend_until_refused(&mut db.service(), user, "case_analysis"),
-        3
-    );
+    assert_eq!(spend_until_refused(&mut db.service(), user, "case_analysis"), 3);
     assert_eq!(spend_until_refused(&mut old, user, "case_analysis"), 0);
     old.run("COMMIT");
 }
@@ -89,14 +62,8 @@ fn an_old_snapshot_does_not_spend_what_others_spent(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
     let mut old = db.service();
     old.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
-    assert_eq!(
-        spend_until_refused(&mut db.service(), user, "case_analysis"),
-        5
-    );
-    refused_with(
-        old.query("SELECT public.use_credits($1, 'case_analysis')", &[&user]),
-        "40001",
-    );
+    assert_eq!(spend_until_refused(&mut db.service(), user, "case_analysis"), 5);
+    refused_with(old.query("SELECT public.use_credits($1, 'case_analysis')", &[&user]), "40001");
 }
 
 fn one_reference_sent_by_sixteen_connections_is_charged_once(db: &Database<'_>) {
@@ -107,10 +74,7 @@ fn one_reference_sent_by_sixteen_connections_is_charged_once(db: &Database<'_>) 
         for (function, expected) in [("use_credits", 1_i64), ("refund_credits", 0)] {
             let answers = db.concurrently(16, As::Service, |_, session| {
                 session
-                    .query_one(
-                        &format!("SELECT public.{function}($1, 'case_analysis', $2)"),
-                        &[&user, &reference],
-                    )
+                    .query_one(&format!("SELECT public.{function}($1, 'case_analysis', $2)"), &[&user, &reference])
                     .unwrap()
                     .get::<_, bool>(0)
             });
@@ -125,16 +89,11 @@ fn one_use_is_refunded_once_by_sixteen_connections(db: &Database<'_>) {
     let paying = db.sign_up_on_plan("ana@clinica.test", "starter");
     let free = db.sign_up("bia@clinica.test");
     for user in [paying, free] {
-        db.service()
-            .execute("SELECT public.use_credits($1, 'dsd_simulation')", &[&user])
-            .unwrap();
+        db.service().execute("SELECT public.use_credits($1, 'dsd_simulation')", &[&user]).unwrap();
         let refunded = db
             .concurrently(16, As::Service, |_, session| {
                 session
-                    .query_one(
-                        "SELECT public.refund_credits($1, 'dsd_simulation')",
-                        &[&user],
-                    )
+                    .query_one("SELECT public.refund_credits($1, 'dsd_simulation')", &[&user])
                     .unwrap()
                     .get::<_, bool>(0)
             })
@@ -148,28 +107,18 @@ fn one_use_is_refunded_once_by_sixteen_connections(db: &Database<'_>) {
 
 fn spending_refunding_buying_and_resetting_at_once_loses_nothing(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_elite_monthly");
-    db.superuser()
-        .run("UPDATE public.subscriptions SET usage_reset_at = now() - INTERVAL '31 days'");
+    db.superuser().run("UPDATE public.subscriptions SET usage_reset_at = now() - INTERVAL '31 days'");
     db.concurrently(8, As::Service, |number, session| match number {
         0 => session.run("SELECT public.reset_monthly_usage_with_rollover()"),
         1 => {
             for _ in 0..20 {
-                session
-                    .execute("SELECT public.add_bonus_credits($1, 1)", &[&user])
-                    .unwrap();
+                session.execute("SELECT public.add_bonus_credits($1, 1)", &[&user]).unwrap();
             }
         }
         _ => {
             for _ in 0..20 {
-                session
-                    .execute("SELECT public.use_credits($1, 'case_analysis')", &[&user])
-                    .unwrap();
-                session
-                    .execute(
-                        "SELECT public.refund_credits($1, 'case_analysis')",
-                        &[&user],
-                    )
-                    .unwrap();
+                session.execute("SELECT public.use_credits($1, 'case_analysis')", &[&user]).unwrap();
+                session.execute("SELECT public.refund_credits($1, 'case_analysis')", &[&user]).unwrap();
             }
         }
     });
@@ -179,10 +128,7 @@ fn spending_refunding_buying_and_resetting_at_once_loses_nothing(db: &Database<'
     assert_eq!(ledger(db, user), 0);
     let row = db
         .superuser()
-        .query_one(
-            "SELECT credits_used_this_month, credits_bonus, credits_rollover FROM public.subscriptions",
-            &[],
-        )
+        .query_one("SELECT credits_used_this_month, credits_bonus, credits_rollover FROM public.subscriptions", &[])
         .unwrap();
     let (used, bonus, rollover): (i32, i32, i32) = (row.get(0), row.get(1), row.get(2));
     assert_eq!(rollover, 100);
@@ -200,14 +146,7 @@ fn requests_are_counted_one_by_one_however_many_come_at_once(db: &Database<'_>) 
               p_day_window => date_trunc('hour', now()))";
     let mut counts: Vec<i32> = db
         .concurrently(16, As::Service, |_, session| {
-            (0..10)
-                .map(|_| {
-                    session
-                        .query_one(statement, &[&user])
-                        .unwrap()
-                        .get::<_, i32>(0)
-                })
-                .collect::<Vec<_>>()
+            (0..10).map(|_| session.query_one(statement, &[&user]).unwrap().get::<_, i32>(0)).collect::<Vec<_>>()
         })
         .concat();
     counts.sort_unstable();
@@ -237,14 +176,8 @@ fn a_newer_window_starts_again_and_an_older_one_counts_into_the_stored_one(db: &
         "ALTER TABLE public.rate_limits DISABLE TRIGGER USER; \
          UPDATE public.rate_limits SET updated_at = now() - INTERVAL '8 days'",
     );
-    assert_eq!(
-        service.value::<i32>("SELECT public.cleanup_old_rate_limits()"),
-        1
-    );
-    assert_eq!(
-        service.value::<i32>("SELECT public.cleanup_old_rate_limits()"),
-        0
-    );
+    assert_eq!(service.value::<i32>("SELECT public.cleanup_old_rate_limits()"), 1);
+    assert_eq!(service.value::<i32>("SELECT public.cleanup_old_rate_limits()"), 0);
 }
 
 both_ways! {

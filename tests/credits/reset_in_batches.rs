@@ -26,9 +26,7 @@ fn user(number: usize) -> Uuid {
 }
 
 fn due(session: &mut Session) -> i64 {
-    session.value(
-        "SELECT count(*) FROM public.subscriptions WHERE usage_reset_at < now() - INTERVAL '30 days'",
-    )
+    session.value("SELECT count(*) FROM public.subscriptions WHERE usage_reset_at < now() - INTERVAL '30 days'")
 }
 
 #[test]
@@ -49,10 +47,7 @@ fn clients_spend_on_while_two_hundred_thousand_months_are_settled() {
                         next = (next + 104_729) % USERS;
                         let started = Instant::now();
                         let charged: bool = service
-                            .query_one(
-                                "SELECT public.use_credits($1, 'dsd_simulation')",
-                                &[&user(next + 1)],
-                            )
+                            .query_one("SELECT public.use_credits($1, 'dsd_simulation')", &[&user(next + 1)])
                             .unwrap()
                             .get(0);
                         longest = longest.max(started.elapsed());
@@ -73,11 +68,7 @@ fn clients_spend_on_while_two_hundred_thousand_months_are_settled() {
         // The result, and before it a report every two seconds at most.
         let (result, reports) = notices.split_last().unwrap();
         assert_eq!(result.message(), "auria: 200000 subscriptions reset");
-        assert!(
-            reports.len() as u64 <= took.as_secs() / 2,
-            "{} reports in {took:?}",
-            reports.len()
-        );
+        assert!(reports.len() as u64 <= took.as_secs() / 2, "{} reports in {took:?}", reports.len());
         for report in reports {
             let report = report.message();
             assert!(
@@ -89,24 +80,16 @@ fn clients_spend_on_while_two_hundred_thousand_months_are_settled() {
                 "{report}"
             );
         }
-        let clients: Vec<(i64, Duration)> = clients
-            .into_iter()
-            .map(|client| client.join().unwrap())
-            .collect();
+        let clients: Vec<(i64, Duration)> = clients.into_iter().map(|client| client.join().unwrap()).collect();
         (took, clients)
     });
     assert_eq!(due(&mut admin), 0);
     let spent: i64 = clients.iter().map(|(spent, _)| spent).sum();
     assert!(spent > 0);
-    assert_eq!(
-        admin.value::<i64>("SELECT count(*) FROM public.credit_usage"),
-        spent
-    );
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM public.credit_usage"), spent);
     // What was spent before a settlement went into its month: nothing of it was lost, nothing counted twice.
     assert_eq!(
-        admin.value::<i64>(
-            "SELECT sum(credits_used_this_month - credits_rollover)::bigint FROM public.subscriptions"
-        ),
+        admin.value::<i64>("SELECT sum(credits_used_this_month - credits_rollover)::bigint FROM public.subscriptions"),
         2 * spent + (7 - 100_000) * USERS as i64
     );
     assert_eq!(
@@ -116,10 +99,7 @@ fn clients_spend_on_while_two_hundred_thousand_months_are_settled() {
         ""
     );
     let longest = clients.iter().map(|(_, longest)| *longest).max().unwrap();
-    assert!(
-        longest * 5 < took,
-        "a client waited {longest:?} of {took:?}"
-    );
+    assert!(longest * 5 < took, "a client waited {longest:?} of {took:?}");
 }
 
 #[test]
@@ -129,10 +109,7 @@ fn a_locked_subscription_keeps_nobody_elses_month_waiting_and_is_settled_at_last
     let mut holder = db.superuser();
     holder.run("BEGIN");
     holder
-        .execute(
-            "UPDATE public.subscriptions SET credits_used_this_month = 9 WHERE user_id = $1",
-            &[&user(3)],
-        )
+        .execute("UPDATE public.subscriptions SET credits_used_this_month = 9 WHERE user_id = $1", &[&user(3)])
         .unwrap();
     let mut watcher = db.superuser();
     thread::scope(|scope| {
@@ -150,10 +127,7 @@ fn a_locked_subscription_keeps_nobody_elses_month_waiting_and_is_settled_at_last
     });
     assert_eq!(due(&mut watcher), 0);
     let carried: i32 = watcher
-        .query_one(
-            "SELECT credits_rollover FROM public.subscriptions WHERE user_id = $1",
-            &[&user(3)],
-        )
+        .query_one("SELECT credits_rollover FROM public.subscriptions WHERE user_id = $1", &[&user(3)])
         .unwrap()
         .get(0);
     assert_eq!(carried, 100_000 - 9);
@@ -171,22 +145,13 @@ fn a_reset_that_takes_long_reports_every_two_seconds_how_far_it_is_and_when_it_w
     );
     let mut service = db.service();
     service.run("CALL auria.reset_monthly(5)");
-    let reports: Vec<String> = service
-        .notices()
-        .iter()
-        .map(|notice| notice.message().to_owned())
-        .collect();
+    let reports: Vec<String> = service.notices().iter().map(|notice| notice.message().to_owned()).collect();
     // Six seconds: two or three reports and the result.
     assert!((3..=4).contains(&reports.len()), "{reports:?}");
     let (result, reports) = reports.split_last().unwrap();
     assert_eq!(result, "auria: 60 subscriptions reset");
     for report in reports {
-        assert!(
-            report.contains(" of 60 (")
-                && report.contains(" rows/s, ")
-                && report.ends_with(" left"),
-            "{report}"
-        );
+        assert!(report.contains(" of 60 (") && report.contains(" rows/s, ") && report.ends_with(" left"), "{report}");
     }
 }
 
@@ -214,10 +179,7 @@ fn it_ends_although_a_trigger_keeps_a_subscription_as_it_is() {
     service.run("CALL auria.reset_monthly(3)");
     assert_eq!(due(&mut db.superuser()), 2);
     let reported = service.notices().last().unwrap().message().to_owned();
-    assert!(
-        reported.contains("18 subscriptions reset; 2 are still due"),
-        "{reported}"
-    );
+    assert!(reported.contains("18 subscriptions reset; 2 are still due"), "{reported}");
 }
 
 #[test]
@@ -231,16 +193,12 @@ fn it_settles_as_the_single_statement_does_and_nothing_twice() {
              UPDATE public.subscriptions SET usage_reset_at = now() WHERE user_id::text LIKE '%7'",
         );
     }
-    one.service()
-        .run("SELECT public.reset_monthly_usage_with_rollover()");
+    one.service().run("SELECT public.reset_monthly_usage_with_rollover()");
     other.service().run("CALL auria.reset_monthly(4)");
     other.service().run("CALL auria.reset_monthly(4)");
     let pools = "SELECT string_agg(concat_ws(' ', user_id, credits_used_this_month, credits_rollover, credits_bonus), \
                                    ',' ORDER BY user_id) FROM public.subscriptions";
-    assert_eq!(
-        one.superuser().value::<String>(pools),
-        other.superuser().value::<String>(pools)
-    );
+    assert_eq!(one.superuser().value::<String>(pools), other.superuser().value::<String>(pools));
 }
 
 #[test]
@@ -250,12 +208,6 @@ fn it_refuses_where_it_cannot_commit_and_what_is_no_batch() {
     service.run("BEGIN");
     refused_with(service.batch_execute("CALL auria.reset_monthly()"), "2D000");
     service.run("ROLLBACK");
-    refused_with(
-        service.batch_execute("CALL auria.reset_monthly(0)"),
-        "22023",
-    );
-    refused_with(
-        service.batch_execute("CALL auria.reset_monthly(NULL)"),
-        "22004",
-    );
+    refused_with(service.batch_execute("CALL auria.reset_monthly(0)"), "22023");
+    refused_with(service.batch_execute("CALL auria.reset_monthly(NULL)"), "22004");
 }

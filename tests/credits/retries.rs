@@ -4,9 +4,7 @@ use auria_tests::{Database, Session};
 use uuid::Uuid;
 
 fn ask(session: &mut Session, function: &str, user: Uuid, reference: Uuid) -> bool {
-    session.value(&format!(
-        "SELECT public.{function}('{user}', 'case_analysis', '{reference}')"
-    ))
+    session.value(&format!("SELECT public.{function}('{user}', 'case_analysis', '{reference}')"))
 }
 
 fn used_and_bonus(session: &mut Session, user: Uuid) -> (i32, i32) {
@@ -38,8 +36,7 @@ fn a_refund_of_an_earlier_month_stays_bonus_whatever_the_new_month_has_used(db: 
     let mut service = db.service();
     let (old, new) = (Uuid::new_v4(), Uuid::new_v4());
     assert!(ask(&mut service, "use_credits", user, old));
-    db.superuser()
-        .run("UPDATE public.subscriptions SET usage_reset_at = now() - INTERVAL '31 days'");
+    db.superuser().run("UPDATE public.subscriptions SET usage_reset_at = now() - INTERVAL '31 days'");
     let reset: i32 = service.value("SELECT public.reset_monthly_usage_with_rollover()");
     assert_eq!(reset, 1);
     assert!(ask(&mut service, "use_credits", user, new));

@@ -14,12 +14,7 @@ use crate::credits::functions::{add_bonus, ask, ledger_disagreements, set};
 type Case = (Option<i32>, bool, Option<i32>, [i32; 3]);
 
 fn case() -> impl Strategy<Value = Case> {
-    (
-        proptest::option::weighted(0.9, -1..100),
-        any::<bool>(),
-        proptest::option::of(0..60),
-        [0..200, 0..80, 0..80],
-    )
+    (proptest::option::weighted(0.9, -1..100), any::<bool>(), proptest::option::of(0..60), [0..200, 0..80, 0..80])
 }
 
 #[test]
@@ -27,19 +22,11 @@ fn a_thousand_random_months_are_settled_as_the_rules_say() {
     let db = database();
     let mut session = db.superuser();
     let mut runner = TestRunner::default();
-    let cases: Vec<(Uuid, Case)> = (0..1_000)
-        .map(|_| {
-            (
-                Uuid::new_v4(),
-                case().new_tree(&mut runner).unwrap().current(),
-            )
-        })
-        .collect();
+    let cases: Vec<(Uuid, Case)> =
+        (0..1_000).map(|_| (Uuid::new_v4(), case().new_tree(&mut runner).unwrap().current())).collect();
     for (user, (monthly, allows, limit, [used, rollover, bonus])) in &cases {
         let plan = user.to_string();
-        session
-            .execute("INSERT INTO auth.users (id) VALUES ($1)", &[user])
-            .unwrap();
+        session.execute("INSERT INTO auth.users (id) VALUES ($1)", &[user]).unwrap();
         if let Some(monthly) = monthly {
             session
                 .execute(
@@ -60,22 +47,10 @@ fn a_thousand_random_months_are_settled_as_the_rules_say() {
             )
             .unwrap();
     }
-    assert_eq!(
-        session.value::<i32>("SELECT public.reset_monthly_usage_with_rollover()"),
-        1_000
-    );
+    assert_eq!(session.value::<i32>("SELECT public.reset_monthly_usage_with_rollover()"), 1_000);
     for (user, (monthly, allows, limit, [used, rollover, bonus])) in cases {
-        let pool = CreditPool {
-            monthly: Allowance::from_plan(monthly),
-            rollover,
-            bonus,
-            used,
-            hidden: 0,
-        };
-        let expected = Settlement::of(
-            &pool,
-            Rollover::from_plan(monthly.is_some() && allows, limit),
-        );
+        let pool = CreditPool { monthly: Allowance::from_plan(monthly), rollover, bonus, used, hidden: 0 };
+        let expected = Settlement::of(&pool, Rollover::from_plan(monthly.is_some() && allows, limit));
         let row = session
             .query_one(
                 "SELECT credits_used_this_month, credits_rollover, credits_bonus, \
@@ -85,11 +60,7 @@ fn a_thousand_random_months_are_settled_as_the_rules_say() {
             )
             .unwrap();
         let settled: (i32, i32, i32, bool) = (row.get(0), row.get(1), row.get(2), row.get(3));
-        assert_eq!(
-            settled,
-            (0, expected.rollover, expected.bonus, true),
-            "{pool:?}"
-        );
+        assert_eq!(settled, (0, expected.rollover, expected.bonus, true), "{pool:?}");
     }
 }
 
@@ -108,22 +79,11 @@ enum Step {
 }
 
 fn plan() -> impl Strategy<Value = &'static str> {
-    prop_oneof![
-        Just("starter"),
-        Just("price_essencial_monthly"),
-        Just("price_pro_monthly_v2"),
-        Just("unlimited"),
-    ]
+    prop_oneof![Just("starter"), Just("price_essencial_monthly"), Just("price_pro_monthly_v2"), Just("unlimited"),]
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let operation = || {
-        prop_oneof![
-            Just("case_analysis"),
-            Just("dsd_simulation"),
-            Just("letter")
-        ]
-    };
+    let operation = || prop_oneof![Just("case_analysis"), Just("dsd_simulation"), Just("letter")];
     prop_oneof![
         8 => operation().prop_map(Step::Use),
         4 => operation().prop_map(Step::Refund),
@@ -165,19 +125,10 @@ fn a_random_life_of_a_subscription_follows_the_rules_step_by_step() {
     );
     let mut runner = TestRunner::default();
     for life in 0..20 {
-        let steps = prop::collection::vec(step(), 120)
-            .new_tree(&mut runner)
-            .unwrap()
-            .current();
+        let steps = prop::collection::vec(step(), 120).new_tree(&mut runner).unwrap().current();
         let user = db.sign_up_on_plan(&format!("{life}@clinica.test"), "starter");
         let mut plan = Some("starter");
-        let mut pool = CreditPool {
-            monthly: Allowance::Limited(5),
-            rollover: 0,
-            bonus: 0,
-            used: 0,
-            hidden: 0,
-        };
+        let mut pool = CreditPool { monthly: Allowance::Limited(5), rollover: 0, bonus: 0, used: 0, hidden: 0 };
         let mut open: Vec<Open> = Vec::new();
         let (mut months, mut plans) = (0, 0);
         for (number, step) in steps.iter().enumerate() {
@@ -187,19 +138,9 @@ fn a_random_life_of_a_subscription_follows_the_rules_step_by_step() {
                     let cost = if operation == "dsd_simulation" { 2 } else { 1 };
                     let charged = pool.charge(cost).unwrap();
                     for function in ["can_use_credits", "use_credits"] {
-                        assert_eq!(
-                            ask(&mut session, function, user, operation),
-                            charged.is_some(),
-                            "{}",
-                            context()
-                        );
+                        assert_eq!(ask(&mut session, function, user, operation), charged.is_some(), "{}", context());
                     }
-                    open.extend(charged.map(|charged| Open {
-                        operation,
-                        charged,
-                        month: months,
-                        plan: plans,
-                    }));
+                    open.extend(charged.map(|charged| Open { operation, charged, month: months, plan: plans }));
                 }
                 Step::Refund(operation) => {
                     let latest = open.iter().rposition(|open| open.operation == operation);
@@ -214,12 +155,7 @@ fn a_random_life_of_a_subscription_follows_the_rules_step_by_step() {
                         };
                         pool.refund(given.charged, when).unwrap();
                     }
-                    assert_eq!(
-                        ask(&mut session, "refund_credits", user, operation),
-                        latest.is_some(),
-                        "{}",
-                        context()
-                    );
+                    assert_eq!(ask(&mut session, "refund_credits", user, operation), latest.is_some(), "{}", context());
                 }
                 Step::Purchase(credits) => {
                     pool.purchase(credits).unwrap();
@@ -232,9 +168,7 @@ fn a_random_life_of_a_subscription_follows_the_rules_step_by_step() {
                     }
                     plan = next;
                     let statement = match step {
-                        Step::Plan(_) => {
-                            "UPDATE public.subscriptions SET plan_id = $2 WHERE user_id = $1"
-                        }
+                        Step::Plan(_) => "UPDATE public.subscriptions SET plan_id = $2 WHERE user_id = $1",
                         _ => {
                             "INSERT INTO public.subscriptions (user_id, plan_id, status) \
                              VALUES ($1, $2, 'active') ON CONFLICT (user_id) DO UPDATE \
@@ -269,13 +203,7 @@ fn a_random_life_of_a_subscription_follows_the_rules_step_by_step() {
                 }
                 Step::EndOfMonth => {
                     let settled = Settlement::of(&pool, granted(plan).1);
-                    pool = CreditPool {
-                        rollover: settled.rollover,
-                        bonus: settled.bonus,
-                        used: 0,
-                        hidden: 0,
-                        ..pool
-                    };
+                    pool = CreditPool { rollover: settled.rollover, bonus: settled.bonus, used: 0, hidden: 0, ..pool };
                     months += 1;
                     set(&db, user, "usage_reset_at = now() - INTERVAL '31 days'");
                     session.run("SELECT public.reset_monthly_usage_with_rollover()");
@@ -289,12 +217,7 @@ fn a_random_life_of_a_subscription_follows_the_rules_step_by_step() {
                 )
                 .unwrap();
             let counters: [i32; 4] = [0, 1, 2, 3].map(|column| row.get(column));
-            assert_eq!(
-                counters,
-                [pool.used, pool.hidden, pool.rollover, pool.bonus],
-                "{}",
-                context()
-            );
+            assert_eq!(counters, [pool.used, pool.hidden, pool.rollover, pool.bonus], "{}", context());
         }
         assert_eq!(ledger_disagreements(&db), "", "life {life} of {steps:?}");
     }
@@ -313,10 +236,6 @@ fn a_month_ends_whatever_status_stripe_gives_the_subscription() {
                 &[&user, &status],
             )
             .unwrap();
-        assert_eq!(
-            session.value::<i32>("SELECT public.reset_monthly_usage_with_rollover()"),
-            1,
-            "{status}"
-        );
+        assert_eq!(session.value::<i32>("SELECT public.reset_monthly_usage_with_rollover()"), 1, "{status}");
     }
 }

@@ -1,9 +1,6 @@
 //! The chapters of the story, in order. Each hands on the people in it.
 
-use auria_tests::{
-    As, Cluster, Session, compiled_function_names, insert_evaluation, migration_count,
-    public_tables,
-};
+use auria_tests::{As, Cluster, Session, compiled_function_names, insert_evaluation, migration_count, public_tables};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -52,11 +49,7 @@ impl Practice<'_> {
         self.superuser()
             .execute(
                 "INSERT INTO auth.users (id, email, raw_user_meta_data) VALUES ($1, $2, $3)",
-                &[
-                    &id,
-                    &email,
-                    &json!({ "full_name": name, "cro": "SP-48213" }),
-                ],
+                &[&id, &email, &json!({ "full_name": name, "cro": "SP-48213" })],
             )
             .unwrap();
         id
@@ -87,27 +80,14 @@ impl Practice<'_> {
     }
 }
 
-fn asks(
-    session: &mut Session,
-    call: &str,
-    parameters: &[&(dyn postgres::types::ToSql + Sync)],
-) -> bool {
-    session
-        .query_one(&format!("SELECT public.{call}"), parameters)
-        .unwrap()
-        .get(0)
+fn asks(session: &mut Session, call: &str, parameters: &[&(dyn postgres::types::ToSql + Sync)]) -> bool {
+    session.query_one(&format!("SELECT public.{call}"), parameters).unwrap().get(0)
 }
 
 fn create_extension(story: &mut Story, cluster: &Cluster) {
-    story.chapter(
-        "CREATE EXTENSION auria CASCADE, on an empty database",
-        "one command brings the whole database",
-    );
+    story.chapter("CREATE EXTENSION auria CASCADE, on an empty database", "one command brings the whole database");
     let mut admin = cluster.superuser("postgres");
-    story.show(
-        "server",
-        admin.value::<String>("SELECT split_part(version(), ' on ', 1)"),
-    );
+    story.show("server", admin.value::<String>("SELECT split_part(version(), ' on ', 1)"));
     admin.run(&format!("CREATE DATABASE {DATABASE} TEMPLATE template0"));
     let mut session = cluster.superuser(DATABASE);
     session.run("CREATE EXTENSION auria CASCADE");
@@ -129,16 +109,8 @@ fn create_extension(story: &mut Story, cluster: &Cluster) {
         ),
         i64::try_from(compiled_function_names().len()).unwrap(),
     );
-    story.is(
-        "storage buckets",
-        session.value::<i64>("SELECT count(*) FROM storage.buckets"),
-        3,
-    );
-    story.is(
-        "migrations recorded",
-        session.value::<i64>("SELECT count(*) FROM auria.migrations"),
-        migration_count(),
-    );
+    story.is("storage buckets", session.value::<i64>("SELECT count(*) FROM storage.buckets"), 3);
+    story.is("migrations recorded", session.value::<i64>("SELECT count(*) FROM auria.migrations"), migration_count());
     story.is(
         "members of the extension that are no functions",
         session.value::<i64>(
@@ -152,14 +124,9 @@ fn create_extension(story: &mut Story, cluster: &Cluster) {
 }
 
 fn sign_up(story: &mut Story, practice: &Practice) -> Uuid {
-    story.chapter(
-        "Dr. Ana signs up",
-        "a trigger makes her profile, and she reads her own",
-    );
+    story.chapter("Dr. Ana signs up", "a trigger makes her profile, and she reads her own");
     let ana = practice.sign_up("Ana Souza", "ana@clinica.example");
-    let name: String = practice
-        .session(As::User(ana))
-        .value("SELECT full_name FROM public.profiles");
+    let name: String = practice.session(As::User(ana)).value("SELECT full_name FROM public.profiles");
     story.is("her profile says", name, "Ana Souza".to_owned());
     practice.subscribe(ana, "price_pro_monthly_v2");
     story.is("credits of her Pro plan", practice.credits_left(ana), 60);
@@ -197,10 +164,7 @@ fn register_patients(story: &mut Story, practice: &Practice, ana: Uuid) {
     {
         let (hex, length): (String, i32) = (row.get(0), row.get(1));
         story.show("in the table", format!("\\x{hex}… ({length} bytes)"));
-        story.show(
-            "service_role reads",
-            format!("{}, born {}", row.get::<_, &str>(2), row.get::<_, &str>(3)),
-        );
+        story.show("service_role reads", format!("{}, born {}", row.get::<_, &str>(2), row.get::<_, &str>(3)));
     }
     story.is(
         "values that decrypt to what was written",
@@ -214,35 +178,17 @@ fn register_patients(story: &mut Story, practice: &Practice, ana: Uuid) {
     );
     story.refused(
         "Ana herself may not decrypt",
-        session.query(
-            "SELECT public.phi_decrypt(name_encrypted) FROM public.patients",
-            &[],
-        ),
+        session.query("SELECT public.phi_decrypt(name_encrypted) FROM public.patients", &[]),
         "42501",
     );
 }
 
 fn evaluate(story: &mut Story, practice: &Practice, ana: Uuid) -> Uuid {
-    story.chapter(
-        "Ana evaluates a case",
-        "the AI call is charged once, however often it is sent",
-    );
+    story.chapter("Ana evaluates a case", "the AI call is charged once, however often it is sent");
     let mut service = practice.service();
     let evaluation = Uuid::new_v4();
-    for attempt in [
-        "the Edge Function charges",
-        "its retry is answered",
-        "and once more",
-    ] {
-        story.is(
-            attempt,
-            asks(
-                &mut service,
-                "use_credits($1, 'case_analysis', $2)",
-                &[&ana, &evaluation],
-            ),
-            true,
-        );
+    for attempt in ["the Edge Function charges", "its retry is answered", "and once more"] {
+        story.is(attempt, asks(&mut service, "use_credits($1, 'case_analysis', $2)", &[&ana, &evaluation]), true);
     }
     story.is("credits left of 60", practice.credits_left(ana), 59);
     let session: Uuid = practice
@@ -257,10 +203,7 @@ fn evaluate(story: &mut Story, practice: &Practice, ana: Uuid) -> Uuid {
                     ("patient_age", "64"),
                     ("tooth", "'21'"),
                     ("ai_treatment_indication", "'resina'"),
-                    (
-                        "recommended_resin_id",
-                        "(SELECT id FROM public.resins WHERE name = 'Estelite Omega')",
-                    ),
+                    ("recommended_resin_id", "(SELECT id FROM public.resins WHERE name = 'Estelite Omega')"),
                 ],
             ) + " FROM public.patients p WHERE p.name LIKE 'João%' RETURNING session_id"),
             &[&evaluation, &ana],
@@ -271,28 +214,13 @@ fn evaluate(story: &mut Story, practice: &Practice, ana: Uuid) -> Uuid {
 }
 
 fn refund_failed_call(story: &mut Story, practice: &Practice, ana: Uuid) {
-    story.chapter(
-        "An AI call fails",
-        "what it cost comes back once, and the ledger shows both",
-    );
+    story.chapter("An AI call fails", "what it cost comes back once, and the ledger shows both");
     let mut service = practice.service();
     let simulation = Uuid::new_v4();
-    asks(
-        &mut service,
-        "use_credits($1, 'dsd_simulation', $2)",
-        &[&ana, &simulation],
-    );
+    asks(&mut service, "use_credits($1, 'dsd_simulation', $2)", &[&ana, &simulation]);
     story.is("credits left while it runs", practice.credits_left(ana), 57);
     for attempt in ["the refund", "its retry"] {
-        story.is(
-            attempt,
-            asks(
-                &mut service,
-                "refund_credits($1, 'dsd_simulation', $2)",
-                &[&ana, &simulation],
-            ),
-            true,
-        );
+        story.is(attempt, asks(&mut service, "refund_credits($1, 'dsd_simulation', $2)", &[&ana, &simulation]), true);
     }
     story.is("credits left", practice.credits_left(ana), 59);
     for row in service
@@ -307,38 +235,22 @@ fn refund_failed_call(story: &mut Story, practice: &Practice, ana: Uuid) {
 }
 
 fn run_out(story: &mut Story, practice: &Practice) -> Uuid {
-    story.chapter(
-        "Dr. Bia, on the Starter plan, runs out",
-        "no credit, no AI call, and no error either",
-    );
+    story.chapter("Dr. Bia, on the Starter plan, runs out", "no credit, no AI call, and no error either");
     let bia = practice.sign_up("Beatriz Lima", "bia@clinica.example");
     practice.subscribe(bia, "starter");
     let mut service = practice.service();
-    let answers: Vec<bool> = (0..6)
-        .map(|_| asks(&mut service, "use_credits($1, 'case_analysis')", &[&bia]))
-        .collect();
-    story.is(
-        "six analyses with five credits",
-        answers,
-        vec![true, true, true, true, true, false],
-    );
+    let answers: Vec<bool> = (0..6).map(|_| asks(&mut service, "use_credits($1, 'case_analysis')", &[&bia])).collect();
+    story.is("six analyses with five credits", answers, vec![true, true, true, true, true, false]);
     story.is(
         "she may ask that herself",
-        asks(
-            &mut practice.session(As::User(bia)),
-            "can_use_credits($1, 'case_analysis')",
-            &[&bia],
-        ),
+        asks(&mut practice.session(As::User(bia)), "can_use_credits($1, 'case_analysis')", &[&bia]),
         false,
     );
     bia
 }
 
 fn buy_pack(story: &mut Story, practice: &Practice, bia: Uuid) {
-    story.chapter(
-        "Bia buys a pack of ten",
-        "Stripe sends its event twice, she gets ten credits",
-    );
+    story.chapter("Bia buys a pack of ten", "Stripe sends its event twice, she gets ten credits");
     let mut service = practice.service();
     for _ in 0..2 {
         let new = service
@@ -352,9 +264,7 @@ fn buy_pack(story: &mut Story, practice: &Practice, bia: Uuid) {
             )
             .unwrap();
         if new == 1 {
-            service
-                .execute("SELECT public.add_bonus_credits($1, 10)", &[&bia])
-                .unwrap();
+            service.execute("SELECT public.add_bonus_credits($1, 10)", &[&bia]).unwrap();
         }
     }
     story.is("credits left", practice.credits_left(bia), 10);
@@ -378,29 +288,13 @@ fn race(story: &mut Story, practice: &Practice, bia: Uuid) {
 }
 
 fn keep_apart(story: &mut Story, practice: &Practice, ana: Uuid, bia: Uuid) {
-    story.chapter(
-        "Bia looks for Ana's patients",
-        "a dentist sees and touches her own rows only",
-    );
+    story.chapter("Bia looks for Ana's patients", "a dentist sees and touches her own rows only");
     let mut session = practice.session(As::User(bia));
-    story.is(
-        "patients she sees",
-        session.value::<i64>("SELECT count(*) FROM public.patients"),
-        0,
-    );
-    story.is(
-        "rows she can change",
-        session
-            .execute("UPDATE public.patients SET name = 'x'", &[])
-            .unwrap(),
-        0,
-    );
+    story.is("patients she sees", session.value::<i64>("SELECT count(*) FROM public.patients"), 0);
+    story.is("rows she can change", session.execute("UPDATE public.patients SET name = 'x'", &[]).unwrap(), 0);
     story.refused(
         "a row in Ana's name",
-        session.execute(
-            "INSERT INTO public.patients (user_id, name) VALUES ($1, 'x')",
-            &[&ana],
-        ),
+        session.execute("INSERT INTO public.patients (user_id, name) VALUES ($1, 'x')", &[&ana]),
         "42501",
     );
     story.refused(
@@ -425,11 +319,7 @@ fn share(story: &mut Story, practice: &Practice, ana: Uuid, evaluated: Uuid) {
         .get(0);
     let mut visitor = practice.session(As::Anon);
     let evaluations = "SELECT count(*) FROM (SELECT tooth FROM public.evaluations) AS seen";
-    story.is(
-        "evaluations a visitor sees without a token",
-        visitor.value::<i64>(evaluations),
-        0,
-    );
+    story.is("evaluations a visitor sees without a token", visitor.value::<i64>(evaluations), 0);
     let present = |visitor: &mut Session, token: &str| {
         visitor
             .execute(
@@ -441,40 +331,20 @@ fn share(story: &mut Story, practice: &Practice, ana: Uuid, evaluated: Uuid) {
     present(&mut visitor, &"0".repeat(64));
     story.is("with a wrong one", visitor.value::<i64>(evaluations), 0);
     present(&mut visitor, &token);
-    story.is(
-        "with the token in the request header",
-        visitor.value::<i64>(evaluations),
-        1,
-    );
-    story.refused(
-        "the patient's name",
-        visitor.query("SELECT patient_name FROM public.evaluations", &[]),
-        "42501",
-    );
+    story.is("with the token in the request header", visitor.value::<i64>(evaluations), 1);
+    story.refused("the patient's name", visitor.query("SELECT patient_name FROM public.evaluations", &[]), "42501");
     let shared = visitor
-        .query_one(
-            "SELECT tooth, ai_treatment_indication FROM public.get_shared_evaluation($1)",
-            &[&token],
-        )
+        .query_one("SELECT tooth, ai_treatment_indication FROM public.get_shared_evaluation($1)", &[&token])
         .unwrap();
     story.is(
         "the same by RPC",
         (shared.get::<_, String>(0), shared.get::<_, String>(1)),
         ("21".to_owned(), "resina".to_owned()),
     );
-    practice
-        .superuser()
-        .run("UPDATE public.shared_links SET expires_at = now() - INTERVAL '1 second'");
-    let status: String = visitor
-        .query_one("SELECT public.check_shared_link_status($1)", &[&token])
-        .unwrap()
-        .get(0);
+    practice.superuser().run("UPDATE public.shared_links SET expires_at = now() - INTERVAL '1 second'");
+    let status: String = visitor.query_one("SELECT public.check_shared_link_status($1)", &[&token]).unwrap().get(0);
     story.is("a week later the link is", status, "expired".to_owned());
-    story.is(
-        "evaluations it opens then",
-        visitor.value::<i64>(evaluations),
-        0,
-    );
+    story.is("evaluations it opens then", visitor.value::<i64>(evaluations), 0);
 }
 
 fn settle(story: &mut Story, practice: &Practice, ana: Uuid, bia: Uuid) {
@@ -483,22 +353,12 @@ fn settle(story: &mut Story, practice: &Practice, ana: Uuid, bia: Uuid) {
         "what is left rolls over as far as the plan lets it; what was bought and spent is spent",
     );
     let reset = "SELECT public.reset_monthly_usage_with_rollover()";
-    practice
-        .superuser()
-        .run("UPDATE public.subscriptions SET usage_reset_at = now() - INTERVAL '31 days'");
+    practice.superuser().run("UPDATE public.subscriptions SET usage_reset_at = now() - INTERVAL '31 days'");
     let mut service = practice.service();
     story.is("subscriptions settled", service.value::<i32>(reset), 2);
     story.is("settled by a second run", service.value::<i32>(reset), 0);
-    story.is(
-        "Ana: 60 new, 30 of 59 carried over",
-        practice.credits_left(ana),
-        90,
-    );
-    story.is(
-        "Bia: 5 new, the pack is used up",
-        practice.credits_left(bia),
-        5,
-    );
+    story.is("Ana: 60 new, 30 of 59 carried over", practice.credits_left(ana), 90);
+    story.is("Bia: 5 new, the pack is used up", practice.credits_left(bia), 5);
 }
 
 fn seal(story: &mut Story, practice: &Practice, ana: Uuid) {
@@ -516,12 +376,10 @@ fn seal(story: &mut Story, practice: &Practice, ana: Uuid) {
           WHERE table_schema = 'auria_raw' AND column_name IN ('name', 'phone', 'email', 'birth_date', 'notes', 'patient_name')",
     );
     story.is("plain columns in the stored tables", plain, 0);
-    story.is(
-        "the names, as Ana reads them",
-        dentist.value::<String>(names),
-        before,
+    story.is("the names, as Ana reads them", dentist.value::<String>(names), before);
+    dentist.run(
+        "INSERT INTO public.patients (user_id, name, phone) VALUES (auth.uid(), 'Zilda Ramos', '(11) 90000-0000')",
     );
-    dentist.run("INSERT INTO public.patients (user_id, name, phone) VALUES (auth.uid(), 'Zilda Ramos', '(11) 90000-0000')");
     story.is(
         "a patient found by part of her name",
         dentist.value::<String>("SELECT name FROM public.patients WHERE name ILIKE '%ramos%'"),
@@ -533,17 +391,13 @@ fn seal(story: &mut Story, practice: &Practice, ana: Uuid) {
             "SELECT left(name_encrypted::text, 60) || '…' FROM auria_raw.patients_raw ORDER BY created_at DESC LIMIT 1",
         ),
     );
-    let stolen: Vec<u8> = dba.value(
-        "SELECT name_encrypted FROM auria_raw.patients_raw ORDER BY created_at DESC LIMIT 1",
-    );
+    let stolen: Vec<u8> =
+        dba.value("SELECT name_encrypted FROM auria_raw.patients_raw ORDER BY created_at DESC LIMIT 1");
     let other = practice.sign_up("Caio Prado", "caio@clinica.test");
     let mut thief = practice.session(As::User(other));
     thief.run("INSERT INTO public.patients (user_id, name) VALUES (auth.uid(), 'Isca')");
-    dba.execute(
-        "UPDATE auria_raw.patients_raw SET notes_encrypted = $1 WHERE user_id = $2",
-        &[&stolen, &other],
-    )
-    .unwrap();
+    dba.execute("UPDATE auria_raw.patients_raw SET notes_encrypted = $1 WHERE user_id = $2", &[&stolen, &other])
+        .unwrap();
     story.refused(
         "her name, copied into the row of another dentist",
         thief.query("SELECT notes FROM public.patients", &[]),

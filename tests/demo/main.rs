@@ -38,16 +38,9 @@ fn main() -> ExitCode {
 fn keep(cluster: Cluster) {
     let directory = cluster.socket_directory().display().to_string();
     println!("\nThe server goes on running. To look around:");
-    println!(
-        "  psql -h {directory} -p {} -U postgres {}",
-        cluster.port(),
-        chapters::DATABASE
-    );
+    println!("  psql -h {directory} -p {} -U postgres {}", cluster.port(), chapters::DATABASE);
     println!("To stop it and leave nothing behind:");
     println!("  kill -QUIT $(head -n 1 {directory}/data/postmaster.pid)");
-    println!(
-        "  rm -rf {directory} {}",
-        env::var("AURIA_STAGE").unwrap_or_default()
-    );
+    println!("  rm -rf {directory} {}", env::var("AURIA_STAGE").unwrap_or_default());
     cluster.keep();
 }

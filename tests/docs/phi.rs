@@ -21,28 +21,16 @@ fn every_statement_of_the_page_on_patient_data_runs_in_its_order() {
          CREATE FUNCTION vault.update_secret(secret_id uuid, new_secret text) RETURNS void
             LANGUAGE sql BEGIN ATOMIC UPDATE vault.secrets SET secret = new_secret WHERE id = secret_id; END",
     );
-    let blocks: Vec<&str> = PAGE
-        .split("```sql\n")
-        .skip(1)
-        .map(|block| block.split("```").next().unwrap())
-        .collect();
+    let blocks: Vec<&str> = PAGE.split("```sql\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
     assert_eq!(blocks.len(), 6);
     for (number, block) in blocks.iter().enumerate() {
         session.run(block);
         if number == 0 {
-            session
-                .execute(
-                    "INSERT INTO public.patients (user_id, name) VALUES ($1, 'Maria')",
-                    &[&dentist],
-                )
-                .unwrap();
+            session.execute("INSERT INTO public.patients (user_id, name) VALUES ($1, 'Maria')", &[&dentist]).unwrap();
         }
     }
     // The rotation that the page describes has been carried out.
     let last = blocks.last().unwrap().trim_end().trim_end_matches(';');
     assert_eq!(session.value::<String>(last), "Maria");
-    assert_eq!(
-        session.value::<i64>("SELECT count(*) FROM vault.secrets"),
-        1
-    );
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM vault.secrets"), 1);
 }

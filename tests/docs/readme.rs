@@ -5,10 +5,7 @@ use auria_tests::{Function, empty_database, public_functions};
 const README: &str = include_str!("../../README.md");
 
 fn sql_blocks() -> impl Iterator<Item = &'static str> {
-    README
-        .split("```sql\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap())
+    README.split("```sql\n").skip(1).map(|rest| rest.split("```").next().unwrap())
 }
 
 #[test]
@@ -27,11 +24,7 @@ fn the_first_steps_run_as_they_stand() {
         )
         .unwrap();
     assert_eq!(
-        (
-            row.get::<_, &str>(0),
-            row.get::<_, i32>(1),
-            row.get::<_, &str>(2)
-        ),
+        (row.get::<_, &str>(0), row.get::<_, i32>(1), row.get::<_, &str>(2)),
         ("Ana Souza", 1, "Maria Oliveira")
     );
 }
@@ -39,9 +32,6 @@ fn the_first_steps_run_as_they_stand() {
 #[test]
 fn every_function_a_client_may_call_is_in_the_table() {
     for Function { name, .. } in public_functions() {
-        assert!(
-            README.contains(&format!("`{name}(")),
-            "{name} is missing from the README"
-        );
+        assert!(README.contains(&format!("`{name}(")), "{name} is missing from the README");
     }
 }

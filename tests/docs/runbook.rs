@@ -35,18 +35,11 @@ fn commands(section: &str) -> String {
 #[track_caller]
 pub fn follow(cluster: &Cluster, section: &str, variables: &[(&str, &str)]) -> String {
     let [keys, backups] = ["keys", "backups"].map(|name| cluster.private_directory(name));
-    let mut all = vec![
-        ("KEYS", keys.to_str().unwrap()),
-        ("BACKUPS", backups.to_str().unwrap()),
-    ];
+    let mut all = vec![("KEYS", keys.to_str().unwrap()), ("BACKUPS", backups.to_str().unwrap())];
     all.extend(variables);
     let output = cluster.shell(&commands(section), &all);
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{section}: {}\n{printed}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{section}: {}\n{printed}", String::from_utf8_lossy(&output.stderr));
     printed
 }
 
@@ -83,15 +76,9 @@ fn every_section_with_commands_is_followed_by_a_test() {
             with_commands.insert(section);
         }
     }
-    let tests = concat!(
-        include_str!("runbook.rs"),
-        include_str!("../matrix/pg_upgrade.rs")
-    );
+    let tests = concat!(include_str!("runbook.rs"), include_str!("../matrix/pg_upgrade.rs"));
     for section in with_commands {
-        assert!(
-            tests.contains(&format!("\"{section}\"")),
-            "no test follows the section {section}"
-        );
+        assert!(tests.contains(&format!("\"{section}\"")), "no test follows the section {section}");
     }
 }
 
@@ -101,20 +88,11 @@ fn a_new_database_is_installed_with_its_key() {
     let printed = follow(&cluster, "Install", &[]);
     let mut admin = cluster.superuser("auria");
     let checks: i64 = admin.value("SELECT count(*) FROM auria.doctor()");
-    assert_eq!(
-        printed.matches("| t  |").count() as i64,
-        checks,
-        "{printed}"
-    );
+    assert_eq!(printed.matches("| t  |").count() as i64, checks, "{printed}");
     practice(&cluster);
     assert_eq!(admin.value::<String>(DECRYPTED), "Maria da Conceição");
     // The key file is hidden from a session of the API from its first moment.
-    refused_with(
-        cluster
-            .session("auria", As::Service)
-            .query("SHOW auria.phi_key_file", &[]),
-        "42501",
-    );
+    refused_with(cluster.session("auria", As::Service).query("SHOW auria.phi_key_file", &[]), "42501");
 }
 
 #[test]
@@ -130,20 +108,9 @@ fn an_old_database_is_rehearsed_and_then_adopted() {
     let mut production = cluster.superuser("production");
     let before = legacy::Rows::of(&mut production);
     let printed = follow(&cluster, "Adopt", &[]);
-    assert!(
-        printed.contains("ALTER TABLE patients VALIDATE CONSTRAINT patients_user_id_fkey"),
-        "{printed}"
-    );
-    let notices = fs::read_to_string(
-        cluster
-            .private_directory("backups")
-            .join("rehearsal.notices"),
-    )
-    .unwrap();
-    assert!(
-        notices.contains("function public.use_credits(uuid,text) is not one that AURIA shipped"),
-        "{notices}"
-    );
+    assert!(printed.contains("ALTER TABLE patients VALIDATE CONSTRAINT patients_user_id_fkey"), "{printed}");
+    let notices = fs::read_to_string(cluster.private_directory("backups").join("rehearsal.notices")).unwrap();
+    assert!(notices.contains("function public.use_credits(uuid,text) is not one that AURIA shipped"), "{notices}");
     before.assert_unchanged(&mut cluster.superuser("rehearsal"));
     // The clinic's own triggers write as pgcrypto does until they are replaced, as the page says.
     let statements: Vec<&str> = notices
@@ -158,9 +125,7 @@ fn an_old_database_is_rehearsed_and_then_adopted() {
     production.run("CALL auria.phi_backfill()");
     // What pgcrypto had encrypted, or nobody, is under this extension's key and form in the end.
     assert_eq!(
-        production.value::<i64>(
-            "SELECT sum(not_encrypted + outdated + unreadable)::bigint FROM auria.phi_status()"
-        ),
+        production.value::<i64>("SELECT sum(not_encrypted + outdated + unreadable)::bigint FROM auria.phi_status()"),
         0
     );
 }
@@ -171,8 +136,8 @@ fn a_backup_is_restored_beside_the_database_and_takes_its_name() {
     practice(&cluster);
     follow(&cluster, "Back up and restore", &[]);
     let question = "SELECT md5(string_agg(p::text || u::text, ' ')) FROM public.patients p, public.credit_usage u";
-    let [before, restored] = ["auria_before_restore", "auria"]
-        .map(|name| cluster.superuser(name).value::<String>(question));
+    let [before, restored] =
+        ["auria_before_restore", "auria"].map(|name| cluster.superuser(name).value::<String>(question));
     assert_eq!(before, restored);
     assert_eq!(complaints(&mut cluster.superuser("auria")), []);
 }
@@ -191,10 +156,7 @@ fn a_key_is_rotated_and_the_old_one_removed() {
     let mut admin = cluster.superuser("auria");
     assert_ne!(admin.value::<String>(ciphertext), before);
     assert_eq!(admin.value::<String>(DECRYPTED), "Maria da Conceição");
-    assert_eq!(
-        admin.value::<String>("SHOW auria.phi_previous_key_file"),
-        ""
-    );
+    assert_eq!(admin.value::<String>("SHOW auria.phi_previous_key_file"), "");
 }
 
 #[test]
@@ -223,14 +185,9 @@ fn monitoring_is_silent_while_all_is_well_and_names_what_is_not() {
     let cluster = installed();
     practice(&cluster);
     assert!(!follow(&cluster, "Monitor", &[]).contains("policies|"));
-    cluster
-        .superuser("auria")
-        .run("DROP POLICY patients_select_own ON public.patients");
+    cluster.superuser("auria").run("DROP POLICY patients_select_own ON public.patients");
     let printed = follow(&cluster, "Monitor", &[]);
-    assert!(
-        printed.contains("policies|") && printed.contains("patients_select_own"),
-        "{printed}"
-    );
+    assert!(printed.contains("policies|") && printed.contains("patients_select_own"), "{printed}");
 }
 
 #[test]
@@ -259,10 +216,7 @@ fn without_the_key_what_stands_in_plain_is_encrypted_again() {
     fs::remove_file(&key).unwrap();
     assert_eq!(complaints(&mut admin)[0].0, "PHI key");
     cluster.secret_file("keys/auria.key", "another key of more than 16 bytes");
-    assert_eq!(
-        admin.value::<i64>("SELECT sum(unreadable)::bigint FROM auria.phi_status()"),
-        1
-    );
+    assert_eq!(admin.value::<i64>("SELECT sum(unreadable)::bigint FROM auria.phi_status()"), 1);
     let printed = follow(&cluster, "The key is lost", &[]);
     assert!(printed.ends_with("(0 rows)\n\n"), "{printed}");
     assert_eq!(admin.value::<String>(DECRYPTED), "Maria da Conceição");
@@ -275,35 +229,24 @@ fn a_counter_is_made_what_the_ledger_says() {
     let mut admin = cluster.superuser("auria");
     admin.run("UPDATE public.subscriptions SET credits_used_this_month = 7");
     let complaints_before = complaints(&mut admin);
-    assert!(
-        complaints_before[0]
-            .1
-            .ends_with("counts 7, its entries since the reset 1"),
-        "{complaints_before:?}"
-    );
+    assert!(complaints_before[0].1.ends_with("counts 7, its entries since the reset 1"), "{complaints_before:?}");
     let subscription: String = admin.value("SELECT id::text FROM public.subscriptions");
     let variables = [("SUBSCRIPTION", subscription.as_str()), ("ENTRIES", "1")];
     let printed = follow(&cluster, "The ledger disagrees", &variables);
     assert!(printed.contains("case_analysis"), "{printed}");
     assert_eq!(complaints(&mut admin), []);
-    assert!(admin.value::<bool>(&format!(
-        "SELECT public.use_credits('{user}', 'case_analysis')"
-    )));
+    assert!(admin.value::<bool>(&format!("SELECT public.use_credits('{user}', 'case_analysis')")));
 }
 
 #[test]
 fn a_half_restored_database_is_closed_and_thrown_away() {
     let cluster = installed();
-    cluster
-        .superuser("postgres")
-        .run("CREATE DATABASE half_restored");
+    cluster.superuser("postgres").run("CREATE DATABASE half_restored");
     let mut client = cluster.session("half_restored", As::Superuser);
     follow(&cluster, "A restore stopped half-way", &[]);
     assert!(client.batch_execute("SELECT 1").is_err());
     assert_eq!(
-        cluster
-            .superuser("postgres")
-            .value::<i64>("SELECT count(*) FROM pg_database WHERE datname = 'half_restored'"),
+        cluster.superuser("postgres").value::<i64>("SELECT count(*) FROM pg_database WHERE datname = 'half_restored'"),
         0
     );
 }
@@ -313,22 +256,13 @@ fn a_team_replaces_a_function_as_a_role_of_its_own_and_restores_it() {
     let cluster = ClusterOptions::default().start();
     follow(&cluster, "Install", &[]);
     let printed = follow(&cluster, "Your own migrations", &[]);
-    assert!(
-        printed.contains("note: public.handle_new_user() is not the compiled function"),
-        "{printed}"
-    );
+    assert!(printed.contains("note: public.handle_new_user() is not the compiled function"), "{printed}");
     let mut admin = cluster.superuser("auria");
     assert_eq!(
-        admin
-            .value::<String>("SELECT definition FROM auria.replaced_functions")
-            .matches("credits_bonus")
-            .count(),
+        admin.value::<String>("SELECT definition FROM auria.replaced_functions").matches("credits_bonus").count(),
         1
     );
-    assert_eq!(
-        admin.value::<String>(r#"SELECT detail FROM auria.doctor() WHERE "check" = 'functions'"#),
-        ""
-    );
+    assert_eq!(admin.value::<String>(r#"SELECT detail FROM auria.doctor() WHERE "check" = 'functions'"#), "");
 }
 
 #[test]
@@ -342,26 +276,15 @@ fn an_upgrade_updates_the_extension_under_a_session_that_goes_on() {
     assert!(client.value::<bool>(&charge));
     let mut admin = cluster.superuser("auria");
     // A migration that this database does not have yet.
-    admin.run(
-        "DELETE FROM auria.migrations WHERE number = (SELECT max(number) FROM auria.migrations)",
-    );
+    admin.run("DELETE FROM auria.migrations WHERE number = (SELECT max(number) FROM auria.migrations)");
 
     release();
     let printed = follow(&cluster, "Upgrade", &[]);
 
-    assert_eq!(
-        admin.value::<String>("SELECT extversion FROM pg_extension WHERE extname = 'auria'"),
-        "999.0.0"
-    );
-    assert_eq!(
-        admin.value::<i64>("SELECT count(*) FROM auria.migrations"),
-        migration_count()
-    );
+    assert_eq!(admin.value::<String>("SELECT extversion FROM pg_extension WHERE extname = 'auria'"), "999.0.0");
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM auria.migrations"), migration_count());
     // This release brings no library of its own; the doctor is not deceived.
-    assert!(
-        printed.contains("older than the extension, 999.0.0"),
-        "{printed}"
-    );
+    assert!(printed.contains("older than the extension, 999.0.0"), "{printed}");
     assert!(client.value::<bool>(&charge));
     assert_eq!(admin.value::<String>(DECRYPTED), "Maria da Conceição");
 }
@@ -389,24 +312,15 @@ fn what_is_stored_about_a_person_is_exported_and_then_erased() {
     let printed = follow(
         &cluster,
         "Export and erase (LGPD)",
-        &[
-            ("DENTIST", &dentist.to_string()),
-            ("PATIENT", &patient.to_string()),
-            ("EXPORTS", exports.to_str().unwrap()),
-        ],
+        &[("DENTIST", &dentist.to_string()), ("PATIENT", &patient.to_string()), ("EXPORTS", exports.to_str().unwrap())],
     );
     for file in ["patient.json", "dentist.json"] {
         let document = fs::read_to_string(exports.join(file)).unwrap();
-        assert!(
-            document.contains("Maria da Conceição"),
-            "{file}: {document}"
-        );
+        assert!(document.contains("Maria da Conceição"), "{file}: {document}");
     }
     assert!(printed.contains("auth.users"), "{printed}");
     assert_eq!(
-        admin.value::<i64>(
-            "SELECT (SELECT count(*) FROM public.patients) + (SELECT count(*) FROM public.profiles)"
-        ),
+        admin.value::<i64>("SELECT (SELECT count(*) FROM public.patients) + (SELECT count(*) FROM public.profiles)"),
         0
     );
 }
@@ -421,16 +335,13 @@ fn an_adopted_database_leaves_and_runs_as_before() {
     server.run("CREATE DATABASE production TEMPLATE template0");
     old.dump_into(&cluster, "production");
     let mut production = cluster.superuser("production");
-    let functions = "SELECT string_agg(pg_get_functiondef(p.oid) || p.proowner::regrole, '' ORDER BY p.oid::regprocedure::text)
+    let functions =
+        "SELECT string_agg(pg_get_functiondef(p.oid) || p.proowner::regrole, '' ORDER BY p.oid::regprocedure::text)
                        FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
                       WHERE p.pronamespace = 'public'::regnamespace AND l.lanname IN ('sql', 'plpgsql')";
     let before: String = production.value(functions);
-    production
-        .run("LOAD 'auria_pg'; SET auria.adopt_functions = 'all'; CREATE EXTENSION auria CASCADE");
-    let charge = format!(
-        "SELECT public.use_credits('{}', 'case_analysis')",
-        legacy::ANA
-    );
+    production.run("LOAD 'auria_pg'; SET auria.adopt_functions = 'all'; CREATE EXTENSION auria CASCADE");
+    let charge = format!("SELECT public.use_credits('{}', 'case_analysis')", legacy::ANA);
     let mut service = cluster.session("production", As::Service);
     assert!(service.value::<bool>(&charge));
     let printed = follow(&cluster, "Leave auria", &[]);

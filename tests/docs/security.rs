@@ -21,10 +21,7 @@ fn every_test_that_the_security_page_names_exists() {
         let (module, name) = test.rsplit_once("::").unwrap();
         let file = repository().join(format!("tests/{}.rs", module.replace("::", "/")));
         let source = fs::read_to_string(&file).unwrap_or_else(|_| panic!("{}", file.display()));
-        assert!(
-            source.contains(&format!("#[test]\nfn {name}()")),
-            "there is no test {test}"
-        );
+        assert!(source.contains(&format!("#[test]\nfn {name}()")), "there is no test {test}");
     }
 }
 
@@ -43,27 +40,19 @@ fn the_advisory_lock_of_the_reset_has_the_number_that_the_page_gives_and_anybody
     let mut visitor = db.anon();
     visitor.run(&format!("SELECT pg_advisory_lock({class}, 0)"));
     service.run("SET lock_timeout = '100ms'");
-    auria_tests::refused_with(
-        service.batch_execute("SELECT public.reset_monthly_usage_with_rollover()"),
-        "55P03",
-    );
+    auria_tests::refused_with(service.batch_execute("SELECT public.reset_monthly_usage_with_rollover()"), "55P03");
 }
 
 #[test]
 fn the_log_shows_values_as_the_page_says_and_does_not_as_it_advises() {
     let log_of = |settings: &[(&str, &str)]| {
-        let options = settings
-            .iter()
-            .fold(ClusterOptions::default(), |options, (name, value)| {
-                options.setting(name, value)
-            });
+        let options =
+            settings.iter().fold(ClusterOptions::default(), |options, (name, value)| options.setting(name, value));
         let cluster = options.start();
         let db = cluster.database();
         let token = "5eed".repeat(16);
         let mut visitor = db.anon();
-        visitor
-            .query("SELECT public.check_shared_link_status($1)", &[&token])
-            .unwrap();
+        visitor.query("SELECT public.check_shared_link_status($1)", &[&token]).unwrap();
         cluster.log().matches(&token).count()
     };
     let statements = ("log_min_duration_statement", "0");

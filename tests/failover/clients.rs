@@ -23,10 +23,7 @@ const USERS: [Uuid; 2] = [
 /// be sealed, it is.
 pub fn prepare(servers: &Servers) {
     let leader = servers.wait_for_a_pair();
-    servers
-        .superuser(leader, "postgres")
-        .batch_execute("CREATE DATABASE auria")
-        .unwrap();
+    servers.superuser(leader, "postgres").batch_execute("CREATE DATABASE auria").unwrap();
     let mut admin = servers.superuser(leader, "auria");
     admin
         .batch_execute(
@@ -56,14 +53,7 @@ pub fn prepare(servers: &Servers) {
     if can_be_sealed {
         admin.batch_execute("CALL auria.phi_seal()").unwrap();
     }
-    println!(
-        "patient data is {}",
-        if can_be_sealed {
-            "sealed"
-        } else {
-            "in the open layout"
-        }
-    );
+    println!("patient data is {}", if can_be_sealed { "sealed" } else { "in the open layout" });
 }
 
 /// How many of these charges are not in the ledger exactly once.
@@ -83,19 +73,13 @@ pub fn missing(admin: &mut Client, references: &[Uuid]) -> i64 {
 
 /// How many entries the ledger has.
 pub fn entries(admin: &mut Client) -> i64 {
-    admin
-        .query_one("SELECT count(*) FROM public.credit_usage", &[])
-        .unwrap()
-        .get(0)
+    admin.query_one("SELECT count(*) FROM public.credit_usage", &[]).unwrap().get(0)
 }
 
 /// What the doctor finds.
 pub fn complaints(admin: &mut Client) -> Vec<String> {
     admin
-        .query(
-            r#"SELECT "check" || ': ' || detail FROM auria.doctor() WHERE NOT ok"#,
-            &[],
-        )
+        .query(r#"SELECT "check" || ': ' || detail FROM auria.doctor() WHERE NOT ok"#, &[])
         .unwrap()
         .iter()
         .map(|row| row.get(0))
@@ -131,25 +115,15 @@ impl Clients {
         let [first, second] = [0, 1].map(|number| servers.config(number, "authenticator", "auria"));
         for number in 0..CHARGING {
             let mut leader = first.clone();
-            leader
-                .host("127.0.0.1")
-                .port(second.get_ports()[0])
-                .target_session_attrs(TargetSessionAttrs::ReadWrite);
-            let (stop, answered, sent_again) = (
-                Arc::clone(&clients.stop),
-                Arc::clone(&clients.answered),
-                Arc::clone(&clients.sent_again),
-            );
+            leader.host("127.0.0.1").port(second.get_ports()[0]).target_session_attrs(TargetSessionAttrs::ReadWrite);
+            let (stop, answered, sent_again) =
+                (Arc::clone(&clients.stop), Arc::clone(&clients.answered), Arc::clone(&clients.sent_again));
             let user = USERS[number % USERS.len()];
-            clients.threads.push(thread::spawn(move || {
-                charge(&leader, user, &stop, &answered, &sent_again)
-            }));
+            clients.threads.push(thread::spawn(move || charge(&leader, user, &stop, &answered, &sent_again)));
         }
         for (server, seen) in [first, second].into_iter().zip(&clients.seen) {
             let (stop, seen) = (Arc::clone(&clients.stop), Arc::clone(seen));
-            clients
-                .threads
-                .push(thread::spawn(move || read(&server, &stop, &seen)));
+            clients.threads.push(thread::spawn(move || read(&server, &stop, &seen)));
         }
         clients
     }
@@ -201,22 +175,13 @@ fn as_service(config: &Config) -> Option<Client> {
 }
 
 /// Charges, one reference after the other; each is sent until it is answered, as a backend does that retries.
-fn charge(
-    leader: &Config,
-    user: Uuid,
-    stop: &AtomicBool,
-    answered: &Mutex<Vec<Uuid>>,
-    sent_again: &AtomicUsize,
-) {
+fn charge(leader: &Config, user: Uuid, stop: &AtomicBool, answered: &Mutex<Vec<Uuid>>, sent_again: &AtomicUsize) {
     let mut client = None;
     while !stop.load(Ordering::Relaxed) {
         let reference = Uuid::new_v4();
         loop {
             let answer = client.as_mut().map(|client: &mut Client| {
-                client.query_one(
-                    "SELECT public.use_credits($1, 'case_analysis', $2)",
-                    &[&user, &reference],
-                )
+                client.query_one("SELECT public.use_credits($1, 'case_analysis', $2)", &[&user, &reference])
             });
             match answer {
                 Some(Ok(row)) => {
@@ -254,11 +219,9 @@ fn read(server: &Config, stop: &AtomicBool, seen: &Mutex<Vec<(Instant, bool)>>) 
         if client.is_none() {
             client = as_service(server);
         }
-        let is_answered = client.as_mut().is_some_and(|client| {
-            client
-                .query_one(&question, &[])
-                .is_ok_and(|row| row.get::<_, bool>(0))
-        });
+        let is_answered = client
+            .as_mut()
+            .is_some_and(|client| client.query_one(&question, &[]).is_ok_and(|row| row.get::<_, bool>(0)));
         if !is_answered {
             client = None;
         }

@@ -18,11 +18,7 @@ use servers::Servers;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let mut next = || {
-        arguments
-            .next()
-            .expect("usage: failover PROGRAMS DIRECTORY TIMES")
-    };
+    let mut next = || arguments.next().expect("usage: failover PROGRAMS DIRECTORY TIMES");
     let (programs, directory, times) = (next(), next(), next().parse::<usize>().unwrap());
     let mut servers = Servers::start(programs.as_ref(), directory.as_ref());
     println!("two servers, {} leads", servers.wait_for_a_pair());

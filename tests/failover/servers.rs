@@ -36,18 +36,8 @@ impl Servers {
             Command::new("etcd")
                 .arg("--data-dir")
                 .arg(directory.join("etcd"))
-                .args([
-                    "--listen-client-urls",
-                    &client,
-                    "--advertise-client-urls",
-                    &client,
-                ])
-                .args([
-                    "--listen-peer-urls",
-                    &peer,
-                    "--initial-advertise-peer-urls",
-                    &peer,
-                ])
+                .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+                .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
                 .args(["--initial-cluster", &format!("default={peer}")]),
         );
         let ports = [free_port(), free_port()];
@@ -61,13 +51,8 @@ impl Servers {
                 .replace("{programs}", programs.to_str().unwrap());
             fs::write(directory.join(format!("patroni{number}.yml")), settings).unwrap();
         }
-        let mut servers = Self {
-            programs: programs.into(),
-            directory: directory.into(),
-            ports,
-            etcd,
-            patronis: [None, None],
-        };
+        let mut servers =
+            Self { programs: programs.into(), directory: directory.into(), ports, etcd, patronis: [None, None] };
         // The first one makes the cluster, the second one copies it.
         servers.restart(0);
         servers.wait_for_leader(0);
@@ -95,27 +80,20 @@ impl Servers {
             patroni.wait().unwrap();
         }
         let pid_file = self.directory.join(format!("data{number}/postmaster.pid"));
-        let Some(postmaster) = fs::read_to_string(pid_file)
-            .ok()
-            .and_then(|text| text.lines().next()?.trim().parse::<u32>().ok())
+        let Some(postmaster) =
+            fs::read_to_string(pid_file).ok().and_then(|text| text.lines().next()?.trim().parse::<u32>().ok())
         else {
             return;
         };
         let mut all = vec![postmaster.to_string()];
         all.extend(children(postmaster).iter().map(u32::to_string));
         // Some end by themselves meanwhile.
-        let _ = Command::new("kill")
-            .arg("-KILL")
-            .args(all)
-            .stderr(Stdio::null())
-            .status();
+        let _ = Command::new("kill").arg("-KILL").args(all).stderr(Stdio::null()).status();
     }
 
     /// A session of the superuser.
     pub fn superuser(&self, number: usize, database: &str) -> Client {
-        self.config(number, "postgres", database)
-            .connect(NoTls)
-            .unwrap()
+        self.config(number, "postgres", database).connect(NoTls).unwrap()
     }
 
     /// How this server alone is reached.
@@ -133,29 +111,21 @@ impl Servers {
     /// Waits until this server leads; when it did.
     pub fn wait_for_leader(&self, number: usize) -> Instant {
         self.wait_for("a leader", || {
-            self.ask::<bool>(number, "SELECT NOT pg_is_in_recovery()")
-                .filter(|leads| *leads)
-                .map(|_| Instant::now())
+            self.ask::<bool>(number, "SELECT NOT pg_is_in_recovery()").filter(|leads| *leads).map(|_| Instant::now())
         })
     }
 
     /// Waits until one server leads and the other follows it synchronously; which one leads.
     pub fn wait_for_a_pair(&self) -> usize {
-        const HAS_A_STANDBY: &str = "SELECT NOT pg_is_in_recovery() AND EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')";
+        const HAS_A_STANDBY: &str =
+            "SELECT NOT pg_is_in_recovery() AND EXISTS (SELECT FROM pg_stat_replication WHERE sync_state = 'sync')";
         self.wait_for("a leader with a synchronous standby", || {
             (0..2).find(|number| self.ask(*number, HAS_A_STANDBY) == Some(true))
         })
     }
 
-    fn ask<T: for<'a> postgres::types::FromSql<'a>>(
-        &self,
-        number: usize,
-        question: &str,
-    ) -> Option<T> {
-        let mut client = self
-            .config(number, "postgres", "postgres")
-            .connect(NoTls)
-            .ok()?;
+    fn ask<T: for<'a> postgres::types::FromSql<'a>>(&self, number: usize, question: &str) -> Option<T> {
+        let mut client = self.config(number, "postgres", "postgres").connect(NoTls).ok()?;
         client.query_one(question, &[]).ok().map(|row| row.get(0))
     }
 
@@ -165,10 +135,7 @@ impl Servers {
             if let Some(found) = found() {
                 return found;
             }
-            assert!(
-                Instant::now() < deadline,
-                "{what} does not come: see the logs"
-            );
+            assert!(Instant::now() < deadline, "{what} does not come: see the logs");
             thread::sleep(Duration::from_millis(100));
         }
     }
@@ -186,22 +153,14 @@ impl Drop for Servers {
 /// Starts a program with a log of its own, and notes its process for the script that cleans up.
 fn spawn(directory: &Path, name: &str, command: &mut Command) -> Child {
     let log = directory.join(format!("{name}.log"));
-    let log = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(log)
-        .unwrap();
+    let log = OpenOptions::new().create(true).append(true).open(log).unwrap();
     let child = command
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log)
         .spawn()
         .unwrap_or_else(|error| panic!("{name}: {error}"));
-    let mut pids: File = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(directory.join("pids"))
-        .unwrap();
+    let mut pids: File = OpenOptions::new().create(true).append(true).open(directory.join("pids")).unwrap();
     writeln!(pids, "{}", child.id()).unwrap();
     child
 }
@@ -212,10 +171,9 @@ fn children(of: u32) -> Vec<u32> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid| {
             fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|status| {
-                status.lines().any(|line| {
-                    line.strip_prefix("PPid:")
-                        .is_some_and(|parent| parent.trim() == of.to_string())
-                })
+                status
+                    .lines()
+                    .any(|line| line.strip_prefix("PPid:").is_some_and(|parent| parent.trim() == of.to_string()))
             })
         })
         .collect()

@@ -34,10 +34,7 @@ fn main() -> ExitCode {
     let faults = read(&text);
     let copy = Copy::make();
     let mut bad = 0;
-    let chosen: Vec<&Fault> = faults
-        .iter()
-        .filter(|fault| fault.name.contains(&only))
-        .collect();
+    let chosen: Vec<&Fault> = faults.iter().filter(|fault| fault.name.contains(&only)).collect();
     for fault in &chosen {
         let began = Instant::now();
         let outcome = copy.try_out(fault);
@@ -57,11 +54,7 @@ fn main() -> ExitCode {
         }
     }
     println!("{} of {} faults noticed", chosen.len() - bad, chosen.len());
-    if bad == 0 && !chosen.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if bad == 0 && !chosen.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// The table, of the form that it explains itself.
@@ -71,10 +64,7 @@ fn read(text: &str) -> Vec<Fault> {
     for line in text.lines() {
         let rest = |word: &str| line.strip_prefix(word).map(str::to_owned);
         if let Some(name) = rest("fault ") {
-            faults.push(Fault {
-                name,
-                ..Fault::default()
-            });
+            faults.push(Fault { name, ..Fault::default() });
         }
         let Some(fault) = faults.last_mut() else {
             continue;
@@ -107,10 +97,7 @@ struct Copy {
 impl Copy {
     fn make() -> Self {
         let place = repository().join("target/faults");
-        let copy = Copy {
-            tree: place.join("tree"),
-            build: place.join("build"),
-        };
+        let copy = Copy { tree: place.join("tree"), build: place.join("build") };
         fs::create_dir_all(&copy.tree).unwrap();
         // What has not changed keeps its time, so that it is not built again.
         let copied = Command::new("sh")
@@ -163,8 +150,7 @@ impl Copy {
             .env_remove("AURIA_STAGE")
             .output()
             .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned()
-            + &String::from_utf8_lossy(&output.stderr);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         if output.status.success() {
             Outcome::Unnoticed
         } else if text.contains("test result: FAILED") {

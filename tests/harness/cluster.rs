@@ -100,23 +100,14 @@ impl ClusterOptions {
         }
         cluster.run(
             "initdb",
-            &[
-                "--auth=trust",
-                "--username=postgres",
-                "--encoding=UTF8",
-                "--locale=C.UTF-8",
-                "--no-sync",
-            ],
+            &["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
         );
 
         let key = Uuid::new_v4().simple().to_string() + &Uuid::new_v4().simple().to_string();
         let key_file = cluster.secret_file("phi.key", &key);
         let mut lines = vec![
             ("listen_addresses", String::new()),
-            (
-                "unix_socket_directories",
-                cluster.directory.display().to_string(),
-            ),
+            ("unix_socket_directories", cluster.directory.display().to_string()),
             ("port", cluster.port.to_string()),
             ("max_connections", "200".into()),
             ("shared_buffers", "64MB".into()),
@@ -124,17 +115,10 @@ impl ClusterOptions {
             ("auria.phi_key_file", key_file.display().to_string()),
         ];
         if !self.durable {
-            lines.extend(
-                ["fsync", "synchronous_commit", "full_page_writes"]
-                    .map(|name| (name, "off".into())),
-            );
+            lines.extend(["fsync", "synchronous_commit", "full_page_writes"].map(|name| (name, "off".into())));
         }
         cluster.append_settings(lines.iter().map(|(name, value)| (*name, value.as_str())));
-        cluster.append_settings(
-            self.settings
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str())),
-        );
+        cluster.append_settings(self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         cluster.start();
         cluster
     }
@@ -162,11 +146,7 @@ impl Cluster {
         let watchdog = Watchdog::over(&directory);
         owner::give(&directory);
         // Only the socket's name carries the port, but a person may want to reach several servers at once.
-        let port = TcpListener::bind(("127.0.0.1", 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         Cluster {
             directory,
             port,
@@ -223,13 +203,7 @@ impl Cluster {
     /// A file that only the server can read, such as a PHI key.
     pub fn secret_file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.directory.join(name);
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&path)
-            .unwrap();
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).unwrap();
         writeln!(file, "{content}").unwrap();
         owner::give(&path);
         path
@@ -260,10 +234,7 @@ impl Cluster {
                     })
                 })
                 .collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap())
-                .collect()
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         })
     }
 
@@ -301,14 +272,12 @@ impl Cluster {
 
     fn new_database(&self, template: &str) -> Database<'_> {
         let name = format!("auria_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        self.superuser("postgres")
-            .run(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        self.superuser("postgres").run(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
         Database::new(self, name)
     }
 
     fn make_template(&self) {
-        self.superuser("postgres")
-            .run(&format!("CREATE DATABASE {TEMPLATE} TEMPLATE template0"));
+        self.superuser("postgres").run(&format!("CREATE DATABASE {TEMPLATE} TEMPLATE template0"));
         let mut session = self.superuser(TEMPLATE);
         session.run("CREATE EXTENSION auria CASCADE");
         // The same tests against the PL/pgSQL peer of the benchmarks.
@@ -327,18 +296,11 @@ impl Cluster {
         // After a kill the last backends may hold the shared memory for another moment.
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
-            let output = self.output(
-                "pg_ctl",
-                &["start", "--wait", "--silent", "-l", log.to_str().unwrap()],
-            );
+            let output = self.output("pg_ctl", &["start", "--wait", "--silent", "-l", log.to_str().unwrap()]);
             if output.status.success() {
                 return;
             }
-            assert!(
-                Instant::now() < deadline,
-                "the server does not start: {}",
-                self.log()
-            );
+            assert!(Instant::now() < deadline, "the server does not start: {}", self.log());
             thread::sleep(Duration::from_millis(200));
         }
     }
@@ -350,10 +312,7 @@ impl Cluster {
 
     /// Stops the server at once, without a checkpoint: it recovers when it is started again.
     pub fn stop_immediately(&self) {
-        self.run(
-            "pg_ctl",
-            &["stop", "--wait", "--silent", "--mode=immediate"],
-        );
+        self.run("pg_ctl", &["stop", "--wait", "--silent", "--mode=immediate"]);
     }
 
     /// Starts the server if it can be started now.
@@ -365,9 +324,7 @@ impl Cluster {
 
     /// Whether the server's main process is there.
     pub fn is_running(&self) -> bool {
-        self.server_processes()
-            .first()
-            .is_some_and(|postmaster| Path::new(&format!("/proc/{postmaster}")).exists())
+        self.server_processes().first().is_some_and(|postmaster| Path::new(&format!("/proc/{postmaster}")).exists())
     }
 
     /// Stops the server and starts it again.
@@ -389,23 +346,14 @@ impl Cluster {
 
     /// Kills every process of the server at once with SIGKILL, as a power cut would.
     pub fn kill(&self) {
-        let pids = self
-            .server_processes()
-            .iter()
-            .map(u32::to_string)
-            .collect::<Vec<_>>()
-            .join(" ");
+        let pids = self.server_processes().iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
         assert!(!pids.is_empty(), "the server was not running");
         // One that has just ended by itself makes kill complain.
-        let _ = Command::new("sh")
-            .args(["-c", &format!("kill -KILL {pids} 2>/dev/null")])
-            .status()
-            .unwrap();
+        let _ = Command::new("sh").args(["-c", &format!("kill -KILL {pids} 2>/dev/null")]).status().unwrap();
     }
 
     fn server_processes(&self) -> Vec<u32> {
-        let pid_file =
-            fs::read_to_string(self.data_directory().join("postmaster.pid")).unwrap_or_default();
+        let pid_file = fs::read_to_string(self.data_directory().join("postmaster.pid")).unwrap_or_default();
         let Some(postmaster) = pid_file.lines().next().and_then(|line| line.parse().ok()) else {
             return Vec::new();
         };
@@ -422,26 +370,14 @@ impl Cluster {
         let data = standby.data_directory();
         let host = self.directory.to_str().unwrap();
         let port = self.port.to_string();
-        let arguments = [
-            "-h",
-            host,
-            "-p",
-            &port,
-            "-U",
-            "postgres",
-            "-D",
-            data.to_str().unwrap(),
-        ];
-        standby.output_of(
-            owner::command(&self.stage.program("pg_basebackup"))
-                .args(arguments)
-                .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]),
-        );
+        let arguments = ["-h", host, "-p", &port, "-U", "postgres", "-D", data.to_str().unwrap()];
+        standby.output_of(owner::command(&self.stage.program("pg_basebackup")).args(arguments).args([
+            "--write-recovery-conf",
+            "--checkpoint=fast",
+            "--no-sync",
+        ]));
         standby.append_settings([
-            (
-                "unix_socket_directories",
-                standby.directory.to_str().unwrap(),
-            ),
+            ("unix_socket_directories", standby.directory.to_str().unwrap()),
             ("port", standby.port.to_string().as_str()),
             ("hot_standby", "on"),
         ]);
@@ -453,24 +389,13 @@ impl Cluster {
 
     /// Waits until this replica has replayed everything its primary has written.
     pub fn catch_up_with(&self, primary: &Cluster) {
-        let written: String = primary
-            .superuser("postgres")
-            .query_one("SELECT pg_current_wal_lsn()::text", &[])
-            .unwrap()
-            .get(0);
+        let written: String =
+            primary.superuser("postgres").query_one("SELECT pg_current_wal_lsn()::text", &[]).unwrap().get(0);
         let mut here = self.superuser("postgres");
         let deadline = Instant::now() + Duration::from_secs(30);
         let statement = "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn";
-        while !here
-            .query_one(statement, &[&written])
-            .unwrap()
-            .get::<_, bool>(0)
-        {
-            assert!(
-                Instant::now() < deadline,
-                "the replica does not catch up: {}",
-                self.log()
-            );
+        while !here.query_one(statement, &[&written]).unwrap().get::<_, bool>(0) {
+            assert!(Instant::now() < deadline, "the replica does not catch up: {}", self.log());
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -486,11 +411,7 @@ impl Cluster {
     /// Runs a program of PostgreSQL on this server's data directory; it must succeed.
     fn run(&self, program: &str, arguments: &[&str]) {
         let output = self.output(program, arguments);
-        assert!(
-            output.status.success(),
-            "{program}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     fn output(&self, program: &str, arguments: &[&str]) -> Output {
@@ -506,22 +427,14 @@ impl Cluster {
 
     fn output_of(&self, command: &mut Command) -> Output {
         let output = command.current_dir("/").output().unwrap();
-        assert!(
-            output.status.success(),
-            "{command:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
         output
     }
 
     /// Runs a client program of PostgreSQL as [`Cluster::client`] does; it must succeed.
     pub fn client_succeeds(&self, program: &str, arguments: &[&str]) {
         let output = self.client(program, arguments);
-        assert!(
-            output.status.success(),
-            "{program} {arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     /// Runs a script in the shell of the account that the server runs as, with PostgreSQL's programs at hand and this
@@ -559,20 +472,11 @@ impl Cluster {
 
     /// Runs a client program of PostgreSQL (psql, pg_dump, pg_restore …) on this server as the superuser.
     pub fn client(&self, program: &str, arguments: &[&str]) -> Output {
-        Command::new(self.stage.program(program))
-            .args(arguments)
-            .envs(self.libpq())
-            .output()
-            .unwrap()
+        Command::new(self.stage.program(program)).args(arguments).envs(self.libpq()).output().unwrap()
     }
 }
 
 fn parent(pid: u32) -> Option<u32> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("PPid:"))?
-        .trim()
-        .parse()
-        .ok()
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
 }

@@ -54,12 +54,7 @@ impl<'cluster> Database<'cluster> {
     /// A new account, as Supabase's sign-up makes it.
     pub fn sign_up(&self, email: &str) -> Uuid {
         let id = Uuid::new_v4();
-        self.superuser()
-            .execute(
-                "INSERT INTO auth.users (id, email) VALUES ($1, $2)",
-                &[&id, &email],
-            )
-            .unwrap();
+        self.superuser().execute("INSERT INTO auth.users (id, email) VALUES ($1, $2)", &[&id, &email]).unwrap();
         id
     }
 
@@ -79,8 +74,7 @@ impl<'cluster> Database<'cluster> {
     pub fn dump_into(&self, server: &Cluster, database: &str) {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_str().unwrap();
-        self.cluster
-            .client_succeeds("pg_dump", &["-f", path, &self.name]);
+        self.cluster.client_succeeds("pg_dump", &["-f", path, &self.name]);
         let arguments = "-q -X -v ON_ERROR_STOP=1 --single-transaction -f";
         let arguments: Vec<&str> = arguments.split(' ').chain([path, database]).collect();
         server.client_succeeds("psql", &arguments);
@@ -101,10 +95,7 @@ impl Drop for Database<'_> {
     fn drop(&mut self) {
         // A killed server or a replica has nothing to drop; the directory goes anyway.
         if let Ok(mut session) = Session::try_open(self.cluster, "postgres", As::Superuser) {
-            let _ = session.batch_execute(&format!(
-                "DROP DATABASE IF EXISTS {} WITH (FORCE)",
-                self.name
-            ));
+            let _ = session.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
         }
     }
 }

@@ -22,9 +22,7 @@ pub(crate) fn command(program: &Path) -> Command {
         Command::new(program)
     };
     // A server does not inherit how a developer's shell wants to see panics; a test may set it.
-    command
-        .env_remove("RUST_BACKTRACE")
-        .env_remove("RUST_LIB_BACKTRACE");
+    command.env_remove("RUST_BACKTRACE").env_remove("RUST_LIB_BACKTRACE");
     command
 }
 

@@ -48,11 +48,7 @@ impl Session {
     }
 
     /// As PostgREST does: log in as authenticator, become the role of the token, set its claims.
-    pub(crate) fn try_open(
-        cluster: &Cluster,
-        database: &str,
-        role: As,
-    ) -> Result<Self, postgres::Error> {
+    pub(crate) fn try_open(cluster: &Cluster, database: &str, role: As) -> Result<Self, postgres::Error> {
         let notices = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&notices);
         let login = match role {
@@ -73,10 +69,7 @@ impl Session {
                 claims["sub"] = json!(id.to_string());
             }
             client.batch_execute(&format!("SET ROLE {name}"))?;
-            client.execute(
-                "SELECT set_config('request.jwt.claims', $1, false)",
-                &[&claims.to_string()],
-            )?;
+            client.execute("SELECT set_config('request.jwt.claims', $1, false)", &[&claims.to_string()])?;
         }
         Ok(Session { client, notices })
     }
@@ -105,8 +98,7 @@ impl Session {
 
     /// The process of the server behind this session.
     pub fn backend_pid(&mut self) -> u32 {
-        self.value::<i32>("SELECT pg_catalog.pg_backend_pid()")
-            .unsigned_abs()
+        self.value::<i32>("SELECT pg_catalog.pg_backend_pid()").unsigned_abs()
     }
 }
 

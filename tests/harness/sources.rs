@@ -6,10 +6,8 @@ use std::fs;
 use crate::stage::repository;
 
 /// Replaces the compiled functions of a database by the PL/pgSQL peer that the benchmarks compare them with.
-pub const TWIN: &str = concat!(
-    include_str!("../../bench/twin/credits.sql"),
-    include_str!("../../bench/twin/triggers.sql")
-);
+pub const TWIN: &str =
+    concat!(include_str!("../../bench/twin/credits.sql"), include_str!("../../bench/twin/triggers.sql"));
 
 /// A file of sql/migrations.
 pub struct Migration {
@@ -75,11 +73,7 @@ pub fn insert_evaluation(user: &str, columns: &[(&str, &str)]) -> String {
         }
     }
     let (names, expressions): (Vec<_>, Vec<_>) = values.into_iter().unzip();
-    format!(
-        "INSERT INTO public.evaluations ({}) SELECT {}",
-        names.join(", "),
-        expressions.join(", ")
-    )
+    format!("INSERT INTO public.evaluations ({}) SELECT {}", names.join(", "), expressions.join(", "))
 }
 
 /// A file of this repository.
@@ -101,10 +95,7 @@ pub fn sources(directory: &str, extensions: &[&str]) -> Vec<Source> {
                 if !path.ends_with("node_modules") {
                     directories.push(path);
                 }
-            } else if path
-                .extension()
-                .is_some_and(|extension| extensions.iter().any(|one| extension == *one))
-            {
+            } else if path.extension().is_some_and(|extension| extensions.iter().any(|one| extension == *one)) {
                 let from_the_root = path.strip_prefix(repository()).unwrap();
                 found.push(Source {
                     path: from_the_root.to_str().unwrap().to_owned(),
@@ -145,9 +136,5 @@ pub fn public_functions() -> Vec<Function> {
 
 /// The names of the functions of schema public that are in the library.
 pub fn compiled_function_names() -> BTreeSet<String> {
-    public_functions()
-        .into_iter()
-        .filter(|function| function.is_compiled)
-        .map(|function| function.name)
-        .collect()
+    public_functions().into_iter().filter(|function| function.is_compiled).map(|function| function.name).collect()
 }

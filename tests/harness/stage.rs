@@ -33,10 +33,7 @@ impl Stage {
 
     /// One that scripts/stage has made.
     pub fn at(directory: impl Into<PathBuf>) -> Arc<Stage> {
-        Arc::new(Stage {
-            directory: directory.into(),
-            _watchdog: None,
-        })
+        Arc::new(Stage { directory: directory.into(), _watchdog: None })
     }
 
     /// Installs a library, and the control file and scripts of a directory, as `make install` does: each becomes a
@@ -75,15 +72,8 @@ impl Stage {
             command.env_remove(name);
         }
         let output = command.output().unwrap();
-        assert!(
-            output.status.success(),
-            "staging failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        Stage {
-            directory,
-            _watchdog: Some(watchdog),
-        }
+        assert!(output.status.success(), "staging failed: {}", String::from_utf8_lossy(&output.stderr));
+        Stage { directory, _watchdog: Some(watchdog) }
     }
 
     /// Where the programs of this PostgreSQL are.
@@ -98,20 +88,13 @@ impl Stage {
 
     /// What its pg_config answers.
     pub(crate) fn ask(&self, question: &str) -> String {
-        let output = Command::new(self.directory.join("pg_config"))
-            .arg(question)
-            .output()
-            .unwrap();
+        let output = Command::new(self.directory.join("pg_config")).arg(question).output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 }
 
 fn install(file: &Path, place: &Path) {
-    let status = Command::new("install")
-        .args(["-m", "755"])
-        .args([file, place])
-        .status()
-        .unwrap();
+    let status = Command::new("install").args(["-m", "755"]).args([file, place]).status().unwrap();
     assert!(status.success(), "{} was not installed", file.display());
 }
 
@@ -141,9 +124,5 @@ pub(crate) fn data_directory(prefix: &str) -> PathBuf {
 }
 
 fn scratch_directory_in(place: &Path, prefix: &str) -> PathBuf {
-    tempfile::Builder::new()
-        .prefix(prefix)
-        .tempdir_in(place)
-        .unwrap()
-        .keep()
+    tempfile::Builder::new().prefix(prefix).tempdir_in(place).unwrap().keep()
 }

@@ -10,10 +10,7 @@ use super::{count, erase, practice};
 /// The files under a directory, WAL left out, that hold these bytes: their longest part without a line break, because grep
 /// looks at lines.
 fn files_with(directory: &Path, needle: &[u8]) -> Vec<String> {
-    let part = needle
-        .split(|byte| *byte == b'\n')
-        .max_by_key(|part| part.len())
-        .unwrap();
+    let part = needle.split(|byte| *byte == b'\n').max_by_key(|part| part.len()).unwrap();
     let pattern: String = part.iter().map(|byte| format!("\\x{byte:02x}")).collect();
     let output = Command::new("grep")
         .args(["-rlaP", "--exclude-dir=pg_wal", &pattern])
@@ -34,11 +31,8 @@ enum Erased {
 }
 
 /// Texts are made in the server, so that no logged statement has them.
-const SECRET_WORDS: [(&str, &str); 3] = [
-    ("name", "Mabdickreshu Zuleika"),
-    ("notes", "alergia a penicilina xyq"),
-    ("phone", "(11) 97531-8642"),
-];
+const SECRET_WORDS: [(&str, &str); 3] =
+    [("name", "Mabdickreshu Zuleika"), ("notes", "alergia a penicilina xyq"), ("phone", "(11) 97531-8642")];
 
 fn hidden(word: &str) -> String {
     let codes: Vec<String> = word.chars().map(|c| format!("chr({})", c as u32)).collect();
@@ -55,10 +49,8 @@ fn nothing_is_left(sealed: bool, what: &Erased) {
     let ana = practice(&db, "zuleika");
     practice(&db, "bia");
     let mut admin = db.superuser();
-    let assignments: Vec<String> = SECRET_WORDS
-        .iter()
-        .map(|(column, word)| format!("{column} = {}", hidden(word)))
-        .collect();
+    let assignments: Vec<String> =
+        SECRET_WORDS.iter().map(|(column, word)| format!("{column} = {}", hidden(word))).collect();
     admin.run(&format!(
         "UPDATE public.patients SET {} WHERE id = '{1}';
          UPDATE public.evaluations SET patient_name = {2} WHERE patient_id = '{1}';
@@ -67,10 +59,7 @@ fn nothing_is_left(sealed: bool, what: &Erased) {
         ana.patient,
         hidden(SECRET_WORDS[0].1)
     ));
-    let mut needles: Vec<Vec<u8>> = SECRET_WORDS
-        .iter()
-        .map(|(_, word)| word.as_bytes().to_vec())
-        .collect();
+    let mut needles: Vec<Vec<u8>> = SECRET_WORDS.iter().map(|(_, word)| word.as_bytes().to_vec()).collect();
     let data = cluster.data_directory();
     for needle in &needles {
         assert!(!files_with(&data, needle).is_empty());

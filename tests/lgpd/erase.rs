@@ -5,11 +5,7 @@ use auria_tests::database;
 use super::{count, erase, everything, export, practice, rows};
 
 /// What stays of a user when payments do.
-const KEPT: [&str; 3] = [
-    "public.payment_history",
-    "public.credit_pack_purchases",
-    "public.webhook_events",
-];
+const KEPT: [&str; 3] = ["public.payment_history", "public.credit_pack_purchases", "public.webhook_events"];
 
 #[test]
 fn erasing_a_user_keeps_payments_and_nothing_else_and_leaves_others_alone() {
@@ -25,11 +21,7 @@ fn erasing_a_user_keeps_payments_and_nothing_else_and_leaves_others_alone() {
     assert_eq!(count(&report, "removed", "public.evaluation_drafts"), 1);
     let files = report.iter().filter(|(did, ..)| did == "delete file");
     assert_eq!(files.count(), 7);
-    assert!(
-        report
-            .iter()
-            .any(|(did, object, _)| did == "to do" && object == "auth.users")
-    );
+    assert!(report.iter().any(|(did, object, _)| did == "to do" && object == "auth.users"));
 
     let left = export(&mut service, "user", ana.dentist);
     for (table, found) in left["tables"].as_object().unwrap() {
@@ -54,10 +46,7 @@ fn erasing_a_user_with_payments_leaves_no_row_and_no_word() {
     let db = database();
     let ana = practice(&db, "ana");
     practice(&db, "bia");
-    let report = erase(
-        &mut db.service(),
-        &format!("erase_user('{}', p_keep_payments => false)", ana.dentist),
-    );
+    let report = erase(&mut db.service(), &format!("erase_user('{}', p_keep_payments => false)", ana.dentist));
     for table in KEPT {
         assert_eq!(count(&report, "removed", table), 1, "{table}");
     }
@@ -82,30 +71,17 @@ fn erasing_a_patient_leaves_the_other_patient_of_the_dentist() {
         ("session_detected_teeth", 1),
         ("evaluation_drafts", 1),
     ] {
-        assert_eq!(
-            count(&report, "removed", &format!("public.{table}")),
-            expected,
-            "{table}"
-        );
+        assert_eq!(count(&report, "removed", &format!("public.{table}")), expected, "{table}");
     }
     let files = report.iter().filter(|(did, ..)| did == "delete file");
     assert_eq!(files.count(), 4);
     assert!(!everything(&db).contains("Maria"));
     let other = export(&mut service, "patient", ana.other_patient);
-    for table in [
-        "patients",
-        "evaluations",
-        "shared_links",
-        "session_detected_teeth",
-    ] {
+    for table in ["patients", "evaluations", "shared_links", "session_detected_teeth"] {
         assert_eq!(rows(&other, &format!("public.{table}")), 1, "{table}");
     }
     let again = erase(&mut service, &call);
-    assert!(
-        again
-            .iter()
-            .all(|(did, _, rows)| did != "removed" || *rows == Some(0))
-    );
+    assert!(again.iter().all(|(did, _, rows)| did != "removed" || *rows == Some(0)));
 }
 
 #[test]
@@ -114,21 +90,13 @@ fn an_evaluation_that_is_being_added_is_erased_with_its_patient_or_refused() {
     let ana = practice(&db, "ana");
     let evaluation = auria_tests::insert_evaluation(
         &format!("'{}'", ana.dentist),
-        &[
-            ("patient_id", &format!("'{}'::uuid", ana.patient)),
-            ("patient_name", "'Maria ana'"),
-        ],
+        &[("patient_id", &format!("'{}'::uuid", ana.patient)), ("patient_name", "'Maria ana'")],
     );
     let mut other = db.service();
     other.run("BEGIN");
     other.run(&evaluation);
     let erasing = std::thread::scope(|scope| {
-        let erasing = scope.spawn(|| {
-            erase(
-                &mut db.service(),
-                &format!("erase_patient('{}')", ana.patient),
-            )
-        });
+        let erasing = scope.spawn(|| erase(&mut db.service(), &format!("erase_patient('{}')", ana.patient)));
         let mut admin = db.superuser();
         while admin.value::<i64>("SELECT count(*) FROM pg_locks WHERE NOT granted") == 0 {
             std::thread::sleep(std::time::Duration::from_millis(20));

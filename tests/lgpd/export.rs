@@ -75,17 +75,11 @@ fn an_export_of_a_patient_has_what_is_about_them_and_not_what_is_about_another_p
         ("evaluation_drafts", 1),
         ("payment_history", 0),
     ] {
-        assert_eq!(
-            rows(&document, &format!("public.{table}")),
-            expected,
-            "{table}"
-        );
+        assert_eq!(rows(&document, &format!("public.{table}")), expected, "{table}");
     }
     let mut found = files(&document);
     found.sort();
-    let session = document["tables"]["public.shared_links"][0]["session_id"]
-        .as_str()
-        .unwrap();
+    let session = document["tables"]["public.shared_links"][0]["session_id"].as_str().unwrap();
     let mut expected = [
         format!("clinical-photos/{}/fotos/maria.jpg", ana.dentist),
         format!("clinical-photos/{}/fotos/sem-id.jpg", ana.dentist),
@@ -102,20 +96,11 @@ fn a_draft_about_another_patient_whose_name_begins_alike_is_not_the_patients() {
     let db = database();
     let ana = practice(&db, "ana");
     let mut service = db.service();
-    service
-        .run("UPDATE public.evaluation_drafts SET draft_data = '{\"patientName\": \"Mariana\"}'");
+    service.run("UPDATE public.evaluation_drafts SET draft_data = '{\"patientName\": \"Mariana\"}'");
     let rename = |service: &mut Session, name: &str| {
-        service.run(&format!(
-            "UPDATE public.patients SET name = '{name}' WHERE id = '{}'",
-            ana.patient
-        ));
+        service.run(&format!("UPDATE public.patients SET name = '{name}' WHERE id = '{}'", ana.patient));
     };
-    let drafts = |service: &mut _| {
-        rows(
-            &export(service, "patient", ana.patient),
-            "public.evaluation_drafts",
-        )
-    };
+    let drafts = |service: &mut _| rows(&export(service, "patient", ana.patient), "public.evaluation_drafts");
     rename(&mut service, "Maria");
     assert_eq!(drafts(&mut service), 0);
     // What is special in a pattern is not in a name.
@@ -135,10 +120,7 @@ fn a_value_that_is_only_encrypted_is_exported_decrypted() {
          UPDATE public.evaluation_drafts SET draft_data = '{}'",
     );
     let document = export(&mut db.service(), "patient", ana.patient);
-    assert_eq!(
-        document["tables"]["public.patients"][0]["notes"],
-        "nota ana"
-    );
+    assert_eq!(document["tables"]["public.patients"][0]["notes"], "nota ana");
 }
 
 #[test]
@@ -161,9 +143,6 @@ fn an_export_is_for_the_backend_and_refuses_null() {
         "erase_patient(NULL)",
         "erase_user(gen_random_uuid(), NULL)",
     ] {
-        refused_with(
-            db.service().batch_execute(&format!("SELECT auria.{call}")),
-            "22004",
-        );
+        refused_with(db.service().batch_execute(&format!("SELECT auria.{call}")), "22004");
     }
 }

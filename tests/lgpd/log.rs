@@ -9,10 +9,7 @@ use crate::sealed::seal;
 /// The entries, oldest first, without the time.
 fn entries(session: &mut Session) -> Vec<Value> {
     session
-        .query(
-            "SELECT to_jsonb(e) - 'erased_at' FROM auria.erasures e ORDER BY id",
-            &[],
-        )
+        .query("SELECT to_jsonb(e) - 'erased_at' FROM auria.erasures e ORDER BY id", &[])
         .unwrap()
         .iter()
         .map(|row| row.get(0))
@@ -63,14 +60,8 @@ fn an_erasure_is_recorded_with_counts_and_without_the_person() {
             "SELECT bool_and(erased_at BETWEEN '{before}' AND clock_timestamp()) FROM auria.erasures"
         )));
         // Neither an id nor a word of what was erased.
-        let text: String =
-            service.value("SELECT string_agg(to_jsonb(e)::text, ' ') FROM auria.erasures e");
-        for word in [
-            ana.dentist.to_string(),
-            ana.patient.to_string(),
-            "Maria".to_owned(),
-            "ana@".to_owned(),
-        ] {
+        let text: String = service.value("SELECT string_agg(to_jsonb(e)::text, ' ') FROM auria.erasures e");
+        for word in [ana.dentist.to_string(), ana.patient.to_string(), "Maria".to_owned(), "ana@".to_owned()] {
             assert!(!text.contains(&word), "{word}: {text}");
         }
     }
@@ -95,25 +86,16 @@ fn the_log_is_read_by_the_backend_and_written_by_nothing_but_an_erasure() {
             "DROP TABLE auria.erasures",
             "CREATE TRIGGER t BEFORE INSERT ON auria.erasures EXECUTE FUNCTION public.update_updated_at_column()",
         ] {
-            refused_with(
-                admin.batch_execute(&format!("SET ROLE {role}; {statement}")),
-                "42501",
-            );
+            refused_with(admin.batch_execute(&format!("SET ROLE {role}; {statement}")), "42501");
             admin.run("RESET ROLE");
         }
     }
     for role in [As::Anon, As::User(ana.dentist)] {
-        refused_with(
-            db.session(role).query("SELECT FROM auria.erasures", &[]),
-            "42501",
-        );
+        refused_with(db.session(role).query("SELECT FROM auria.erasures", &[]), "42501");
     }
     assert_eq!(entries(&mut service), before);
     // It outlives what it is about, and another erasure adds to it.
-    erase(
-        &mut service,
-        &format!("erase_user('{}', p_keep_payments => false)", ana.dentist),
-    );
+    erase(&mut service, &format!("erase_user('{}', p_keep_payments => false)", ana.dentist));
     let now = entries(&mut service);
     assert_eq!(now[0], before[0]);
     assert_eq!(now.len(), 2);

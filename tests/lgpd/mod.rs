@@ -12,14 +12,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// Tables of `public` without a word about a person; every other one must appear in what is exported about a user.
-const ABOUT_NOBODY: [&str; 6] = [
-    "credit_costs",
-    "credit_packs",
-    "prompt_executions",
-    "resin_catalog",
-    "resins",
-    "subscription_plans",
-];
+const ABOUT_NOBODY: [&str; 6] =
+    ["credit_costs", "credit_packs", "prompt_executions", "resin_catalog", "resins", "subscription_plans"];
 
 /// A dentist with a row in every table, and two patients.
 struct Practice {
@@ -30,10 +24,7 @@ struct Practice {
 
 /// What is stored about this dentist says this word wherever a text is free.
 fn practice(db: &Database, word: &str) -> Practice {
-    let dentist = db.sign_up_on_plan(
-        &format!("{word}@clinica.example"),
-        "price_essencial_monthly",
-    );
+    let dentist = db.sign_up_on_plan(&format!("{word}@clinica.example"), "price_essencial_monthly");
     let friend = db.sign_up(&format!("amiga-{word}@clinica.example"));
     let mut service = db.service();
     let mut patient = |name: &str| -> Uuid {
@@ -41,26 +32,13 @@ fn practice(db: &Database, word: &str) -> Practice {
             "INSERT INTO public.patients (user_id, name, notes) VALUES ('{dentist}', '{name}', 'nota {word}') RETURNING id"
         ))
     };
-    let (id, other) = (
-        patient(&format!("Maria {word}")),
-        patient(&format!("João {word}")),
-    );
+    let (id, other) = (patient(&format!("Maria {word}")), patient(&format!("João {word}")));
     let (session, other_session) = (Uuid::new_v4(), Uuid::new_v4());
     for (patient, name, session, photo) in [
         (format!("'{id}'"), format!("Maria {word}"), session, "maria"),
         // As an early client wrote it: by name alone.
-        (
-            "NULL".to_owned(),
-            format!("Maria {word}"),
-            session,
-            "sem-id",
-        ),
-        (
-            format!("'{other}'"),
-            format!("João {word}"),
-            other_session,
-            "joao",
-        ),
+        ("NULL".to_owned(), format!("Maria {word}"), session, "sem-id"),
+        (format!("'{other}'"), format!("João {word}"), other_session, "joao"),
     ] {
         service.run(&insert_evaluation(
             &format!("'{dentist}'"),
@@ -110,15 +88,9 @@ fn practice(db: &Database, word: &str) -> Practice {
         format!("dsd-simulations', '{dentist}/maria.png"),
         format!("avatars', '{dentist}/eu.png"),
     ] {
-        service.run(&format!(
-            "INSERT INTO storage.objects (bucket_id, name) VALUES ('{object}')"
-        ));
+        service.run(&format!("INSERT INTO storage.objects (bucket_id, name) VALUES ('{object}')"));
     }
-    Practice {
-        dentist,
-        patient: id,
-        other_patient: other,
-    }
+    Practice { dentist, patient: id, other_patient: other }
 }
 
 fn export(service: &mut Session, kind: &str, id: Uuid) -> Value {
@@ -135,23 +107,14 @@ fn files(document: &Value) -> Vec<String> {
         .as_array()
         .unwrap()
         .iter()
-        .map(|object| {
-            format!(
-                "{}/{}",
-                object["bucket_id"].as_str().unwrap(),
-                object["name"].as_str().unwrap()
-            )
-        })
+        .map(|object| format!("{}/{}", object["bucket_id"].as_str().unwrap(), object["name"].as_str().unwrap()))
         .collect()
 }
 
 /// The report of an erasure: action, object, rows.
 fn erase(service: &mut Session, call: &str) -> Vec<(String, String, Option<i64>)> {
     service
-        .query(
-            &format!("SELECT action, object, row_count FROM auria.{call}"),
-            &[],
-        )
+        .query(&format!("SELECT action, object, row_count FROM auria.{call}"), &[])
         .unwrap()
         .iter()
         .map(|row| (row.get(0), row.get(1), row.get(2)))
@@ -161,9 +124,7 @@ fn erase(service: &mut Session, call: &str) -> Vec<(String, String, Option<i64>)
 /// How many rows the report says an action took of a table.
 #[track_caller]
 fn count(report: &[(String, String, Option<i64>)], action: &str, table: &str) -> i64 {
-    let found = report
-        .iter()
-        .find(|(did, object, _)| did == action && object == table);
+    let found = report.iter().find(|(did, object, _)| did == action && object == table);
     let (_, _, count) = found.unwrap_or_else(|| panic!("{action} {table} is not in {report:#?}"));
     count.unwrap()
 }

@@ -56,12 +56,7 @@ fn tables_of_a_team_are_exported_and_erased_and_those_out_of_reach_are_named() {
         assert_eq!(rows(&document, table), expected, "{table}");
     }
     let named = document["not_included"].to_string();
-    for table in [
-        "equipe.artigos",
-        "estranho.segredos",
-        "public.filtrada",
-        "auth.users",
-    ] {
+    for table in ["equipe.artigos", "estranho.segredos", "public.filtrada", "auth.users"] {
         assert!(named.contains(table), "{table} in {named}");
     }
 
@@ -70,35 +65,20 @@ fn tables_of_a_team_are_exported_and_erased_and_those_out_of_reach_are_named() {
     assert_eq!(count(&report, "removed", "equipe.visitas"), 1);
 
     let report = erase(&mut service, &format!("erase_user('{}')", ana.dentist));
-    for table in [
-        "equipe.fotos",
-        "equipe.visitas",
-        "equipe.preferencias",
-        "equipe.registros",
-    ] {
+    for table in ["equipe.fotos", "equipe.visitas", "equipe.preferencias", "equipe.registros"] {
         assert_eq!(count(&report, "removed", table), 1, "{table}");
     }
-    for (action, table) in [
-        ("not reached", "estranho.segredos"),
-        ("not reached", "public.filtrada"),
-        ("kept", "equipe.artigos"),
-    ] {
+    for (action, table) in
+        [("not reached", "estranho.segredos"), ("not reached", "public.filtrada"), ("kept", "equipe.artigos")]
+    {
         assert!(
-            report
-                .iter()
-                .any(|(did, object, _)| did == action && object == table),
+            report.iter().any(|(did, object, _)| did == action && object == table),
             "{action} {table} in {report:#?}"
         );
     }
     let mut admin = db.superuser();
-    assert_eq!(
-        admin.value::<i64>("SELECT count(*) FROM estranho.segredos"),
-        1
-    );
-    assert_eq!(
-        admin.value::<i64>("SELECT count(*) FROM equipe.preferencias"),
-        1
-    );
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM estranho.segredos"), 1);
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM equipe.preferencias"), 1);
     admin.run("DROP SCHEMA estranho CASCADE; DROP ROLE lgpd_estranho");
 }
 
@@ -113,15 +93,8 @@ fn a_trigger_of_a_team_runs_with_the_rights_of_the_schemas_owner_and_no_others()
              $$ BEGIN INSERT INTO public.quem VALUES (current_user); RETURN OLD; END $$;
          CREATE TRIGGER anota BEFORE DELETE ON public.patients FOR EACH ROW EXECUTE FUNCTION public.anota()",
     );
-    erase(
-        &mut db.session(As::Superuser),
-        &format!("erase_patient('{}')", ana.patient),
-    );
-    assert_eq!(
-        db.superuser()
-            .value::<String>("SELECT string_agg(nome, ',') FROM public.quem"),
-        "auria_owner"
-    );
+    erase(&mut db.session(As::Superuser), &format!("erase_patient('{}')", ana.patient));
+    assert_eq!(db.superuser().value::<String>("SELECT string_agg(nome, ',') FROM public.quem"), "auria_owner");
 }
 
 #[test]
@@ -138,10 +111,7 @@ fn rows_that_a_team_protects_stop_an_erasure_as_a_whole() {
     ));
     let mut service = db.service();
     let before = export(&mut service, "user", ana.dentist)["tables"].clone();
-    let error = refused_with(
-        service.batch_execute(&format!("SELECT auria.erase_user('{}')", ana.dentist)),
-        "23503",
-    );
+    let error = refused_with(service.batch_execute(&format!("SELECT auria.erase_user('{}')", ana.dentist)), "23503");
     assert!(error.message().contains("pareceres"), "{error:?}");
     assert_eq!(export(&mut service, "user", ana.dentist)["tables"], before);
 }

@@ -33,19 +33,11 @@ fn prices_and_shades_of_a_clinics_own_survive_and_the_rest_arrives() {
     let mut admin = db.superuser();
     admin.run("CREATE EXTENSION auria CASCADE");
     assert_eq!(
-        admin.value::<i32>(
-            "SELECT price_monthly FROM public.subscription_plans WHERE id = 'price_pro_monthly_v2'"
-        ),
+        admin.value::<i32>("SELECT price_monthly FROM public.subscription_plans WHERE id = 'price_pro_monthly_v2'"),
         9900
     );
-    assert_eq!(
-        admin.value::<String>("SELECT opacity FROM public.resin_catalog WHERE shade = 'A2B'"),
-        "outra"
-    );
-    assert_eq!(
-        admin.value::<i64>("SELECT count(*) FROM public.resin_catalog"),
-        181
-    );
+    assert_eq!(admin.value::<String>("SELECT opacity FROM public.resin_catalog WHERE shade = 'A2B'"), "outra");
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM public.resin_catalog"), 181);
 }
 
 #[test]
@@ -54,31 +46,18 @@ fn what_broke_a_rule_stays_and_nothing_new_breaks_it() {
     let mut admin = db.superuser();
     adopt_all(&mut admin);
     refused_with(
-        admin.execute(
-            "INSERT INTO public.patients (user_id, name) VALUES (gen_random_uuid(), 'x')",
-            &[],
-        ),
+        admin.execute("INSERT INTO public.patients (user_id, name) VALUES (gen_random_uuid(), 'x')", &[]),
         "23503",
     );
     refused_with(
-        admin.execute(
-            "UPDATE public.subscriptions SET credits_bonus = -1 WHERE status = 'active'",
-            &[],
-        ),
+        admin.execute("UPDATE public.subscriptions SET credits_bonus = -1 WHERE status = 'active'", &[]),
         "23514",
     );
     // Two rows with one reference are there; a third use of it charges nothing.
-    assert!(
-        db.service().value::<bool>(&format!(
-            "SELECT public.use_credits('{ANA}', 'case_analysis', '00000000-0000-4000-8000-0000000000e1')"
-        ))
-    );
-    assert_eq!(
-        admin.value::<i64>(
-            "SELECT count(*) FROM public.credit_usage WHERE reference_id IS NOT NULL"
-        ),
-        2
-    );
+    assert!(db.service().value::<bool>(&format!(
+        "SELECT public.use_credits('{ANA}', 'case_analysis', '00000000-0000-4000-8000-0000000000e1')"
+    )));
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM public.credit_usage WHERE reference_id IS NOT NULL"), 2);
     // Deleting a patient keeps the evaluation, as the new foreign key says.
     admin.run("DELETE FROM public.patients WHERE id = '00000000-0000-4000-8000-0000000000a1'");
     assert_eq!(
@@ -119,10 +98,7 @@ fn warnings(session: &mut Session) -> Vec<String> {
 
 /// Bodies that the original shipped, as its migrations wrote them.
 const KNOWN: [(&str, &str); 2] = [
-    (
-        "public.update_updated_at_column()",
-        "\nBEGIN\n  NEW.updated_at = now();\n  RETURN NEW;\nEND;\n",
-    ),
+    ("public.update_updated_at_column()", "\nBEGIN\n  NEW.updated_at = now();\n  RETURN NEW;\nEND;\n"),
     (
         "public.handle_new_user()",
         "\nBEGIN\n  INSERT INTO public.profiles (user_id, full_name, cro)\n  \
@@ -145,16 +121,13 @@ fn a_body_that_the_original_shipped_is_replaced_under_its_oid_whatever_its_line_
         let oids = "SELECT array_agg(oid ORDER BY proname)::text FROM pg_proc \
                      WHERE proname IN ('update_updated_at_column', 'handle_new_user')";
         let before: String = admin.value(oids);
-        let definition: String =
-            admin.value("SELECT pg_get_functiondef('public.handle_new_user()'::regprocedure)");
+        let definition: String = admin.value("SELECT pg_get_functiondef('public.handle_new_user()'::regprocedure)");
         admin.run("CREATE EXTENSION auria CASCADE");
         let warnings = warnings(&mut admin);
         for (signature, _) in KNOWN {
             assert_eq!(
                 !known,
-                warnings
-                    .iter()
-                    .any(|warning| warning.contains(&format!("function {signature} is not one"))),
+                warnings.iter().any(|warning| warning.contains(&format!("function {signature} is not one"))),
                 "{line_ending:?} {warnings:#?}"
             );
             assert_eq!(
@@ -166,9 +139,8 @@ fn a_body_that_the_original_shipped_is_replaced_under_its_oid_whatever_its_line_
             );
         }
         assert_eq!(admin.value::<String>(oids), before);
-        let kept: Option<String> = admin.value(
-            "SELECT max(definition) FROM auria.replaced_functions WHERE signature = 'public.handle_new_user()'",
-        );
+        let kept: Option<String> = admin
+            .value("SELECT max(definition) FROM auria.replaced_functions WHERE signature = 'public.handle_new_user()'");
         assert_eq!(kept, known.then_some(definition));
     }
 }
@@ -177,13 +149,8 @@ fn a_body_that_the_original_shipped_is_replaced_under_its_oid_whatever_its_line_
 #[test]
 fn the_library_knows_every_body_that_is_covered_and_no_other() {
     let library = std::fs::read(auria_tests::Stage::shared().library()).unwrap();
-    let knows = |md5: &str| {
-        library
-            .windows(md5.len())
-            .any(|window| window == md5.as_bytes())
-    };
-    let list =
-        std::fs::read_to_string(repository().join("sql/install/original_bodies.csv")).unwrap();
+    let knows = |md5: &str| library.windows(md5.len()).any(|window| window == md5.as_bytes());
+    let list = std::fs::read_to_string(repository().join("sql/install/original_bodies.csv")).unwrap();
     let mut covered = 0;
     for line in list.lines().skip(1) {
         let fields: Vec<&str> = line.rsplitn(5, ',').collect();
@@ -232,41 +199,26 @@ fn every_rpc_clean_up_and_reset_works_beside_old_rows_that_break_a_rule() {
         "public.cleanup_old_rate_limits()",
     ] {
         for user in [ANA, BIA] {
-            service.run(&format!(
-                "SELECT {}",
-                call.replace("USER", &format!("'{user}'"))
-            ));
+            service.run(&format!("SELECT {}", call.replace("USER", &format!("'{user}'"))));
         }
     }
-    assert_eq!(
-        admin.value::<i64>("SELECT count(*) FROM public.rate_limits WHERE function_name = ''"),
-        0
-    );
-    assert_eq!(
-        admin.value::<String>(&format!("SELECT status FROM public.subscriptions {broken}")),
-        "on_hold"
-    );
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM public.rate_limits WHERE function_name = ''"), 0);
+    assert_eq!(admin.value::<String>(&format!("SELECT status FROM public.subscriptions {broken}")), "on_hold");
     // What the row broke is left, what it changes must obey the rules, and so must a new row.
-    admin.run(&format!(
-        "UPDATE public.subscriptions SET stripe_customer_id = 'cus_1' {broken}"
-    ));
+    admin.run(&format!("UPDATE public.subscriptions SET stripe_customer_id = 'cus_1' {broken}"));
     for refused in [
         format!("UPDATE public.subscriptions SET status = 'asleep' {broken}"),
         format!("UPDATE public.subscriptions SET credits_rollover = -7 {broken}"),
         "UPDATE public.prompt_executions SET latency_ms = -1".to_owned(),
-        "INSERT INTO public.credit_packs (id, name, credits, price) VALUES ('x', 'x', 0, 1)"
-            .to_owned(),
-        format!(
-            "INSERT INTO public.payment_history (user_id, amount, status) VALUES ('{ANA}', 1, 'lost')"
-        ),
+        "INSERT INTO public.credit_packs (id, name, credits, price) VALUES ('x', 'x', 0, 1)".to_owned(),
+        format!("INSERT INTO public.payment_history (user_id, amount, status) VALUES ('{ANA}', 1, 'lost')"),
     ] {
         refused_with(admin.batch_execute(&refused), "23514");
     }
 }
 
 #[test]
-fn a_rule_over_two_columns_judges_what_a_statement_changes_and_becomes_a_constraint_once_rows_obey()
-{
+fn a_rule_over_two_columns_judges_what_a_statement_changes_and_becomes_a_constraint_once_rows_obey() {
     let db = legacy_database();
     let mut admin = db.superuser();
     admin.run(&format!(
@@ -278,9 +230,7 @@ fn a_rule_over_two_columns_judges_what_a_statement_changes_and_becomes_a_constra
     let is_constraint = "SELECT count(*) FROM pg_constraint \
           WHERE conname = 'shared_links_lifetime_not_over_30_days' AND convalidated";
     assert_eq!(admin.value::<i64>(is_constraint), 0);
-    admin.run(&format!(
-        "UPDATE public.shared_links SET session_id = gen_random_uuid() {link}"
-    ));
+    admin.run(&format!("UPDATE public.shared_links SET session_id = gen_random_uuid() {link}"));
     for refused in [
         format!("UPDATE public.shared_links SET expires_at = expires_at + interval '1 day' {link}"),
         format!(
@@ -293,29 +243,11 @@ fn a_rule_over_two_columns_judges_what_a_statement_changes_and_becomes_a_constra
     admin.run("SELECT * FROM auria.migrate()");
     assert_eq!(admin.value::<i64>(is_constraint), 0);
     admin.run("UPDATE public.shared_links SET expires_at = created_at + interval '7 days'");
-    let promoted: Vec<String> = admin
-        .query("SELECT name FROM auria.migrate()", &[])
-        .unwrap()
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
-    let notices: Vec<String> = admin
-        .notices()
-        .iter()
-        .map(DbError::message)
-        .map(str::to_owned)
-        .collect();
-    assert_eq!(
-        admin.value::<i64>(is_constraint),
-        1,
-        "{promoted:?} {notices:?}"
-    );
-    assert_eq!(
-        admin.value::<i64>(
-            "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'shared_links_lifetime%'"
-        ),
-        0
-    );
+    let promoted: Vec<String> =
+        admin.query("SELECT name FROM auria.migrate()", &[]).unwrap().iter().map(|row| row.get(0)).collect();
+    let notices: Vec<String> = admin.notices().iter().map(DbError::message).map(str::to_owned).collect();
+    assert_eq!(admin.value::<i64>(is_constraint), 1, "{promoted:?} {notices:?}");
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'shared_links_lifetime%'"), 0);
 }
 
 #[test]
@@ -328,19 +260,11 @@ fn a_view_over_columns_that_may_be_null_reads_them_for_the_backend() {
          REVOKE ALL ON public.contacts FROM anon, authenticated; GRANT SELECT ON public.contacts TO service_role",
     );
     adopt_all(&mut admin);
+    assert!(!warnings(&mut admin).iter().any(|warning| warning.contains("public.contacts")));
+    assert_eq!(db.service().value::<i64>("SELECT count(*) FROM public.contacts"), 8);
     assert!(
-        !warnings(&mut admin)
-            .iter()
-            .any(|warning| warning.contains("public.contacts"))
+        db.service().value::<bool>("SELECT bool_or(name IS NULL) AND bool_or(phone IS NOT NULL) FROM public.contacts")
     );
-    assert_eq!(
-        db.service()
-            .value::<i64>("SELECT count(*) FROM public.contacts"),
-        8
-    );
-    assert!(db.service().value::<bool>(
-        "SELECT bool_or(name IS NULL) AND bool_or(phone IS NOT NULL) FROM public.contacts"
-    ));
 }
 
 #[test]
@@ -357,37 +281,18 @@ fn the_holes_of_the_old_version_are_closed_and_other_products_left_alone() {
     admin.run(&statements.join(";"));
     let mut ana = db.authenticated(ANA.parse().unwrap());
     assert_eq!(ana.value::<i64>("SELECT count(*) FROM public.patients"), 2);
-    refused_with(
-        ana.execute("UPDATE public.subscriptions SET credits_bonus = 99", &[]),
-        "42501",
-    );
+    refused_with(ana.execute("UPDATE public.subscriptions SET credits_bonus = 99", &[]), "42501");
     refused_with(ana.batch_execute("TRUNCATE public.patients"), "42501");
-    assert_eq!(
-        db.anon()
-            .value::<i64>("SELECT count(id) FROM public.evaluations"),
-        0
-    );
-    refused_with(
-        db.anon()
-            .query("SELECT public.use_credits(gen_random_uuid(), 'x')", &[]),
-        "42501",
-    );
-    for kept in [
-        "invoices_read",
-        "reporting_reads",
-        "nem os próprios, fora do expediente",
-    ] {
+    assert_eq!(db.anon().value::<i64>("SELECT count(id) FROM public.evaluations"), 0);
+    refused_with(db.anon().query("SELECT public.use_credits(gen_random_uuid(), 'x')", &[]), "42501");
+    for kept in ["invoices_read", "reporting_reads", "nem os próprios, fora do expediente"] {
         assert_eq!(
-            admin.value::<i64>(&format!(
-                "SELECT count(*) FROM pg_policy WHERE polname = '{kept}'"
-            )),
+            admin.value::<i64>(&format!("SELECT count(*) FROM pg_policy WHERE polname = '{kept}'")),
             1,
             "{kept}"
         );
     }
-    assert!(
-        admin.value::<bool>("SELECT has_table_privilege('anon', 'public.newsletter', 'INSERT')")
-    );
+    assert!(admin.value::<bool>("SELECT has_table_privilege('anon', 'public.newsletter', 'INSERT')"));
     assert_eq!(
         admin.value::<i64>(
             "SELECT count(*) FROM pg_policy WHERE polrelid = 'public.patients'::regclass AND polpermissive"
@@ -440,7 +345,8 @@ fn an_index_of_the_originals_stays_beside_the_one_that_serves_until_all_is_resto
     let restored = format!("{evaluations}idx_patients_created_at (user_id, created_at DESC)");
     assert_eq!(indexes(), restored);
     // Nothing is built again for nothing.
-    let files = "SELECT string_agg(oid::text, ' ' ORDER BY oid) FROM pg_class WHERE relkind = 'i' AND relname LIKE 'idx\\_%'";
+    let files =
+        "SELECT string_agg(oid::text, ' ' ORDER BY oid) FROM pg_class WHERE relkind = 'i' AND relname LIKE 'idx\\_%'";
     let before: String = db.superuser().value(files);
     db.superuser().run(again);
     assert_eq!(indexes(), restored);

@@ -10,14 +10,11 @@ use crate::support::legacy::{ANA, BIA};
 const SECRET: &[u8] = b"the secret of the legacy database";
 
 /// What clients read, as text.
-const PATIENTS: &str =
-    "SELECT format('%s|%s|%s|%s|%s|%s|%s', id, user_id, name, phone, email, birth_date, notes)
+const PATIENTS: &str = "SELECT format('%s|%s|%s|%s|%s|%s|%s', id, user_id, name, phone, email, birth_date, notes)
                           FROM public.patients ORDER BY id";
-const EVALUATIONS: &str =
-    "SELECT format('%s|%s|%s|%s|%s|%s', id, user_id, patient_id, patient_name, tooth, session_id)
+const EVALUATIONS: &str = "SELECT format('%s|%s|%s|%s|%s|%s', id, user_id, patient_id, patient_name, tooth, session_id)
                              FROM public.evaluations ORDER BY id";
-const DRAFTS: &str =
-    "SELECT format('%s|%s', user_id, draft_data) FROM public.evaluation_drafts ORDER BY user_id";
+const DRAFTS: &str = "SELECT format('%s|%s', user_id, draft_data) FROM public.evaluation_drafts ORDER BY user_id";
 
 fn raw(state: usize) -> Database<'static> {
     Cluster::shared().raw_database(state)
@@ -29,10 +26,7 @@ fn adopt(admin: &mut Session) {
 }
 
 fn what_clients_read(session: &mut Session) -> Vec<String> {
-    [PATIENTS, EVALUATIONS, DRAFTS]
-        .iter()
-        .flat_map(|query| column(session, query))
-        .collect()
+    [PATIENTS, EVALUATIONS, DRAFTS].iter().flat_map(|query| column(session, query)).collect()
 }
 
 #[test]
@@ -94,23 +88,15 @@ fn a_dentist_works_on_in_an_adopted_raw_database() {
     let mut session = db.authenticated(ana);
     // Written by pgcrypto once.
     assert_eq!(
-        column(
-            &mut session,
-            "SELECT left(name, 17) FROM public.patients ORDER BY id"
-        ),
+        column(&mut session, "SELECT left(name, 17) FROM public.patients ORDER BY id"),
         ["João da Conceição", "Zé 🦷 \"O'Dente\" \\ "]
     );
     // What the original could not: set to NULL, and hold a name once.
     session.run("UPDATE public.patients SET phone = NULL WHERE name = 'João da Conceição'");
-    assert_eq!(
-        session.value::<i64>("SELECT count(*) FROM public.patients WHERE phone IS NULL"),
-        1
-    );
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM public.patients WHERE phone IS NULL"), 1);
     refused_with(
         session.execute(
-            &format!(
-                "INSERT INTO public.patients (user_id, name) VALUES ('{ANA}', 'João da Conceição')"
-            ),
+            &format!("INSERT INTO public.patients (user_id, name) VALUES ('{ANA}', 'João da Conceição')"),
             &[],
         ),
         "23505",
@@ -121,9 +107,7 @@ fn a_dentist_works_on_in_an_adopted_raw_database() {
     ));
     assert_eq!(
         db.authenticated(Uuid::parse_str(BIA).unwrap())
-            .value::<i64>(&format!(
-                "SELECT count(*) FROM public.patients WHERE user_id = '{ANA}'"
-            )),
+            .value::<i64>(&format!("SELECT count(*) FROM public.patients WHERE user_id = '{ANA}'")),
         0
     );
 }
@@ -214,37 +198,22 @@ fn keys_policies_publications_and_manual_grants_go_with_the_tables() {
         ["auria_raw.patients_raw"]
     );
     assert_eq!(
-        column(
-            &mut admin,
-            "SELECT polrelid::regclass::text FROM pg_policy WHERE polname = 'fora do expediente'"
-        ),
+        column(&mut admin, "SELECT polrelid::regclass::text FROM pg_policy WHERE polname = 'fora do expediente'"),
         ["auria_raw.patients_raw"]
     );
     assert_eq!(
-        column(
-            &mut admin,
-            "SELECT schemaname || '.' || tablename FROM pg_publication_tables WHERE pubname = 'mirror'"
-        ),
+        column(&mut admin, "SELECT schemaname || '.' || tablename FROM pg_publication_tables WHERE pubname = 'mirror'"),
         ["auria_raw.patients_raw"]
     );
-    assert!(
-        admin.value::<bool>(
-            "SELECT has_table_privilege('reporting', 'public.evaluations', 'SELECT')"
-        )
-    );
-    admin.run(&format!(
-        "DELETE FROM public.patients WHERE user_id = '{ANA}'"
-    ));
+    assert!(admin.value::<bool>("SELECT has_table_privilege('reporting', 'public.evaluations', 'SELECT')"));
+    admin.run(&format!("DELETE FROM public.patients WHERE user_id = '{ANA}'"));
     assert_eq!(admin.value::<i64>("SELECT count(*) FROM public.recalls"), 0);
 }
 
 #[test]
 fn what_depends_on_a_view_of_the_original_stops_the_adoption_by_name() {
     for (object, make) in [
-        (
-            "view public.names",
-            "CREATE VIEW public.names AS SELECT id, name FROM public.patients",
-        ),
+        ("view public.names", "CREATE VIEW public.names AS SELECT id, name FROM public.patients"),
         (
             "function public.latest()",
             "CREATE FUNCTION public.latest() RETURNS public.evaluations LANGUAGE sql AS 'SELECT * FROM public.evaluations LIMIT 1'",
@@ -259,10 +228,7 @@ fn what_depends_on_a_view_of_the_original_stops_the_adoption_by_name() {
         let mut admin = db.superuser();
         admin.run(make);
         let before = what_clients_read(&mut admin);
-        let error = refused_with(
-            admin.batch_execute("CREATE EXTENSION auria CASCADE"),
-            "2BP01",
-        );
+        let error = refused_with(admin.batch_execute("CREATE EXTENSION auria CASCADE"), "2BP01");
         assert!(error.message().contains(object), "{error}");
         assert_eq!(what_clients_read(&mut admin), before);
     }
@@ -276,14 +242,8 @@ fn a_raw_table_of_somebody_who_is_not_trusted_is_not_taken_over() {
         "DO $$ BEGIN CREATE ROLE stranger; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
          ALTER TABLE public.patients_raw OWNER TO stranger",
     );
-    let error = refused_with(
-        admin.batch_execute("CREATE EXTENSION auria CASCADE"),
-        "42501",
-    );
-    assert!(
-        error.message().contains("table public.patients_raw"),
-        "{error}"
-    );
+    let error = refused_with(admin.batch_execute("CREATE EXTENSION auria CASCADE"), "42501");
+    assert!(error.message().contains("table public.patients_raw"), "{error}");
 }
 
 #[test]
@@ -291,19 +251,11 @@ fn a_function_of_a_view_that_the_team_changed_stays_and_is_reported() {
     let db = raw(26);
     let mut admin = db.superuser();
     admin.run("SET client_min_messages = warning; CREATE EXTENSION auria CASCADE");
-    let warnings: Vec<_> = admin
-        .notices()
-        .iter()
-        .map(|notice| notice.message().to_owned())
-        .collect();
+    let warnings: Vec<_> = admin.notices().iter().map(|notice| notice.message().to_owned()).collect();
     for function in ["patients_view_insert()", "evaluations_view_delete()"] {
         let text = format!("function public.{function} is not one that AURIA shipped");
-        assert!(
-            warnings.iter().any(|warning| warning.contains(&text)),
-            "{warnings:#?}"
-        );
-        let oid: Option<u32> =
-            admin.value(&format!("SELECT to_regprocedure('public.{function}')::oid"));
+        assert!(warnings.iter().any(|warning| warning.contains(&text)), "{warnings:#?}");
+        let oid: Option<u32> = admin.value(&format!("SELECT to_regprocedure('public.{function}')::oid"));
         assert!(oid.is_some());
     }
 }
@@ -313,14 +265,9 @@ fn a_raw_database_without_a_key_is_not_taken_over() {
     let db = raw(26);
     let mut admin = db.superuser();
     admin.run("DELETE FROM vault.secrets; SET auria.phi_key_file = ''");
-    refused_with(
-        admin.batch_execute("CREATE EXTENSION auria CASCADE"),
-        "55000",
-    );
+    refused_with(admin.batch_execute("CREATE EXTENSION auria CASCADE"), "55000");
     assert_eq!(
-        admin.value::<String>(
-            "SELECT relkind::text FROM pg_class WHERE oid = 'public.patients_raw'::regclass"
-        ),
+        admin.value::<String>("SELECT relkind::text FROM pg_class WHERE oid = 'public.patients_raw'::regclass"),
         "r"
     );
 }

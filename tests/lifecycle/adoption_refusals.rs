@@ -44,32 +44,20 @@ fn refused_installation(admin: &mut Session, sqlstate: &str) -> DbError {
 fn what_belongs_to_somebody_untrusted_stops_the_installation_and_nothing_changes() {
     for (made, object, reason) in [
         ("", "TABLE public.patients", "table public.patients"),
-        (
-            "",
-            "FUNCTION public.use_credits(uuid, text)",
-            "function public.use_credits(uuid,text)",
-        ),
+        ("", "FUNCTION public.use_credits(uuid, text)", "function public.use_credits(uuid,text)"),
         ("", "SCHEMA auria", "schema auria"),
         (
             "CREATE FUNCTION auria.new_share_token() RETURNS text LANGUAGE sql AS $$ SELECT 'guessed' $$",
             "FUNCTION auria.new_share_token()",
             "function auria.new_share_token()",
         ),
-        (
-            "CREATE VIEW public.shared_links AS SELECT 1",
-            "VIEW public.shared_links",
-            "view public.shared_links",
-        ),
+        ("CREATE VIEW public.shared_links AS SELECT 1", "VIEW public.shared_links", "view public.shared_links"),
         (
             "CREATE MATERIALIZED VIEW public.shared_links AS SELECT 1",
             "MATERIALIZED VIEW public.shared_links",
             "materialized view public.shared_links",
         ),
-        (
-            "CREATE SEQUENCE public.shared_links",
-            "SEQUENCE public.shared_links",
-            "sequence public.shared_links",
-        ),
+        ("CREATE SEQUENCE public.shared_links", "SEQUENCE public.shared_links", "sequence public.shared_links"),
         (
             "CREATE TABLE public.links (id uuid) PARTITION BY LIST (id); \
              CREATE TABLE public.shared_links PARTITION OF public.links DEFAULT",
@@ -81,10 +69,7 @@ fn what_belongs_to_somebody_untrusted_stops_the_installation_and_nothing_changes
         let mut admin = db.superuser();
         admin.run(&format!("{made}; ALTER {object} OWNER TO mallory"));
         let refusal = refused_installation(&mut admin, "42501");
-        assert!(
-            refusal.message().contains(reason) && refusal.message().contains("mallory"),
-            "{refusal:?}"
-        );
+        assert!(refusal.message().contains(reason) && refusal.message().contains("mallory"), "{refusal:?}");
         assert!(refusal.hint().unwrap().contains("auria.trusted_owners"));
         if made.is_empty() {
             admin.run("LOAD 'auria_pg'; SET auria.trusted_owners = 'somebody, mallory'");
@@ -97,15 +82,9 @@ fn what_belongs_to_somebody_untrusted_stops_the_installation_and_nothing_changes
 fn what_has_the_name_of_a_table_and_is_none_stops_the_installation_whoever_owns_it() {
     for (made, kind) in [
         ("CREATE VIEW public.shared_links AS SELECT 1", "view"),
-        (
-            "CREATE MATERIALIZED VIEW public.shared_links AS SELECT 1",
-            "materialized view",
-        ),
+        ("CREATE MATERIALIZED VIEW public.shared_links AS SELECT 1", "materialized view"),
         ("CREATE SEQUENCE public.shared_links", "sequence"),
-        (
-            "CREATE TYPE public.shared_links AS (id uuid)",
-            "index or type",
-        ),
+        ("CREATE TYPE public.shared_links AS (id uuid)", "index or type"),
         (
             "CREATE TABLE public.links (id uuid) PARTITION BY LIST (id); \
              CREATE TABLE public.shared_links PARTITION OF public.links DEFAULT",
@@ -153,10 +132,7 @@ fn a_function_that_cannot_be_replaced_stays_with_a_warning_until_it_is_dropped()
         admin.run(CREATE);
         let warning = "auria: function public.use_credits(uuid,text) was left unchanged: its declaration differs and \
                        other objects depend on it; drop it, then run SELECT auria.restore_function('public.use_credits(uuid,text)')";
-        assert!(
-            admin.notices().iter().any(|notice| notice.message() == warning),
-            "{made}"
-        );
+        assert!(admin.notices().iter().any(|notice| notice.message() == warning), "{made}");
         admin.run(
             "DROP ROUTINE public.use_credits(uuid, text) CASCADE; \
              SELECT auria.restore_function('public.use_credits(uuid,text)')",
@@ -189,17 +165,9 @@ fn every_function_that_is_declared_as_a_managed_one_is_replaced_and_so_is_one_wi
     );
     assert_eq!(declared.len(), public_functions().len());
     let unnamed = declared.iter().map(|line| {
-        [
-            "p_user_id ",
-            "p_operation ",
-            "p_reference_id ",
-            "p_credits ",
-            "plaintext ",
-            "ciphertext ",
-            "p_token ",
-        ]
-        .iter()
-        .fold(line.clone(), |line, name| line.replace(name, ""))
+        ["p_user_id ", "p_operation ", "p_reference_id ", "p_credits ", "plaintext ", "ciphertext ", "p_token "]
+            .iter()
+            .fold(line.clone(), |line, name| line.replace(name, ""))
     });
     for declarations in [declared.clone(), unnamed.collect()] {
         let db = empty_database();
@@ -211,10 +179,7 @@ fn every_function_that_is_declared_as_a_managed_one_is_replaced_and_so_is_one_wi
         admin.run("COMMIT");
         admin.run(CREATE);
         let replaced = "SELECT count(*) FROM auria.replaced_functions";
-        assert_eq!(
-            admin.value::<i64>(replaced),
-            public_functions().len() as i64
-        );
+        assert_eq!(admin.value::<i64>(replaced), public_functions().len() as i64);
     }
 }
 
@@ -251,22 +216,10 @@ const OF_A_STRANGER: [(&str, &str); 18] = [
         "ALTER TABLE public.patients ADD sly boolean GENERATED ALWAYS AS (public.sly(name)) STORED",
         "function public.sly(text)",
     ),
-    (
-        "ALTER TABLE public.patients ADD CHECK (public.sly(name)) NOT VALID",
-        "function public.sly(text)",
-    ),
-    (
-        "CREATE INDEX ON public.patients (public.sly(name))",
-        "function public.sly(text)",
-    ),
-    (
-        "CREATE INDEX ON public.patients (name) WHERE public.sly(name)",
-        "function public.sly(text)",
-    ),
-    (
-        "CREATE STATISTICS public.sly ON public.sly(name), name FROM public.patients",
-        "function public.sly(text)",
-    ),
+    ("ALTER TABLE public.patients ADD CHECK (public.sly(name)) NOT VALID", "function public.sly(text)"),
+    ("CREATE INDEX ON public.patients (public.sly(name))", "function public.sly(text)"),
+    ("CREATE INDEX ON public.patients (name) WHERE public.sly(name)", "function public.sly(text)"),
+    ("CREATE STATISTICS public.sly ON public.sly(name), name FROM public.patients", "function public.sly(text)"),
     (
         "CREATE OPERATOR public.=== (FUNCTION = public.same, LEFTARG = text, RIGHTARG = text); \
          ALTER OPERATOR public.=== (text, text) OWNER TO mallory; \
@@ -323,12 +276,8 @@ fn what_a_stranger_put_behind_a_table_stops_the_installation_and_nothing_changes
         admin.run(&format!("BEGIN; {made}; SAVEPOINT made"));
         let refusal = refused_with(admin.batch_execute(CREATE), "42501");
         assert!(
-            refusal
-                .message()
-                .starts_with(&format!("will not take over {named}"))
-                && refusal
-                    .message()
-                    .ends_with("which belongs to role \"mallory\""),
+            refusal.message().starts_with(&format!("will not take over {named}"))
+                && refusal.message().ends_with("which belongs to role \"mallory\""),
             "{made}: {refusal:?}"
         );
         assert!(refusal.detail().unwrap().contains("nothing was changed"));
@@ -339,9 +288,7 @@ fn what_a_stranger_put_behind_a_table_stops_the_installation_and_nothing_changes
     admin.run("CREATE TRIGGER sly BEFORE INSERT ON storage.buckets FOR EACH ROW EXECUTE FUNCTION public.sly_trigger()");
     let refusal = refused_installation(&mut admin, "42501");
     assert!(
-        refusal
-            .message()
-            .contains("trigger function public.sly_trigger() on table storage.buckets"),
+        refusal.message().contains("trigger function public.sly_trigger() on table storage.buckets"),
         "{refusal:?}"
     );
     admin.run("DROP TRIGGER sly ON storage.buckets");
@@ -358,8 +305,7 @@ fn a_table_that_a_stranger_makes_while_the_installation_waits_for_a_lock_stops_i
     let mut holder = db.superuser();
     holder.run("BEGIN; LOCK TABLE public.profiles");
     std::thread::scope(|scope| {
-        let installation =
-            scope.spawn(|| refused_with(db.superuser().batch_execute(CREATE), "42501"));
+        let installation = scope.spawn(|| refused_with(db.superuser().batch_execute(CREATE), "42501"));
         while !admin.value::<bool>(
             "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'public.profiles'::regclass)",
         ) {
@@ -378,8 +324,7 @@ fn a_table_that_a_stranger_makes_while_the_installation_waits_for_a_lock_stops_i
     // A function is found by the check at the end.
     holder.run("BEGIN; LOCK TABLE public.profiles");
     std::thread::scope(|scope| {
-        let installation =
-            scope.spawn(|| refused_with(db.superuser().batch_execute(CREATE), "42501"));
+        let installation = scope.spawn(|| refused_with(db.superuser().batch_execute(CREATE), "42501"));
         while !admin.value::<bool>(
             "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'public.profiles'::regclass)",
         ) {
@@ -394,9 +339,7 @@ fn a_table_that_a_stranger_makes_while_the_installation_waits_for_a_lock_stops_i
         holder.run("COMMIT");
         let refusal = installation.join().unwrap();
         assert!(
-            refusal.message().starts_with(
-                "will not take over trigger function public.late() on table public.resins"
-            ),
+            refusal.message().starts_with("will not take over trigger function public.late() on table public.resins"),
             "{refusal:?}"
         );
         assert!(refusal.hint().unwrap().contains("auria.trusted_owners"));

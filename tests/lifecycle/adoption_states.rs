@@ -20,11 +20,7 @@ const BROKEN: [(usize, usize, &str); 27] = [
     (3, LAST, "rate_limits_counts_not_negative"),
     (5, LAST, "payment_history_status_not_unknown"),
     (6, LAST, "subscription_plans_price_monthly_not_negative"),
-    (
-        6,
-        LAST,
-        "subscription_plans_credits_per_month_not_below_minus_one",
-    ),
+    (6, LAST, "subscription_plans_credits_per_month_not_below_minus_one"),
     (6, LAST, "subscription_plans_rollover_max_not_negative"),
     (6, LAST, "credit_costs_credits_not_negative"),
     (8, LAST, "shared_links_token_not_malformed"),
@@ -46,11 +42,7 @@ const BROKEN: [(usize, usize, &str); 27] = [
 
 /// Other things worth telling a DBA: from which state on, until which, how the notice starts.
 const WARNINGS: [(usize, usize, &str); 3] = [
-    (
-        1,
-        5,
-        "auria: migration 006_credit_system: plan price_pro_monthly_v2 is sold and grants no credits: ",
-    ),
+    (1, 5, "auria: migration 006_credit_system: plan price_pro_monthly_v2 is sold and grants no credits: "),
     (
         5,
         10,
@@ -84,10 +76,7 @@ const OWN_ACCESS: [(usize, &str); 9] = [
     (1, "public.newsletter: "),
     (1, "public.evaluations.id: reporting may SELECT"),
     (1, "public.evaluations.tooth: reporting may SELECT"),
-    (
-        1,
-        "public.patients: policy nem os próprios, fora do expediente ",
-    ),
+    (1, "public.patients: policy nem os próprios, fora do expediente "),
     (1, "public.subscriptions: policy reporting_reads "),
     (1, "public.subscriptions: reporting may SELECT"),
     (1, "storage.objects: policy invoices_read "),
@@ -96,18 +85,10 @@ const OWN_ACCESS: [(usize, &str); 9] = [
 
 /// Policies that stay although they give away too much: from which state on, the policy, for whom.
 const OVER_PERMISSIVE: [(usize, &str, &str); 5] = [
-    (
-        1,
-        "\"Recepção vê tudo\" on public.patients",
-        "authenticated",
-    ),
+    (1, "\"Recepção vê tudo\" on public.patients", "authenticated"),
     (1, "\"Sala de espera\" on public.evaluations", "anon"),
     (2, "\"Clinic photos\" on storage.objects", "authenticated"),
-    (
-        2,
-        "\"Avatars and simulations\" on storage.objects",
-        "PUBLIC",
-    ),
+    (2, "\"Avatars and simulations\" on storage.objects", "PUBLIC"),
     (8, "\"Anyone reads links\" on public.shared_links", "PUBLIC"),
 ];
 
@@ -152,10 +133,7 @@ fn adopts(state: usize, adopt: Adopt) {
     let mut admin = db.superuser();
     let rows = Rows::of(&mut admin);
     let before = functions(&mut admin);
-    let own = (
-        own(OWN_TABLES, state, &tables(&mut admin)),
-        own(OWN_ACCESS, state, &access(&mut admin)),
-    );
+    let own = (own(OWN_TABLES, state, &tables(&mut admin)), own(OWN_ACCESS, state, &access(&mut admin)));
     admin.run("LOAD 'auria_pg'");
     if adopt == Adopt::All {
         admin.run("SET auria.adopt_functions = 'all'");
@@ -168,12 +146,7 @@ fn adopts(state: usize, adopt: Adopt) {
         Adopt::Known => assert_eq!(functions(&mut admin), before),
         Adopt::All => assert_replaced(&mut admin, &before),
     }
-    run_each(
-        &mut admin,
-        &warnings,
-        "unless something needs it, run ",
-        "DROP POLICY",
-    );
+    run_each(&mut admin, &warnings, "unless something needs it, run ", "DROP POLICY");
     for again in [false, true] {
         if again {
             // The clinic's view over the compiled phi_decrypt goes with the function; no row goes.
@@ -205,10 +178,7 @@ fn adopts(state: usize, adopt: Adopt) {
                 assert_eq!(others, expected_complaints(state));
                 // A function of the team has the owner and the grants that they gave it.
                 let about: Vec<_> = about_functions.iter().map(|(check, _)| &**check).collect();
-                assert!(
-                    about.contains(&"owners") && about.contains(&"functions"),
-                    "{about_functions:?}"
-                );
+                assert!(about.contains(&"owners") && about.contains(&"functions"), "{about_functions:?}");
             }
         }
     }
@@ -220,18 +190,9 @@ fn adopts(state: usize, adopt: Adopt) {
     a_new_patient_is_encrypted(&db, team_encrypts);
 
     if adopt == Adopt::Known {
-        run_each(
-            &mut admin,
-            &warnings,
-            "to replace it, run ",
-            "SELECT auria.restore_function",
-        );
+        run_each(&mut admin, &warnings, "to replace it, run ", "SELECT auria.restore_function");
         assert_replaced(&mut admin, &before);
-        assert!(
-            complaints(&mut admin)
-                .iter()
-                .all(|(check, _)| !["grants", "owners", "functions"].contains(&&**check)),
-        );
+        assert!(complaints(&mut admin).iter().all(|(check, _)| !["grants", "owners", "functions"].contains(&&**check)),);
     }
 }
 
@@ -275,49 +236,25 @@ fn functions(session: &mut Session) -> Functions {
 
 /// The lines of the catalogue that are the clinic's own; there must be some of each kind.
 fn own<const N: usize>(kinds: [(usize, &str); N], state: usize, lines: &[String]) -> Vec<String> {
-    let starts: Vec<_> = kinds
-        .iter()
-        .filter(|(since, _)| *since <= state)
-        .map(|(_, start)| *start)
-        .collect();
+    let starts: Vec<_> = kinds.iter().filter(|(since, _)| *since <= state).map(|(_, start)| *start).collect();
     for start in &starts {
-        assert!(
-            lines.iter().any(|line| line.starts_with(start)),
-            "{start} is not there"
-        );
+        assert!(lines.iter().any(|line| line.starts_with(start)), "{start} is not there");
     }
-    lines
-        .iter()
-        .filter(|line| starts.iter().any(|start| line.starts_with(start)))
-        .cloned()
-        .collect()
+    lines.iter().filter(|line| starts.iter().any(|start| line.starts_with(start))).cloned().collect()
 }
 
 /// Every message is expected, and every expected one is there; a NOTICE needs no action. The warnings.
-fn assert_warnings(
-    state: usize,
-    adopt: Adopt,
-    session: &mut Session,
-    functions: &Functions,
-) -> Vec<String> {
+fn assert_warnings(state: usize, adopt: Adopt, session: &mut Session, functions: &Functions) -> Vec<String> {
     let notices = session.notices();
     let everything = format!("{notices:?}");
     for secret in PATIENT_DATA {
         assert!(!everything.contains(secret), "{secret} in {everything}");
     }
-    let (warnings, others): (Vec<_>, Vec<_>) = notices
-        .iter()
-        .partition(|notice| notice.severity() == "WARNING");
-    let warnings: Vec<String> = warnings
-        .iter()
-        .map(|notice| notice.message().to_owned())
-        .collect();
+    let (warnings, others): (Vec<_>, Vec<_>) = notices.iter().partition(|notice| notice.severity() == "WARNING");
+    let warnings: Vec<String> = warnings.iter().map(|notice| notice.message().to_owned()).collect();
     let others: Vec<&str> = others.iter().map(|notice| notice.message()).collect();
     let (summary, first) = others.split_last().unwrap();
-    assert!(
-        summary.contains("belong to role \"auria_owner\""),
-        "{summary}"
-    );
+    assert!(summary.contains("belong to role \"auria_owner\""), "{summary}");
     let pg_trgm = ["installing required extension \"pg_trgm\""];
     assert_eq!(first, if state < 4 { &pg_trgm[..] } else { &[] });
 
@@ -361,10 +298,7 @@ fn assert_warnings(
         }))
         .collect();
     for line in &expected {
-        assert!(
-            warnings.iter().any(|warning| warning.contains(line)),
-            "{line} in {warnings:#?}"
-        );
+        assert!(warnings.iter().any(|warning| warning.contains(line)), "{line} in {warnings:#?}");
     }
     assert_eq!(warnings.len(), expected.len(), "{warnings:#?}");
     warnings
@@ -396,10 +330,7 @@ fn assert_replaced(session: &mut Session, before: &Functions) {
         assert_eq!(row.get::<_, String>(3), was.definition);
         assert_eq!(row.get::<_, String>(4), was.owner);
     }
-    assert_eq!(
-        session.value::<i64>("SELECT count(*) FROM auria.replaced_functions"),
-        before.len() as i64
-    );
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM auria.replaced_functions"), before.len() as i64);
 }
 
 /// The schema of a new database, and what is the clinic's own as it was before.
@@ -410,17 +341,9 @@ fn assert_schema(state: usize, session: &mut Session, own_before: &(Vec<String>,
 
     let mut expected: Vec<String> = tables(&mut fresh);
     // The two lines of an invoice that was written twice are for people to settle.
-    expected.retain(|line| {
-        !((5..=10).contains(&state) && line.contains("payment_history_stripe_invoice_id_unique"))
-    });
-    let rules: Vec<_> = broken(state)
-        .filter(|name| !name.ends_with("_fkey"))
-        .collect();
-    expected.retain(|line| {
-        !rules
-            .iter()
-            .any(|rule| line.contains(&format!(": check {rule}: ")))
-    });
+    expected.retain(|line| !((5..=10).contains(&state) && line.contains("payment_history_stripe_invoice_id_unique")));
+    let rules: Vec<_> = broken(state).filter(|name| !name.ends_with("_fkey")).collect();
+    expected.retain(|line| !rules.iter().any(|rule| line.contains(&format!(": check {rule}: "))));
     expected.extend(own_before.0.clone());
     let found: Vec<String> = tables(session)
         .iter()
@@ -433,19 +356,11 @@ fn assert_schema(state: usize, session: &mut Session, own_before: &(Vec<String>,
     expected.extend(own_before.1.clone());
     assert_same(&what, &access(session), &expected);
 
-    let mut invalid = column(
-        session,
-        "SELECT conname::text FROM pg_constraint WHERE NOT convalidated",
-    );
-    let mut expected: Vec<_> = broken(state)
-        .filter(|name| name.ends_with("_fkey"))
-        .collect();
+    let mut invalid = column(session, "SELECT conname::text FROM pg_constraint WHERE NOT convalidated");
+    let mut expected: Vec<_> = broken(state).filter(|name| name.ends_with("_fkey")).collect();
     invalid.sort();
     expected.sort_unstable();
-    assert_eq!(
-        invalid, expected,
-        "foreign keys that hold for new rows only"
-    );
+    assert_eq!(invalid, expected, "foreign keys that hold for new rows only");
 
     let mut enforced = column(
         session,
@@ -458,18 +373,12 @@ fn assert_schema(state: usize, session: &mut Session, own_before: &(Vec<String>,
     enforced.sort();
     rules.sort_unstable();
     assert_eq!(enforced, rules, "rules on changed values");
-    assert_eq!(
-        session.value::<i64>("SELECT count(*) FROM auria.migrations"),
-        migration_count()
-    );
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM auria.migrations"), migration_count());
 }
 
 /// A line of the catalogue without what says that the rule leaves old rows alone.
 fn for_new_rows_too(line: &str) -> String {
-    let line = line
-        .strip_suffix(" NOT VALID")
-        .or_else(|| line.strip_suffix(" not valid"))
-        .unwrap_or(line);
+    let line = line.strip_suffix(" NOT VALID").or_else(|| line.strip_suffix(" not valid")).unwrap_or(line);
     match line.split_once(" AND created_at > ") {
         Some((rule, _)) => rule.to_owned(),
         None => line.to_owned(),
@@ -496,8 +405,7 @@ fn expected_complaints(state: usize) -> Vec<(String, String)> {
              1 rows of patients.email {BACKFILL}; 2 rows of patients.birth_date {BACKFILL}; and 3 more"
         )
     };
-    let ana =
-        "subscription 00000000-0000-4000-8000-0000000000b1 counts 2, its entries since the reset 1";
+    let ana = "subscription 00000000-0000-4000-8000-0000000000b1 counts 2, its entries since the reset 1";
     let bia = "subscription 00000000-0000-4000-8000-0000000000b2 counts -3, its entries since the reset 0";
     let ledger = match state {
         ..6 => None,
@@ -509,69 +417,33 @@ fn expected_complaints(state: usize) -> Vec<(String, String)> {
          UPDATE public.subscription_plans SET credits_per_month = N WHERE id = 'price_pro_monthly_v2'"
             .to_owned()
     });
-    [
-        ("PHI encrypted", Some(phi)),
-        ("ledger", ledger),
-        ("plans", plans),
-    ]
-    .into_iter()
-    .filter_map(|(check, detail)| Some((check.to_owned(), detail?)))
-    .collect()
+    [("PHI encrypted", Some(phi)), ("ledger", ledger), ("plans", plans)]
+        .into_iter()
+        .filter_map(|(check, detail)| Some((check.to_owned(), detail?)))
+        .collect()
 }
 
 fn what_was_in_the_clear_is_encrypted_on_demand(admin: &mut Session, team_encrypts: bool) {
     admin.run("CALL auria.phi_backfill()");
-    if complaints(admin)
-        .iter()
-        .any(|(_, detail)| detail.contains(ERASE))
-    {
+    if complaints(admin).iter().any(|(_, detail)| detail.contains(ERASE)) {
         admin.run(ERASE);
     }
-    assert!(
-        complaints(admin)
-            .iter()
-            .all(|(check, _)| check != "PHI encrypted")
-    );
+    assert!(complaints(admin).iter().all(|(check, _)| check != "PHI encrypted"));
     // A trigger function of the team writes as pgcrypto does.
-    let counted = if team_encrypts {
-        "unreadable"
-    } else {
-        "outdated + unreadable"
-    };
-    assert_eq!(
-        admin.value::<i64>(&format!(
-            "SELECT sum({counted})::bigint FROM auria.phi_status()"
-        )),
-        0
-    );
+    let counted = if team_encrypts { "unreadable" } else { "outdated + unreadable" };
+    assert_eq!(admin.value::<i64>(&format!("SELECT sum({counted})::bigint FROM auria.phi_status()")), 0);
 }
 
 fn each_user_reads_what_is_his(db: &Database) {
     for user in [ANA, BIA] {
         let mut session = db.authenticated(user.parse().unwrap());
-        for table in [
-            "patients",
-            "evaluations",
-            "subscriptions",
-            "profiles",
-            "evaluation_drafts",
-            "credit_usage",
-        ] {
-            let mine: i64 = db.superuser().value(&format!(
-                "SELECT count(*) FROM public.{table} WHERE user_id = '{user}'"
-            ));
-            assert_eq!(
-                session.value::<i64>(&format!("SELECT count(*) FROM public.{table}")),
-                mine,
-                "{table}"
-            );
+        for table in ["patients", "evaluations", "subscriptions", "profiles", "evaluation_drafts", "credit_usage"] {
+            let mine: i64 =
+                db.superuser().value(&format!("SELECT count(*) FROM public.{table} WHERE user_id = '{user}'"));
+            assert_eq!(session.value::<i64>(&format!("SELECT count(*) FROM public.{table}")), mine, "{table}");
         }
     }
-    assert_eq!(
-        db.anon()
-            .value::<i64>("SELECT count(id) FROM public.evaluations"),
-        0
-    );
+    assert_eq!(db.anon().value::<i64>("SELECT count(id) FROM public.evaluations"), 0);
 }
 
 fn credits_are_spent_and_given_back(state: usize, adopt: Adopt, db: &Database) {
@@ -582,14 +454,11 @@ fn credits_are_spent_and_given_back(state: usize, adopt: Adopt, db: &Database) {
         assert!(!service.value::<bool>(&spend));
         service.run("UPDATE public.subscription_plans SET credits_per_month = 60 WHERE id = 'price_pro_monthly_v2'");
     }
-    let used =
-        format!("SELECT credits_used_this_month FROM public.subscriptions WHERE user_id = '{ANA}'");
+    let used = format!("SELECT credits_used_this_month FROM public.subscriptions WHERE user_id = '{ANA}'");
     let before: i32 = service.value(&used);
     assert!(service.value::<bool>(&spend));
     assert_eq!(service.value::<i32>(&used), before + 1);
-    assert!(service.value::<bool>(&format!(
-        "SELECT public.refund_credits('{ANA}', 'case_analysis')"
-    )));
+    assert!(service.value::<bool>(&format!("SELECT public.refund_credits('{ANA}', 'case_analysis')")));
     // The refund that the original had from 014 on changes no counter: as the team's own, it goes on so.
     let given_back = i32::from(adopt == Adopt::All || state < 14);
     assert_eq!(service.value::<i32>(&used), before + 1 - given_back);
@@ -602,27 +471,10 @@ fn a_session_is_shared(db: &Database) {
          SELECT user_id, session_id FROM public.evaluations WHERE id = '{EVALUATION}' RETURNING token"
     ));
     let mut visitor = db.anon();
-    assert_eq!(
-        visitor.value::<String>(&format!(
-            "SELECT public.check_shared_link_status('{token}')"
-        )),
-        "valid"
-    );
-    assert_eq!(
-        visitor.value::<String>(&format!(
-            "SELECT tooth FROM public.get_shared_evaluation('{token}')"
-        )),
-        "11"
-    );
-    visitor.run(&format!(
-        r#"SET request.headers = '{{"x-share-token": "{token}"}}'"#
-    ));
-    assert_eq!(
-        visitor
-            .value::<Uuid>("SELECT id FROM public.evaluations")
-            .to_string(),
-        EVALUATION
-    );
+    assert_eq!(visitor.value::<String>(&format!("SELECT public.check_shared_link_status('{token}')")), "valid");
+    assert_eq!(visitor.value::<String>(&format!("SELECT tooth FROM public.get_shared_evaluation('{token}')")), "11");
+    visitor.run(&format!(r#"SET request.headers = '{{"x-share-token": "{token}"}}'"#));
+    assert_eq!(visitor.value::<Uuid>("SELECT id FROM public.evaluations").to_string(), EVALUATION);
 }
 
 const EVALUATION: &str = "00000000-0000-4000-8000-0000000000e1";

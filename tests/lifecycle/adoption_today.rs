@@ -90,21 +90,13 @@ fn later(statements: &[&str]) -> Database<'static> {
          UPDATE public.evaluations SET status = 'draft' WHERE status NOT IN ('draft', 'analyzing', 'completed', 'error')",
     );
     for statement in statements {
-        admin.run(
-            &statement
-                .replace("$ana", &format!("'{ANA}'"))
-                .replace("$bia", &format!("'{BIA}'")),
-        );
+        admin.run(&statement.replace("$ana", &format!("'{ANA}'")).replace("$bia", &format!("'{BIA}'")));
     }
     db
 }
 
 fn all_of_it() -> Vec<&'static str> {
-    TABLES
-        .iter()
-        .map(|(_, statements)| *statements)
-        .chain([COLUMNS])
-        .collect()
+    TABLES.iter().map(|(_, statements)| *statements).chain([COLUMNS]).collect()
 }
 
 /// Adopts the database and returns what was reported to the DBA.
@@ -115,10 +107,7 @@ fn adopt(db: &Database) -> Vec<String> {
     admin.run("SET client_min_messages = warning; CREATE EXTENSION auria CASCADE");
     rows.assert_unchanged(&mut admin);
     let notices = admin.notices();
-    notices
-        .iter()
-        .map(|notice| notice.message().to_owned())
-        .collect()
+    notices.iter().map(|notice| notice.message().to_owned()).collect()
 }
 
 /// The lines of the catalogue about the tables that today.md adds, and about others the lines that have one of its columns.
@@ -137,9 +126,7 @@ fn of_today(session: &mut Session) -> Vec<String> {
     let mut lines: Vec<_> = tables(session)
         .into_iter()
         .filter(|line| {
-            TABLES
-                .iter()
-                .any(|(table, _)| line.starts_with(&format!("{table}: ")))
+            TABLES.iter().any(|(table, _)| line.starts_with(&format!("{table}: ")))
                 || WORDS.iter().any(|word| line.contains(word))
         })
         .collect();
@@ -159,10 +146,8 @@ fn a_database_with_all_of_todays_tables_and_columns_is_taken_over_with_its_rows(
     let db = later(&all_of_it());
     adopt(&db);
     assert_as_new("all of it", &db);
-    let policies = column(
-        &mut db.superuser(),
-        "SELECT polname::text FROM pg_policy WHERE polname LIKE 'Users see own co%'",
-    );
+    let policies =
+        column(&mut db.superuser(), "SELECT polname::text FROM pg_policy WHERE polname LIKE 'Users see own co%'");
     assert_eq!(policies, [] as [&str; 0]);
 }
 
@@ -187,10 +172,7 @@ fn constraints_and_indexes_of_other_names_count() {
     statements.push(OTHER_NAMES);
     let db = later(&statements);
     let notices = adopt(&db);
-    assert!(
-        !notices.iter().any(|text| text.contains("was not added")),
-        "{notices:?}"
-    );
+    assert!(!notices.iter().any(|text| text.contains("was not added")), "{notices:?}");
     let mut admin = db.superuser();
     let count = "SELECT format('%s %s %s', c.oid::regclass, \
                      (SELECT count(*) FROM pg_index WHERE indrelid = c.oid), \
@@ -253,7 +235,9 @@ fn rows_that_break_todays_rules_stay_and_stop_nobody() {
         assert!(notices.contains(rule), "{rule} in {notices}");
     }
     // A later constraint that old rows break would refuse every change of them.
-    admin.run("UPDATE public.evaluations SET budget = budget; UPDATE public.referral_conversions SET reward_granted = true");
+    admin.run(
+        "UPDATE public.evaluations SET budget = budget; UPDATE public.referral_conversions SET reward_granted = true",
+    );
     for (call, changed) in [
         ("SELECT public.cleanup_stuck_evaluations()", 0),
         ("SELECT public.cleanup_stale_drafts()", 0),
@@ -266,10 +250,7 @@ fn rows_that_break_todays_rules_stay_and_stop_nobody() {
         assert_eq!(before - after, changed, "{call}");
     }
     admin.run(&format!("SELECT public.get_dashboard_metrics('{ANA}')"));
-    auria_tests::refused_with(
-        admin.execute("UPDATE public.evaluations SET status = 'fertig'", &[]),
-        "23514",
-    );
+    auria_tests::refused_with(admin.execute("UPDATE public.evaluations SET status = 'fertig'", &[]), "23514");
     // The duplicate went with the clean-up, and somebody corrects the rest.
     admin.run(
         "UPDATE public.evaluations SET status = 'completed' WHERE status = 'Finalizado';
@@ -282,17 +263,12 @@ fn rows_that_break_todays_rules_stay_and_stop_nobody() {
 
 #[test]
 fn the_shared_evaluation_of_another_return_type_is_replaced_unless_something_depends_on_it() {
-    let result =
-        "SELECT pg_get_function_result('public.get_shared_evaluation(text)'::regprocedure)";
+    let result = "SELECT pg_get_function_result('public.get_shared_evaluation(text)'::regprocedure)";
     let db = later(&[SHARED_EVALUATION]);
     let mut admin = db.superuser();
     assert!(!admin.value::<String>(result).contains("patient_document"));
     admin.run("SET auria.adopt_functions = 'all'; CREATE EXTENSION auria CASCADE");
-    assert!(
-        admin
-            .value::<String>(result)
-            .ends_with("clinic_name text, patient_document jsonb)")
-    );
+    assert!(admin.value::<String>(result).ends_with("clinic_name text, patient_document jsonb)"));
     assert_eq!(
         admin.value::<i64>(
             "SELECT count(*) FROM auria.replaced_functions WHERE signature = 'public.get_shared_evaluation(text)'"

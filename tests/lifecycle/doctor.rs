@@ -7,10 +7,7 @@ use uuid::Uuid;
 /// The checks that fail, with what they say.
 pub fn complaints(session: &mut Session) -> Vec<(String, String)> {
     session
-        .query(
-            r#"SELECT "check", detail FROM auria.doctor() WHERE NOT ok"#,
-            &[],
-        )
+        .query(r#"SELECT "check", detail FROM auria.doctor() WHERE NOT ok"#, &[])
         .unwrap()
         .iter()
         .map(|row| (row.get(0), row.get(1)))
@@ -28,30 +25,15 @@ fn breaks(db: &Database, statements: &str, check: &str, named: &str) {
     admin.run("ROLLBACK");
     assert_eq!(complaints.len(), 1, "after {statements}: {complaints:?}");
     assert_eq!(complaints[0].0, check, "after {statements}");
-    assert!(
-        complaints[0].1.contains(named),
-        "after {statements}: {complaints:?}"
-    );
+    assert!(complaints[0].1.contains(named), "after {statements}: {complaints:?}");
 }
 
 #[test]
 fn a_fresh_database_is_well_and_the_backend_may_ask() {
     let db = database();
-    let rows = db
-        .service()
-        .query(r#"SELECT "check", ok, detail FROM auria.doctor()"#, &[])
-        .unwrap();
+    let rows = db.service().query(r#"SELECT "check", ok, detail FROM auria.doctor()"#, &[]).unwrap();
     let checks: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
-    for check in [
-        "versions",
-        "functions",
-        "API roles",
-        "PHI key",
-        "ledger",
-        "subscriptions",
-        "plans",
-        "jobs",
-    ] {
+    for check in ["versions", "functions", "API roles", "PHI key", "ledger", "subscriptions", "plans", "jobs"] {
         assert!(checks.contains(&check), "{check} in {checks:?}");
     }
     for row in &rows {
@@ -60,10 +42,7 @@ fn a_fresh_database_is_well_and_the_backend_may_ask() {
     }
     let user = db.sign_up("curious@clinica.example");
     refused_with(db.anon().query("SELECT auria.doctor()", &[]), "42501");
-    refused_with(
-        db.authenticated(user).query("SELECT auria.doctor()", &[]),
-        "42501",
-    );
+    refused_with(db.authenticated(user).query("SELECT auria.doctor()", &[]), "42501");
 }
 
 #[test]
@@ -72,10 +51,7 @@ fn it_answers_in_a_transaction_that_may_not_write() {
     let mut service = db.service();
     service.run("BEGIN READ ONLY");
     assert_eq!(complaints(&mut service), []);
-    assert_eq!(
-        service.value::<Option<String>>("SELECT pg_current_xact_id_if_assigned()::text"),
-        None
-    );
+    assert_eq!(service.value::<Option<String>>("SELECT pg_current_xact_id_if_assigned()::text"), None);
 }
 
 #[test]
@@ -109,14 +85,8 @@ fn a_version_other_than_the_librarys_is_reported() {
 fn migrations_pending_changed_or_unrecorded_are_reported() {
     let db = database();
     for (statements, named) in [
-        (
-            "DELETE FROM auria.migrations WHERE number = 7",
-            "007_stripe_mapping is pending",
-        ),
-        (
-            "UPDATE auria.migrations SET sha256 = repeat('0', 64) WHERE number = 3",
-            "003_rate_limiting has changed",
-        ),
+        ("DELETE FROM auria.migrations WHERE number = 7", "007_stripe_mapping is pending"),
+        ("UPDATE auria.migrations SET sha256 = repeat('0', 64) WHERE number = 3", "003_rate_limiting has changed"),
         ("DELETE FROM auria.migrations", " more"),
     ] {
         breaks(&db, statements, "migrations", named);
@@ -127,12 +97,7 @@ fn migrations_pending_changed_or_unrecorded_are_reported() {
 fn row_security_that_was_turned_off_is_reported() {
     let db = database();
     for table in ["public.patients", "auria.migrations", "storage.objects"] {
-        breaks(
-            &db,
-            &format!("ALTER TABLE {table} DISABLE ROW LEVEL SECURITY"),
-            "row security",
-            table,
-        );
+        breaks(&db, &format!("ALTER TABLE {table} DISABLE ROW LEVEL SECURITY"), "row security", table);
     }
 }
 
@@ -150,12 +115,7 @@ fn a_policy_that_is_gone_or_says_something_else_is_reported() {
          CREATE POLICY patients_select_own ON public.patients
              FOR DELETE TO authenticated USING (user_id = (SELECT auth.uid()))",
     ] {
-        breaks(
-            &db,
-            statements,
-            "policies",
-            "public.patients patients_select_own",
-        );
+        breaks(&db, statements, "policies", "public.patients patients_select_own");
     }
     breaks(
         &db,
@@ -186,26 +146,11 @@ fn a_policy_beside_the_managed_ones_is_reported_only_if_it_is_over_permissive() 
 fn an_excess_or_missing_right_is_reported() {
     let db = database();
     for (statements, named) in [
-        (
-            "GRANT SELECT ON public.patients TO anon",
-            "public.patients anon select",
-        ),
-        (
-            "GRANT TRUNCATE ON public.patients TO authenticated",
-            "public.patients authenticated",
-        ),
-        (
-            "GRANT SELECT (patient_name) ON public.evaluations TO anon",
-            "select(patient_name)",
-        ),
-        (
-            "REVOKE SELECT (tooth) ON public.evaluations FROM anon",
-            "missing or changed: public.evaluations anon",
-        ),
-        (
-            "GRANT SELECT ON public.subscriptions TO PUBLIC",
-            "public.subscriptions PUBLIC select",
-        ),
+        ("GRANT SELECT ON public.patients TO anon", "public.patients anon select"),
+        ("GRANT TRUNCATE ON public.patients TO authenticated", "public.patients authenticated"),
+        ("GRANT SELECT (patient_name) ON public.evaluations TO anon", "select(patient_name)"),
+        ("REVOKE SELECT (tooth) ON public.evaluations FROM anon", "missing or changed: public.evaluations anon"),
+        ("GRANT SELECT ON public.subscriptions TO PUBLIC", "public.subscriptions PUBLIC select"),
         (
             "REVOKE INSERT ON public.credit_usage FROM service_role",
             "missing or changed: public.credit_usage service_role",
@@ -214,10 +159,7 @@ fn an_excess_or_missing_right_is_reported() {
             "GRANT EXECUTE ON FUNCTION public.phi_decrypt(bytea) TO authenticated",
             "public.phi_decrypt(bytea) authenticated execute",
         ),
-        (
-            "GRANT EXECUTE ON FUNCTION auria.migrate(boolean) TO PUBLIC",
-            "auria.migrate(boolean) PUBLIC",
-        ),
+        ("GRANT EXECUTE ON FUNCTION auria.migrate(boolean) TO PUBLIC", "auria.migrate(boolean) PUBLIC"),
     ] {
         breaks(&db, statements, "grants", named);
     }
@@ -234,25 +176,16 @@ fn an_owner_who_is_not_trusted_is_reported_unless_the_setting_names_him() {
         "FUNCTION auria.phi_status()",
         "SCHEMA auria",
     ] {
-        breaks(
-            &db,
-            &format!("ALTER {object} OWNER TO agency"),
-            "owners",
-            "agency",
-        );
+        breaks(&db, &format!("ALTER {object} OWNER TO agency"), "owners", "agency");
     }
     let mut admin = db.superuser();
-    admin.run(
-        "ALTER TABLE public.payment_history OWNER TO agency; SET auria.trusted_owners = 'agency'",
-    );
+    admin.run("ALTER TABLE public.payment_history OWNER TO agency; SET auria.trusted_owners = 'agency'");
     assert_eq!(complaints(&mut admin), []);
 }
 
 /// What a check says, whether it fails or not.
 fn detail(session: &mut Session, check: &str) -> String {
-    session.value(&format!(
-        r#"SELECT detail FROM auria.doctor() WHERE "check" = '{check}'"#
-    ))
+    session.value(&format!(r#"SELECT detail FROM auria.doctor() WHERE "check" = '{check}'"#))
 }
 
 #[test]
@@ -299,35 +232,18 @@ fn an_overload_is_a_note() {
          LANGUAGE sql AS 'SELECT true'",
     );
     assert_eq!(complaints(&mut admin), []);
-    assert!(
-        detail(&mut admin, "functions").contains("use_credits(uuid,text,integer) is an overload")
-    );
+    assert!(detail(&mut admin, "functions").contains("use_credits(uuid,text,integer) is an overload"));
 }
 
 #[test]
 fn api_roles_with_attributes_that_open_the_tables_are_reported() {
     let db = database();
     for (statement, expected) in [
-        (
-            "ALTER ROLE service_role NOBYPASSRLS",
-            "run ALTER ROLE service_role BYPASSRLS",
-        ),
-        (
-            "ALTER ROLE anon BYPASSRLS",
-            "run ALTER ROLE anon NOBYPASSRLS",
-        ),
-        (
-            "ALTER ROLE authenticated SUPERUSER",
-            "run ALTER ROLE authenticated NOSUPERUSER",
-        ),
-        (
-            "ALTER ROLE authenticated CREATEROLE",
-            "run ALTER ROLE authenticated NOCREATEROLE",
-        ),
-        (
-            "GRANT service_role TO authenticated",
-            "run REVOKE service_role FROM authenticated",
-        ),
+        ("ALTER ROLE service_role NOBYPASSRLS", "run ALTER ROLE service_role BYPASSRLS"),
+        ("ALTER ROLE anon BYPASSRLS", "run ALTER ROLE anon NOBYPASSRLS"),
+        ("ALTER ROLE authenticated SUPERUSER", "run ALTER ROLE authenticated NOSUPERUSER"),
+        ("ALTER ROLE authenticated CREATEROLE", "run ALTER ROLE authenticated NOCREATEROLE"),
+        ("GRANT service_role TO authenticated", "run REVOKE service_role FROM authenticated"),
     ] {
         breaks(&db, statement, "API roles", expected);
     }
@@ -355,10 +271,7 @@ fn what_runs_with_a_superusers_rights_is_reported() {
             "ALTER FUNCTION public.use_credits(uuid, text) OWNER TO postgres",
             "run ALTER FUNCTION public.use_credits(uuid,text) OWNER TO auria_owner",
         ),
-        (
-            "ALTER TABLE public.resins OWNER TO postgres",
-            "run ALTER TABLE public.resins OWNER TO auria_owner",
-        ),
+        ("ALTER TABLE public.resins OWNER TO postgres", "run ALTER TABLE public.resins OWNER TO auria_owner"),
     ] {
         breaks(&db, statements, "owners", expected);
     }
@@ -499,11 +412,7 @@ fn the_advice_of_every_check_works() {
             }
         }
         assert_eq!(complaints(&mut admin), [], "after {broken}");
-        assert_eq!(
-            admin.value::<i64>("SELECT count(*) FROM auria.doctor() WHERE detail <> ''"),
-            0,
-            "after {broken}"
-        );
+        assert_eq!(admin.value::<i64>("SELECT count(*) FROM auria.doctor() WHERE detail <> ''"), 0, "after {broken}");
     }
 }
 
@@ -522,12 +431,7 @@ fn a_trigger_that_is_gone_or_disabled_is_reported() {
 fn a_key_that_is_missing_or_refused_is_reported_and_a_good_one_never_shown() {
     let cluster = ClusterOptions::default().start();
     let db = cluster.database();
-    breaks(
-        &db,
-        "SET LOCAL auria.phi_key_file = ''",
-        "PHI key",
-        "no key",
-    );
+    breaks(&db, "SET LOCAL auria.phi_key_file = ''", "PHI key", "no key");
     let short = cluster.secret_file("short.key", "hunter2");
     let mut admin = db.superuser();
     admin.run(&format!("SET auria.phi_key_file = '{}'", short.display()));
@@ -553,17 +457,11 @@ fn patient_data_that_lies_in_the_clear_is_counted() {
 }
 
 fn spend(service: &mut Session, user: Uuid, operation: &str) -> bool {
-    service
-        .query_one("SELECT public.use_credits($1, $2)", &[&user, &operation])
-        .unwrap()
-        .get(0)
+    service.query_one("SELECT public.use_credits($1, $2)", &[&user, &operation]).unwrap().get(0)
 }
 
 fn give_back(service: &mut Session, user: Uuid, operation: &str) -> bool {
-    service
-        .query_one("SELECT public.refund_credits($1, $2)", &[&user, &operation])
-        .unwrap()
-        .get(0)
+    service.query_one("SELECT public.refund_credits($1, $2)", &[&user, &operation]).unwrap().get(0)
 }
 
 #[test]
@@ -608,10 +506,8 @@ fn a_counter_that_the_ledger_does_not_explain_is_reported() {
     let user = db.sign_up_on_plan("wrong@clinica.example", "starter");
     assert!(spend(&mut db.service(), user, "case_analysis"));
     let id: Uuid = db.superuser().value("SELECT id FROM public.subscriptions");
-    for statements in [
-        "UPDATE public.subscriptions SET credits_used_this_month = 0",
-        "DELETE FROM public.credit_usage",
-    ] {
+    for statements in ["UPDATE public.subscriptions SET credits_used_this_month = 0", "DELETE FROM public.credit_usage"]
+    {
         breaks(&db, statements, "ledger", &id.to_string());
     }
 }
@@ -622,19 +518,8 @@ fn what_an_incomplete_restore_left_out_is_reported_instead_of_an_error() {
     let mut admin = db.superuser();
     admin.run("SET row_security = off; CREATE EXTENSION auria CASCADE; SET row_security = on");
     let reported = complaints(&mut admin);
-    for check in [
-        "migrations",
-        "tables",
-        "policies",
-        "grants",
-        "triggers",
-        "PHI encrypted",
-        "ledger",
-    ] {
-        assert!(
-            reported.iter().any(|(name, _)| name == check),
-            "{check}: {reported:?}"
-        );
+    for check in ["migrations", "tables", "policies", "grants", "triggers", "PHI encrypted", "ledger"] {
+        assert!(reported.iter().any(|(name, _)| name == check), "{check}: {reported:?}");
     }
     admin.run("SELECT auria.migrate()");
     assert_eq!(complaints(&mut admin), []);

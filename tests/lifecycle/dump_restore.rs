@@ -3,9 +3,7 @@
 
 use std::fs;
 
-use auria_tests::{
-    As, ClusterOptions, Database, Session, database, empty_database, migration_count, refused_with,
-};
+use auria_tests::{As, ClusterOptions, Database, Session, database, empty_database, migration_count, refused_with};
 use uuid::Uuid;
 
 use crate::support::catalogue::{self, column};
@@ -99,50 +97,26 @@ pub fn fill(db: &Database) -> Uuid {
     let mut session = db.authenticated(ana);
     for name in ["João da Conceição", "Márcia 'a' \\ Araújo", "Ícaro\nNuñez"] {
         session
-            .execute(
-                "INSERT INTO public.patients (user_id, name, notes) VALUES ($1, $2, 'alergia')",
-                &[&ana, &name],
-            )
+            .execute("INSERT INTO public.patients (user_id, name, notes) VALUES ($1, $2, 'alergia')", &[&ana, &name])
             .unwrap();
     }
-    db.service()
-        .execute("SELECT public.use_credits($1, 'case_analysis')", &[&ana])
-        .unwrap();
+    db.service().execute("SELECT public.use_credits($1, 'case_analysis')", &[&ana]).unwrap();
     ana
 }
 
 /// Charges, decrypts and encrypts go on.
 pub fn works(db: &Database, ana: Uuid) {
     let mut service = db.service();
-    assert!(
-        service
-            .query_one("SELECT public.use_credits($1, 'case_analysis')", &[&ana])
-            .unwrap()
-            .get::<_, bool>(0)
-    );
+    assert!(service.query_one("SELECT public.use_credits($1, 'case_analysis')", &[&ana]).unwrap().get::<_, bool>(0));
     assert_eq!(
-        service.value::<i64>(
-            "SELECT count(*) FROM public.patients WHERE public.phi_decrypt(name_encrypted) = name"
-        ),
+        service.value::<i64>("SELECT count(*) FROM public.patients WHERE public.phi_decrypt(name_encrypted) = name"),
         3
     );
     let mut session = db.authenticated(ana);
-    session
-        .execute(
-            "INSERT INTO public.patients (user_id, name) VALUES ($1, 'Nova')",
-            &[&ana],
-        )
-        .unwrap();
-    assert_eq!(
-        session.value::<i64>("SELECT count(name_encrypted) FROM public.patients"),
-        4
-    );
+    session.execute("INSERT INTO public.patients (user_id, name) VALUES ($1, 'Nova')", &[&ana]).unwrap();
+    assert_eq!(session.value::<i64>("SELECT count(name_encrypted) FROM public.patients"), 4);
     let other = db.sign_up("bia@clinica.test");
-    assert_eq!(
-        db.authenticated(other)
-            .value::<i64>("SELECT count(*) FROM public.patients"),
-        0
-    );
+    assert_eq!(db.authenticated(other).value::<i64>("SELECT count(*) FROM public.patients"), 0);
 }
 
 #[test]
@@ -150,10 +124,7 @@ fn a_plain_dump_restored_in_one_transaction_is_the_same_database() {
     let (db, copy) = (database(), empty_database());
     let ana = fill(&db);
     db.dump_into(db.cluster(), copy.name());
-    assert_same(
-        &catalogue(&mut db.superuser()),
-        &catalogue(&mut copy.superuser()),
-    );
+    assert_same(&catalogue(&mut db.superuser()), &catalogue(&mut copy.superuser()));
     assert_same(&rows(&mut db.superuser()), &rows(&mut copy.superuser()));
     works(&copy, ana);
 }
@@ -164,16 +135,9 @@ fn a_custom_dump_restored_by_two_jobs_is_the_same_database() {
     let ana = fill(&db);
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();
-    db.cluster()
-        .client_succeeds("pg_dump", &["-Fc", "-f", path, db.name()]);
-    db.cluster().client_succeeds(
-        "pg_restore",
-        &["--exit-on-error", "-j", "2", "-d", copy.name(), path],
-    );
-    assert_same(
-        &catalogue(&mut db.superuser()),
-        &catalogue(&mut copy.superuser()),
-    );
+    db.cluster().client_succeeds("pg_dump", &["-Fc", "-f", path, db.name()]);
+    db.cluster().client_succeeds("pg_restore", &["--exit-on-error", "-j", "2", "-d", copy.name(), path]);
+    assert_same(&catalogue(&mut db.superuser()), &catalogue(&mut copy.superuser()));
     assert_same(&rows(&mut db.superuser()), &rows(&mut copy.superuser()));
     works(&copy, ana);
 }
@@ -183,29 +147,17 @@ fn a_dump_restored_into_a_new_server_brings_the_roles_it_needs() {
     let db = database();
     let mut admin = db.superuser();
     let ana = db.sign_up_on_plan("ana@clinica.test", "starter");
-    db.authenticated(ana)
-        .execute(
-            "INSERT INTO public.patients (user_id, name) VALUES ($1, 'João')",
-            &[&ana],
-        )
-        .unwrap();
+    db.authenticated(ana).execute("INSERT INTO public.patients (user_id, name) VALUES ($1, 'João')", &[&ana]).unwrap();
     let server = ClusterOptions::default().start();
     let key = fs::read_to_string(db.cluster().socket_directory().join("phi.key")).unwrap();
     server.secret_file("phi.key", key.trim());
-    server
-        .superuser("postgres")
-        .run("CREATE DATABASE restored TEMPLATE template0");
+    server.superuser("postgres").run("CREATE DATABASE restored TEMPLATE template0");
     db.dump_into(&server, "restored");
     let mut restored = server.superuser("restored");
     assert_same(&catalogue(&mut admin), &catalogue(&mut restored));
     assert_same(&rows(&mut admin), &rows(&mut restored));
-    assert_eq!(
-        restored.value::<String>("SELECT public.phi_decrypt(name_encrypted) FROM public.patients"),
-        "João"
-    );
-    assert!(
-        restored.value::<bool>("SELECT rolbypassrls FROM pg_roles WHERE rolname = 'service_role'")
-    );
+    assert_eq!(restored.value::<String>("SELECT public.phi_decrypt(name_encrypted) FROM public.patients"), "João");
+    assert!(restored.value::<bool>("SELECT rolbypassrls FROM pg_roles WHERE rolname = 'service_role'"));
 }
 
 #[test]
@@ -213,22 +165,11 @@ fn a_restore_that_creates_no_schema_says_how_to_get_one() {
     let db = empty_database();
     let mut session = db.superuser();
     session.run("SET row_security = off; CREATE EXTENSION auria CASCADE");
-    assert!(
-        session
-            .notices()
-            .iter()
-            .any(|notice| notice.message().contains("auria.migrate()"))
-    );
+    assert!(session.notices().iter().any(|notice| notice.message().contains("auria.migrate()")));
     assert!(session.value::<bool>("SELECT to_regclass('public.patients') IS NULL"));
     session.run("SET row_security = on");
-    assert_eq!(
-        session.value::<i64>("SELECT count(*) FROM auria.migrate()"),
-        migration_count()
-    );
-    assert_eq!(
-        session.value::<i64>("SELECT count(*) FROM auria.migrate()"),
-        0
-    );
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM auria.migrate()"), migration_count());
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM auria.migrate()"), 0);
     let fresh = database();
     assert_same(&catalogue(&mut fresh.superuser()), &catalogue(&mut session));
 }
@@ -242,26 +183,15 @@ fn dropping_is_refused_without_cascade_and_loses_no_row_with_it() {
     refused_with(admin.batch_execute("DROP EXTENSION auria"), "2BP01");
     admin.run("DROP VIEW public.readable; DROP EXTENSION auria CASCADE");
     assert_same(&before, &rows(&mut admin));
-    assert_eq!(
-        admin.value::<i64>("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal"),
-        0
-    );
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal"), 0);
     // Without the functions nobody but the owner gets in any more easily.
-    assert_eq!(
-        db.session(As::User(Uuid::new_v4()))
-            .value::<i64>("SELECT count(*) FROM public.patients"),
-        0
-    );
+    assert_eq!(db.session(As::User(Uuid::new_v4())).value::<i64>("SELECT count(*) FROM public.patients"), 0);
     admin.run(
         "CREATE EXTENSION auria; \
          CREATE VIEW public.readable AS SELECT id, public.phi_decrypt(name_encrypted) AS name FROM public.patients",
     );
     let patients = |lines: &[String]| -> Vec<String> {
-        lines
-            .iter()
-            .filter(|line| !line.starts_with("auria.migrations"))
-            .cloned()
-            .collect()
+        lines.iter().filter(|line| !line.starts_with("auria.migrations")).cloned().collect()
     };
     assert_same(&patients(&before), &patients(&rows(&mut admin)));
     assert_same(&schema, &catalogue(&mut admin));
@@ -279,9 +209,8 @@ fn a_dump_after_the_extension_was_dropped_holds_every_row() {
     assert_same(&rows(&mut admin), &rows(&mut restored));
     restored.run("CREATE EXTENSION auria CASCADE");
     assert_eq!(
-        copy.service().value::<i64>(
-            "SELECT count(*) FROM public.patients WHERE public.phi_decrypt(name_encrypted) = name"
-        ),
+        copy.service()
+            .value::<i64>("SELECT count(*) FROM public.patients WHERE public.phi_decrypt(name_encrypted) = name"),
         3
     );
 }

@@ -28,8 +28,7 @@ fn compare(file: &str, found: &str) {
         return;
     }
     let expected = fs::read_to_string(path).unwrap();
-    let (lines, expected_lines): (BTreeSet<_>, BTreeSet<_>) =
-        (found.lines().collect(), expected.lines().collect());
+    let (lines, expected_lines): (BTreeSet<_>, BTreeSet<_>) = (found.lines().collect(), expected.lines().collect());
     let missing: Vec<_> = expected_lines.difference(&lines).collect();
     let added: Vec<_> = lines.difference(&expected_lines).collect();
     // To write the file anew would forget what the missing source made.
@@ -47,9 +46,7 @@ fn compare(file: &str, found: &str) {
 
 /// The lines of one of the queries that auria.doctor() asks, with their parameters as literals.
 fn doctors_lines(session: &mut Session, kind: &str, query: &str, parameters: &[&str]) -> String {
-    let path = repository()
-        .join("src/lifecycle/schema/expected")
-        .join(query);
+    let path = repository().join("src/lifecycle/schema/expected").join(query);
     let mut sql = fs::read_to_string(path).unwrap();
     for (place, parameter) in parameters.iter().enumerate() {
         let value: String = session.value(parameter);
@@ -59,18 +56,16 @@ fn doctors_lines(session: &mut Session, kind: &str, query: &str, parameters: &[&
     let mut lines = column(session, &sql);
     session.run("RESET search_path");
     lines.sort();
-    lines
-        .iter()
-        .map(|line| format!("{kind} {line}\n"))
-        .collect()
+    lines.iter().map(|line| format!("{kind} {line}\n")).collect()
 }
 
 #[test]
 fn a_new_database_has_the_tables_that_are_expected_and_no_more() {
     let db = database();
-    let mut text = "# What the catalogue of a new database must say about the tables, line by line: written by make expected.\n\
+    let mut text =
+        "# What the catalogue of a new database must say about the tables, line by line: written by make expected.\n\
                     # Columns stand in their order; everything else is sorted.\n"
-        .to_owned();
+            .to_owned();
     let mut current = String::new();
     for line in tables(&mut db.superuser()) {
         let (table, content) = line.split_once(": ").unwrap();
@@ -89,8 +84,5 @@ fn a_new_database_has_the_policies_and_grants_that_are_expected_and_no_more() {
     let mut dba = db.superuser();
     let grants = doctors_lines(&mut dba, "grant", "grants.sql", &[TABLES, FUNCTIONS]);
     let policies = doctors_lines(&mut dba, "policy", "policies.sql", &[POLICIES]);
-    compare(
-        "src/lifecycle/schema/expected/access.txt",
-        &(grants + &policies),
-    );
+    compare("src/lifecycle/schema/expected/access.txt", &(grants + &policies));
 }

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use auria_tests::{
-    ClusterOptions, Database, Session, compiled_function_names, empty_database, migration_count,
-    public_tables, refused_with,
+    ClusterOptions, Database, Session, compiled_function_names, empty_database, migration_count, public_tables,
+    refused_with,
 };
 
 const CREATE: &str = "CREATE EXTENSION auria CASCADE";
@@ -26,14 +26,11 @@ fn members(dba: &mut Session, extension: &str) -> Vec<(String, i64)> {
 }
 
 fn tables(dba: &mut Session) -> BTreeSet<String> {
-    dba.query(
-        "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'",
-        &[],
-    )
-    .unwrap()
-    .iter()
-    .map(|row| row.get(0))
-    .collect()
+    dba.query("SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'", &[])
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect()
 }
 
 fn installed() -> Database<'static> {
@@ -47,19 +44,13 @@ fn one_command_makes_the_whole_database() {
     let db = installed();
     let mut dba = db.superuser();
     assert_eq!(tables(&mut dba), public_tables());
-    assert_eq!(
-        dba.value::<i64>("SELECT count(*) FROM auria.migrations"),
-        migration_count()
-    );
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM auria.migrations"), migration_count());
     assert_eq!(dba.value::<i64>("SELECT count(*) FROM storage.buckets"), 3);
     let rpcs = dba.value::<i64>(
         "SELECT count(DISTINCT proname) FROM pg_proc p JOIN pg_language l ON l.oid = prolang \
           WHERE pronamespace = 'public'::regnamespace AND lanname = 'c' AND probin = '$libdir/auria_pg'",
     );
-    assert_eq!(
-        usize::try_from(rpcs).unwrap(),
-        compiled_function_names().len()
-    );
+    assert_eq!(usize::try_from(rpcs).unwrap(), compiled_function_names().len());
 }
 
 #[test]
@@ -85,21 +76,12 @@ fn a_role_that_is_no_superuser_is_refused_clearly() {
     let db = empty_database();
     let mut dba = db.superuser();
     dba.run("CREATE EXTENSION pg_trgm");
-    dba.run(&format!(
-        "CREATE ROLE {0}_owner; ALTER DATABASE {0} OWNER TO {0}_owner; SET ROLE {0}_owner",
-        db.name()
-    ));
+    dba.run(&format!("CREATE ROLE {0}_owner; ALTER DATABASE {0} OWNER TO {0}_owner; SET ROLE {0}_owner", db.name()));
     let refusal = refused_with(dba.batch_execute("CREATE EXTENSION auria"), "42501");
     assert!(refusal.message().contains("auria"), "{refusal:?}");
-    assert!(
-        refusal.hint().unwrap_or_default().contains("superuser"),
-        "{refusal:?}"
-    );
+    assert!(refusal.hint().unwrap_or_default().contains("superuser"), "{refusal:?}");
     dba.run("RESET ROLE");
-    dba.run(&format!(
-        "ALTER DATABASE {0} OWNER TO postgres; DROP OWNED BY {0}_owner; DROP ROLE {0}_owner",
-        db.name()
-    ));
+    dba.run(&format!("ALTER DATABASE {0} OWNER TO postgres; DROP OWNED BY {0}_owner; DROP ROLE {0}_owner", db.name()));
     assert_eq!(tables(&mut dba), BTreeSet::new());
 }
 
@@ -109,10 +91,7 @@ fn without_pg_trgm_and_without_cascade_the_refusal_names_both() {
     let mut dba = db.superuser();
     let refusal = refused_with(dba.batch_execute("CREATE EXTENSION auria"), "42704");
     assert!(refusal.message().contains("pg_trgm"), "{refusal:?}");
-    assert!(
-        refusal.hint().unwrap_or_default().contains("CASCADE"),
-        "{refusal:?}"
-    );
+    assert!(refusal.hint().unwrap_or_default().contains("CASCADE"), "{refusal:?}");
     assert_eq!(tables(&mut dba), BTreeSet::new());
 }
 
@@ -122,18 +101,14 @@ fn pg_trgm_may_live_in_a_schema_of_any_name() {
     let mut dba = db.superuser();
     dba.run(r#"CREATE SCHEMA "Busca ""x"""; CREATE EXTENSION pg_trgm SCHEMA "Busca ""x""""#);
     dba.run("CREATE EXTENSION auria");
-    let definition: String =
-        dba.value("SELECT pg_get_indexdef('public.idx_patients_name_trgm'::regclass)");
+    let definition: String = dba.value("SELECT pg_get_indexdef('public.idx_patients_name_trgm'::regclass)");
     assert!(definition.contains("gin_trgm_ops"), "{definition}");
 }
 
 #[test]
 fn the_file_name_of_the_library_is_no_name_of_an_extension() {
     let db = empty_database();
-    refused_with(
-        db.superuser().batch_execute("CREATE EXTENSION auria_pg"),
-        "0A000",
-    );
+    refused_with(db.superuser().batch_execute("CREATE EXTENSION auria_pg"), "0A000");
 }
 
 /// What Supabase has made before an extension comes: enough of it to see whether it is touched.
@@ -202,24 +177,14 @@ fn a_server_without_the_roles_gets_them() {
         .iter()
         .map(|row| (row.get(0), row.get(1), row.get(2)))
         .collect();
-    let expected = [
-        ("anon", false, false),
-        ("authenticated", false, false),
-        ("service_role", false, true),
-    ];
-    assert_eq!(
-        roles,
-        expected.map(|(name, login, bypass)| (name.to_owned(), login, bypass))
-    );
+    let expected = [("anon", false, false), ("authenticated", false, false), ("service_role", false, true)];
+    assert_eq!(roles, expected.map(|(name, login, bypass)| (name.to_owned(), login, bypass)));
 }
 
 #[test]
 fn two_databases_of_a_server_are_installed_at_the_same_time() {
     // The platform has made the roles of the API, or the extension makes them too.
-    for roles in [
-        "",
-        "CREATE ROLE anon; CREATE ROLE authenticated; CREATE ROLE service_role BYPASSRLS",
-    ] {
+    for roles in ["", "CREATE ROLE anon; CREATE ROLE authenticated; CREATE ROLE service_role BYPASSRLS"] {
         let cluster = ClusterOptions::default().start();
         cluster.superuser("postgres").run(roles);
         let databases = [cluster.empty_database(), cluster.empty_database()];
@@ -251,11 +216,7 @@ fn drop_without_cascade_is_refused_and_with_cascade_every_row_stays() {
     let db = installed();
     let dentist = db.sign_up("ana@clinica.example");
     let mut dba = db.superuser();
-    dba.execute(
-        "INSERT INTO public.patients (user_id, name) VALUES ($1, 'Maria')",
-        &[&dentist],
-    )
-    .unwrap();
+    dba.execute("INSERT INTO public.patients (user_id, name) VALUES ($1, 'Maria')", &[&dentist]).unwrap();
     refused_with(dba.batch_execute("DROP EXTENSION auria"), "2BP01");
 
     let ciphertext = "SELECT name_encrypted FROM public.patients";
@@ -266,21 +227,11 @@ fn drop_without_cascade_is_refused_and_with_cascade_every_row_stays() {
 
     dba.run(CREATE);
     assert_eq!(dba.value::<Vec<u8>>(ciphertext), before);
-    assert_eq!(
-        dba.value::<String>("SELECT public.phi_decrypt(name_encrypted) FROM public.patients"),
-        "Maria"
-    );
+    assert_eq!(dba.value::<String>("SELECT public.phi_decrypt(name_encrypted) FROM public.patients"), "Maria");
     // The triggers went with the functions and must be back: a new row is encrypted, a new user has a profile.
     let other = db.sign_up("bia@clinica.example");
-    dba.execute(
-        "INSERT INTO public.patients (user_id, name) VALUES ($1, 'João')",
-        &[&other],
-    )
-    .unwrap();
-    assert_eq!(
-        dba.value::<i64>("SELECT count(*) FROM public.patients WHERE name_encrypted IS NULL"),
-        0
-    );
+    dba.execute("INSERT INTO public.patients (user_id, name) VALUES ($1, 'João')", &[&other]).unwrap();
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.patients WHERE name_encrypted IS NULL"), 0);
     assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.profiles"), 2);
     let default: Option<String> = dba.value(
         "SELECT column_default FROM information_schema.columns \
@@ -291,16 +242,9 @@ fn drop_without_cascade_is_refused_and_with_cascade_every_row_stays() {
 
 /// The query of docs/operations.md, Remove.
 fn tied_functions(dba: &mut Session) -> Vec<String> {
-    let runbook =
-        std::fs::read_to_string(auria_tests::repository().join("docs/operations.md")).unwrap();
+    let runbook = std::fs::read_to_string(auria_tests::repository().join("docs/operations.md")).unwrap();
     let remove = runbook.split("\n## Remove\n").nth(1).unwrap();
-    let query = remove
-        .split("<<'SQL'\n")
-        .nth(1)
-        .unwrap()
-        .split("\nSQL\n")
-        .next()
-        .unwrap();
+    let query = remove.split("<<'SQL'\n").nth(1).unwrap().split("\nSQL\n").next().unwrap();
     crate::support::catalogue::column(dba, query.trim_end_matches(';'))
 }
 
@@ -323,14 +267,8 @@ fn drop_extension_takes_the_tied_functions_and_leaves_those_that_a_team_replaced
     dba.run("DROP EXTENSION auria CASCADE");
     let functions = "SELECT oid::regprocedure::text FROM pg_proc p WHERE pronamespace = 'public'::regnamespace \
                       AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e')";
-    assert_eq!(
-        crate::support::catalogue::column(&mut dba, functions),
-        ["get_credit_cost(text)"]
-    );
-    assert_eq!(
-        dba.value::<i64>("SELECT count(*) FROM pg_trigger WHERE tgname = 'touch'"),
-        0
-    );
+    assert_eq!(crate::support::catalogue::column(&mut dba, functions), ["get_credit_cost(text)"]);
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM pg_trigger WHERE tgname = 'touch'"), 0);
     assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.notes"), 0);
 
     dba.notices();
@@ -343,10 +281,7 @@ fn drop_extension_takes_the_tied_functions_and_leaves_those_that_a_team_replaced
         .collect();
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(warnings[0].contains("public.get_credit_cost(text) is not one that AURIA shipped"));
-    assert_eq!(
-        dba.value::<i32>("SELECT public.get_credit_cost('case_analysis')"),
-        42
-    );
+    assert_eq!(dba.value::<i32>("SELECT public.get_credit_cost('case_analysis')"), 42);
     assert_eq!(tied_functions(&mut dba), left);
 }
 
@@ -362,22 +297,11 @@ fn a_fresh_installation_says_one_line_and_warns_of_a_missing_key() {
         dba.notices();
         dba.run(CREATE);
         let notices = dba.notices();
-        let (warnings, others): (Vec<_>, Vec<_>) = notices
-            .iter()
-            .partition(|notice| notice.severity() == "WARNING");
+        let (warnings, others): (Vec<_>, Vec<_>) = notices.iter().partition(|notice| notice.severity() == "WARNING");
         assert_eq!(others.len(), 1, "{notices:?}");
-        assert!(
-            others[0]
-                .message()
-                .contains("belong to role \"auria_owner\"")
-        );
+        assert!(others[0].message().contains("belong to role \"auria_owner\""));
         assert_eq!(warnings.len(), usize::from(!has_key), "{warnings:?}");
-        assert!(
-            has_key
-                || warnings[0]
-                    .message()
-                    .contains("patients cannot be stored yet")
-        );
+        assert!(has_key || warnings[0].message().contains("patients cannot be stored yet"));
     }
 }
 

@@ -8,10 +8,7 @@ use auria_tests::{As, ClusterOptions, Session, database, refused_with};
 #[track_caller]
 fn metric(session: &mut Session, name: &str, labels: &str) -> f64 {
     let rows = session
-        .query(
-            "SELECT value FROM auria.metrics() WHERE metric = $1 AND labels = $2::text::jsonb",
-            &[&name, &labels],
-        )
+        .query("SELECT value FROM auria.metrics() WHERE metric = $1 AND labels = $2::text::jsonb", &[&name, &labels])
         .unwrap();
     assert_eq!(rows.len(), 1, "{name} {labels}");
     rows[0].get(0)
@@ -19,17 +16,10 @@ fn metric(session: &mut Session, name: &str, labels: &str) -> f64 {
 
 /// How many rows have this name.
 fn count(session: &mut Session, name: &str) -> i64 {
-    session
-        .query_one(
-            "SELECT count(*) FROM auria.metrics() WHERE metric = $1",
-            &[&name],
-        )
-        .unwrap()
-        .get(0)
+    session.query_one("SELECT count(*) FROM auria.metrics() WHERE metric = $1", &[&name]).unwrap().get(0)
 }
 
-const GROUPS_NOT_COLLECTED: &str =
-    "SELECT count(*) FROM auria.metrics() WHERE metric = 'collected' AND value <> 1";
+const GROUPS_NOT_COLLECTED: &str = "SELECT count(*) FROM auria.metrics() WHERE metric = 'collected' AND value <> 1";
 
 #[test]
 fn what_happens_is_counted_and_what_is_wrong_shows() {
@@ -43,57 +33,23 @@ fn what_happens_is_counted_and_what_is_wrong_shows() {
          SELECT public.refund_credits('{ana}', 'dsd_simulation');
          SELECT public.use_credits('{ana}', 'an operation without a price')"
     ));
-    admin.run(&format!(
-        "INSERT INTO public.patients (user_id, name) VALUES ('{ana}', 'Maria'), ('{ana}', 'José')"
-    ));
+    admin.run(&format!("INSERT INTO public.patients (user_id, name) VALUES ('{ana}', 'Maria'), ('{ana}', 'José')"));
     for (name, labels, expected) in [
-        (
-            "ledger_entries_last_hour",
-            r#"{"operation": "case_analysis", "kind": "charge"}"#,
-            2.0,
-        ),
-        (
-            "ledger_entries_last_hour",
-            r#"{"operation": "dsd_simulation", "kind": "charge"}"#,
-            1.0,
-        ),
-        (
-            "ledger_entries_last_hour",
-            r#"{"operation": "dsd_simulation", "kind": "refund"}"#,
-            1.0,
-        ),
-        (
-            "ledger_entries_last_hour",
-            r#"{"operation": "dsd_simulation", "kind": "free"}"#,
-            0.0,
-        ),
-        (
-            "ledger_entries_last_hour",
-            r#"{"operation": "other", "kind": "charge"}"#,
-            1.0,
-        ),
-        (
-            "ledger_credits_last_hour",
-            r#"{"operation": "dsd_simulation", "kind": "refund"}"#,
-            -2.0,
-        ),
+        ("ledger_entries_last_hour", r#"{"operation": "case_analysis", "kind": "charge"}"#, 2.0),
+        ("ledger_entries_last_hour", r#"{"operation": "dsd_simulation", "kind": "charge"}"#, 1.0),
+        ("ledger_entries_last_hour", r#"{"operation": "dsd_simulation", "kind": "refund"}"#, 1.0),
+        ("ledger_entries_last_hour", r#"{"operation": "dsd_simulation", "kind": "free"}"#, 0.0),
+        ("ledger_entries_last_hour", r#"{"operation": "other", "kind": "charge"}"#, 1.0),
+        ("ledger_credits_last_hour", r#"{"operation": "dsd_simulation", "kind": "refund"}"#, -2.0),
         ("ledger_entries_total", "{}", 5.0),
         ("months_overdue", "{}", 0.0),
         ("months_sampled", "{}", 1.0),
         ("phi_rows_sampled", r#"{"table": "patients"}"#, 2.0),
-        (
-            "phi_not_encrypted_sampled",
-            r#"{"table": "patients", "column": "name"}"#,
-            0.0,
-        ),
+        ("phi_not_encrypted_sampled", r#"{"table": "patients", "column": "name"}"#, 0.0),
         ("oldest_pending_purchase_seconds", "{}", 0.0),
         ("doctor_failing", r#"{"check": "policies"}"#, 0.0),
     ] {
-        assert_eq!(
-            metric(&mut service, name, labels),
-            expected,
-            "{name} {labels}"
-        );
+        assert_eq!(metric(&mut service, name, labels), expected, "{name} {labels}");
     }
     assert_eq!(service.value::<i64>(GROUPS_NOT_COLLECTED), 0);
 
@@ -112,34 +68,20 @@ fn what_happens_is_counted_and_what_is_wrong_shows() {
     assert!((7200.0..7300.0).contains(&age), "{age}");
     for (name, labels, expected) in [
         ("months_overdue", "{}", 1.0),
-        (
-            "phi_not_encrypted_sampled",
-            r#"{"table": "patients", "column": "name"}"#,
-            1.0,
-        ),
-        (
-            "phi_not_encrypted_sampled",
-            r#"{"table": "patients", "column": "email"}"#,
-            0.0,
-        ),
+        ("phi_not_encrypted_sampled", r#"{"table": "patients", "column": "name"}"#, 1.0),
+        ("phi_not_encrypted_sampled", r#"{"table": "patients", "column": "email"}"#, 0.0),
         ("pending_purchases", "{}", 2.0),
         ("doctor_failing", r#"{"check": "policies"}"#, 1.0),
         ("doctor_failing", r#"{"check": "triggers"}"#, 0.0),
         ("rows_estimate", r#"{"table": "patients"}"#, 2.0),
     ] {
-        assert_eq!(
-            metric(&mut service, name, labels),
-            expected,
-            "{name} {labels}"
-        );
+        assert_eq!(metric(&mut service, name, labels), expected, "{name} {labels}");
     }
 }
 
 #[test]
 fn calls_are_counted_where_postgresql_counts_them() {
-    let server = ClusterOptions::default()
-        .setting("track_functions", "all")
-        .start();
+    let server = ClusterOptions::default().setting("track_functions", "all").start();
     let db = server.database();
     let ana = db.sign_up_on_plan("ana@clinica.example", "starter");
     db.superuser().run(
@@ -148,13 +90,8 @@ fn calls_are_counted_where_postgresql_counts_them() {
     );
     // Of three charges one is allowed: what was refused is the difference between calls and entries.
     let mut service = db.service();
-    let charged: Vec<bool> = (0..3)
-        .map(|_| {
-            service.value(&format!(
-                "SELECT public.use_credits('{ana}', 'case_analysis')"
-            ))
-        })
-        .collect();
+    let charged: Vec<bool> =
+        (0..3).map(|_| service.value(&format!("SELECT public.use_credits('{ana}', 'case_analysis')"))).collect();
     assert_eq!(charged, [true, false, false]);
     drop(service);
     let mut monitor = db.service();
@@ -164,14 +101,7 @@ fn calls_are_counted_where_postgresql_counts_them() {
         assert!(Instant::now() < deadline);
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert_eq!(
-        metric(
-            &mut monitor,
-            "function_calls_total",
-            r#"{"function": "use_credits"}"#
-        ),
-        3.0
-    );
+    assert_eq!(metric(&mut monitor, "function_calls_total", r#"{"function": "use_credits"}"#), 3.0);
     assert_eq!(metric(&mut monitor, "ledger_entries_total", "{}"), 1.0);
 }
 
@@ -180,27 +110,16 @@ fn one_group_is_asked_alone_and_one_that_fails_leaves_the_others() {
     let db = database();
     let mut service = db.service();
     assert_eq!(
-        service.value::<String>(
-            "SELECT string_agg(DISTINCT metric, ' ' ORDER BY metric) FROM auria.metrics('purchases')"
-        ),
+        service
+            .value::<String>("SELECT string_agg(DISTINCT metric, ' ' ORDER BY metric) FROM auria.metrics('purchases')"),
         "collected oldest_pending_purchase_seconds pending_purchases"
     );
-    refused_with(
-        service.query("SELECT * FROM auria.metrics('none')", &[]),
-        "22023",
-    );
-    db.superuser()
-        .run("DROP TABLE public.credit_pack_purchases CASCADE");
-    assert_eq!(
-        metric(&mut service, "collected", r#"{"group": "purchases"}"#),
-        0.0
-    );
+    refused_with(service.query("SELECT * FROM auria.metrics('none')", &[]), "22023");
+    db.superuser().run("DROP TABLE public.credit_pack_purchases CASCADE");
+    assert_eq!(metric(&mut service, "collected", r#"{"group": "purchases"}"#), 0.0);
     assert_eq!(service.value::<i64>(GROUPS_NOT_COLLECTED), 1);
     assert_eq!(count(&mut service, "ledger_entries_total"), 1);
-    assert_eq!(
-        metric(&mut service, "doctor_failing", r#"{"check": "tables"}"#),
-        1.0
-    );
+    assert_eq!(metric(&mut service, "doctor_failing", r#"{"check": "tables"}"#), 1.0);
 }
 
 #[test]
@@ -208,10 +127,7 @@ fn metrics_are_for_the_backend_and_for_an_exporter_that_may_do_nothing_else() {
     let db = database();
     let ana = db.sign_up("ana@clinica.example");
     for role in [As::Anon, As::User(ana)] {
-        refused_with(
-            db.session(role).query("SELECT * FROM auria.metrics()", &[]),
-            "42501",
-        );
+        refused_with(db.session(role).query("SELECT * FROM auria.metrics()", &[]), "42501");
     }
     db.superuser().run(
         "DO $$ BEGIN CREATE ROLE metrics_test_exporter LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
@@ -228,18 +144,12 @@ fn a_replica_has_metrics_too() {
     let primary = ClusterOptions::default().start();
     let db = primary.database();
     let ana = db.sign_up_on_plan("ana@clinica.example", "starter");
-    db.service().run(&format!(
-        "SELECT public.use_credits('{ana}', 'case_analysis')"
-    ));
+    db.service().run(&format!("SELECT public.use_credits('{ana}', 'case_analysis')"));
     let standby = primary.standby();
     let mut monitor = standby.session(db.name(), As::Service);
     assert_eq!(monitor.value::<i64>(GROUPS_NOT_COLLECTED), 0);
     assert_eq!(
-        metric(
-            &mut monitor,
-            "ledger_entries_last_hour",
-            r#"{"operation": "case_analysis", "kind": "charge"}"#
-        ),
+        metric(&mut monitor, "ledger_entries_last_hour", r#"{"operation": "case_analysis", "kind": "charge"}"#),
         1.0
     );
 }

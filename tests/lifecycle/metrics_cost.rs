@@ -29,15 +29,11 @@ fn without_indexes(db: &Database<'_>) -> Session {
 
 /// Blocks that a call reads, cached or not. Measured at the second call of a session, which finds the catalogue cached.
 fn blocks(session: &mut Session, group: &str) -> i64 {
-    let explain =
-        format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT * FROM auria.metrics({group})");
+    let explain = format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT * FROM auria.metrics({group})");
     session.run(&explain);
     let plan: serde_json::Value = session.query_one(&explain, &[]).unwrap().get(0);
     let plan = &plan[0]["Plan"];
-    ["Shared Hit Blocks", "Shared Read Blocks"]
-        .iter()
-        .map(|name| plan[name].as_i64().unwrap())
-        .sum()
+    ["Shared Hit Blocks", "Shared Read Blocks"].iter().map(|name| plan[name].as_i64().unwrap()).sum()
 }
 
 #[track_caller]
@@ -64,28 +60,14 @@ fn a_million_entries_in_the_last_hour_cost_what_fifty_thousand_do() {
     charged(&mut admin, ana, 950_000, 0.003, "0 seconds");
     let many = blocks(&mut service, "'ledger'");
     assert!(few > 400, "it reads the ledger: {few}");
-    assert!(
-        many < few + few / 10 && many < 1_500,
-        "{few} blocks at 50,000 entries, {many} at a million"
-    );
+    assert!(many < few + few / 10 && many < 1_500, "{few} blocks at 50,000 entries, {many} at a million");
     let all = blocks(&mut service, "");
     assert!(all < 20_000, "all groups read {all} blocks");
 
     // 333 a second, of which a quarter are simulations: extrapolated from what is read.
-    let cases = metric(
-        &mut service,
-        "ledger_entries_last_hour",
-        Some("case_analysis"),
-    );
-    let simulations = metric(
-        &mut service,
-        "ledger_entries_last_hour",
-        Some("dsd_simulation"),
-    );
-    assert!(
-        (2.0..4.0).contains(&(cases / simulations)),
-        "{cases} {simulations}"
-    );
+    let cases = metric(&mut service, "ledger_entries_last_hour", Some("case_analysis"));
+    let simulations = metric(&mut service, "ledger_entries_last_hour", Some("dsd_simulation"));
+    assert!((2.0..4.0).contains(&(cases / simulations)), "{cases} {simulations}");
     let total = cases + simulations;
     assert!((600_000.0..1_800_000.0).contains(&total), "{total}");
     let seconds = metric(&mut service, "ledger_seconds_read", None);
@@ -101,23 +83,15 @@ fn the_last_hour_is_exact_behind_a_long_ledger_and_beside_what_was_written_anew(
     charged(&mut admin, ana, 60_000, 1.0, "2 hours");
     let mut service = db.service();
     for _ in 0..5 {
-        service.run(&format!(
-            "SELECT public.use_credits('{ana}', 'case_analysis')"
-        ));
+        service.run(&format!("SELECT public.use_credits('{ana}', 'case_analysis')"));
     }
     // Old entries written anew lie among the newest ones.
     admin.run(
         "SET session_replication_role = replica;
          UPDATE public.credit_usage SET counterpart = 1 WHERE entry % 6 = 0 AND entry <= 60000",
     );
-    service.run(&format!(
-        "SELECT public.use_credits('{ana}', 'case_analysis')"
-    ));
-    let read = metric(
-        &mut service,
-        "ledger_entries_last_hour",
-        Some("case_analysis"),
-    );
+    service.run(&format!("SELECT public.use_credits('{ana}', 'case_analysis')"));
+    let read = metric(&mut service, "ledger_entries_last_hour", Some("case_analysis"));
     assert_eq!(read, 6.0);
     assert_eq!(metric(&mut service, "ledger_seconds_read", None), 3600.0);
 
@@ -125,9 +99,7 @@ fn the_last_hour_is_exact_behind_a_long_ledger_and_beside_what_was_written_anew(
     admin.run("DELETE FROM public.credit_usage WHERE entry < 30000");
     admin.run("VACUUM public.credit_usage");
     for _ in 0..3 {
-        service.run(&format!(
-            "SELECT public.use_credits('{ana}', 'case_analysis')"
-        ));
+        service.run(&format!("SELECT public.use_credits('{ana}', 'case_analysis')"));
     }
     assert_eq!(metric(&mut service, "ledger_entries_not_read", None), 3.0);
 }
@@ -144,16 +116,12 @@ fn the_partitions_of_the_month_are_read() {
          SELECT '{ana}', 'case_analysis', 1, '2024-05-01' FROM generate_series(1, 100)"
     ));
     let mut service = db.service();
-    let entries =
-        |service: &mut Session| metric(service, "ledger_entries_last_hour", Some("case_analysis"));
+    let entries = |service: &mut Session| metric(service, "ledger_entries_last_hour", Some("case_analysis"));
     assert_eq!(entries(&mut service), 0.0);
-    service.run(&format!(
-        "SELECT public.use_credits('{ana}', 'case_analysis')"
-    ));
+    service.run(&format!("SELECT public.use_credits('{ana}', 'case_analysis')"));
     assert_eq!(entries(&mut service), 1.0);
-    let refused: i64 = service.value(
-        "SELECT count(*) FROM auria.metrics('ledger') WHERE metric = 'collected' AND value = 0",
-    );
+    let refused: i64 =
+        service.value("SELECT count(*) FROM auria.metrics('ledger') WHERE metric = 'collected' AND value = 0");
     assert_eq!(refused, 0);
 }
 
@@ -170,9 +138,7 @@ fn the_entries_of_an_adopted_ledger_are_followed_by_new_ones_not_mixed_with_them
     admin.run("VACUUM public.credit_usage");
     let mut service = db.service();
     for _ in 0..2 {
-        assert!(service.value::<bool>(&format!(
-            "SELECT public.use_credits('{ANA}', 'case_analysis')"
-        )));
+        assert!(service.value::<bool>(&format!("SELECT public.use_credits('{ANA}', 'case_analysis')")));
     }
     assert_eq!(metric(&mut service, "ledger_entries_not_read", None), 0.0);
     assert!(admin.value::<bool>(

@@ -8,9 +8,7 @@ use serde_json::Value;
 /// The version that CREATE EXTENSION installs.
 fn current_version() -> String {
     let control = read("auria_pg.control");
-    let line = control
-        .lines()
-        .find_map(|line| line.strip_prefix("default_version = '"));
+    let line = control.lines().find_map(|line| line.strip_prefix("default_version = '"));
     line.unwrap().trim_end_matches('\'').to_owned()
 }
 
@@ -37,10 +35,7 @@ fn every_description_speaks_of_the_version_that_is_installed() {
 fn what_pgxn_demands_is_there() {
     let meta: Value = serde_json::from_str(&read("META.json")).unwrap();
     for key in ["name", "abstract", "maintainer", "license"] {
-        assert!(
-            meta[key].as_str().is_some_and(|text| !text.is_empty()),
-            "{key}"
-        );
+        assert!(meta[key].as_str().is_some_and(|text| !text.is_empty()), "{key}");
     }
     assert_eq!(meta["meta-spec"]["version"], "1.0.0");
     assert_eq!(meta["provides"].as_object().unwrap().len(), 1);

@@ -31,19 +31,15 @@ fn assert_the_ledger_works(db: &Database<'_>, user: &str) {
     let before: i64 = admin.value(&uses);
     let reference = "00000000-0000-4000-8000-00000000f00d";
     for _ in 0..2 {
-        assert!(service.value::<bool>(&format!(
-            "SELECT public.use_credits('{user}', 'case_analysis', '{reference}')"
-        )));
+        assert!(service.value::<bool>(&format!("SELECT public.use_credits('{user}', 'case_analysis', '{reference}')")));
     }
-    assert!(service.value::<bool>(&format!(
-        "SELECT public.use_credits('{user}', 'dsd_simulation')"
-    )));
-    assert!(service.value::<bool>(&format!(
-        "SELECT public.refund_credits('{user}', 'dsd_simulation')"
-    )));
+    assert!(service.value::<bool>(&format!("SELECT public.use_credits('{user}', 'dsd_simulation')")));
+    assert!(service.value::<bool>(&format!("SELECT public.refund_credits('{user}', 'dsd_simulation')")));
     assert_eq!(admin.value::<i64>(&uses), before + 3);
     assert_eq!(
-        admin.value::<i64>(&format!("SELECT count(*) FROM public.credit_usage_after WHERE user_id = '{user}' AND reference_id = '{reference}'")),
+        admin.value::<i64>(&format!(
+            "SELECT count(*) FROM public.credit_usage_after WHERE user_id = '{user}' AND reference_id = '{reference}'"
+        )),
         1
     );
     admin.run("UPDATE public.subscriptions SET usage_reset_at = now() - interval '31 days'");
@@ -60,9 +56,7 @@ fn assert_the_ledger_works(db: &Database<'_>, user: &str) {
 fn a_ledger_that_was_partitioned_after_the_installation_is_migrated_again() {
     let db = database();
     let ana = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
-    db.service().run(&format!(
-        "SELECT public.use_credits('{ana}', 'case_analysis')"
-    ));
+    db.service().run(&format!("SELECT public.use_credits('{ana}', 'case_analysis')"));
     let mut admin = db.superuser();
     partition_the_ledger(&mut admin);
     admin.run("SELECT FROM auria.migrate(again => true)");
@@ -78,10 +72,7 @@ fn a_database_with_a_partitioned_ledger_is_adopted() {
     partition_the_ledger(&mut admin);
     let rows: i64 = admin.value("SELECT count(*) FROM public.credit_usage");
     admin.run("SET auria.adopt_functions = 'all'; CREATE EXTENSION auria CASCADE");
-    assert_eq!(
-        admin.value::<i64>("SELECT count(*) FROM public.credit_usage"),
-        rows
-    );
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM public.credit_usage"), rows);
     assert_eq!(
         admin.value::<i64>("SELECT count(DISTINCT entry) FROM public.credit_usage"),
         rows,
@@ -135,9 +126,5 @@ fn a_partition_that_is_open_to_the_api_is_reported() {
         assert_eq!(found[0].0, check);
         assert!(found[0].1.contains(expected), "{found:?}");
     }
-    refused_with(
-        db.anon()
-            .query("SELECT * FROM public.credit_usage_after", &[]),
-        "42501",
-    );
+    refused_with(db.anon().query("SELECT * FROM public.credit_usage_after", &[]), "42501");
 }

@@ -26,10 +26,7 @@ fn expected(case_analysis: f64, dsd_simulation: f64, other: f64) -> Vec<(String,
 }
 
 fn charge(session: &mut Session, user: Uuid, operation: &str) -> bool {
-    session
-        .query_one("SELECT public.use_credits($1, $2)", &[&user, &operation])
-        .unwrap()
-        .get(0)
+    session.query_one("SELECT public.use_credits($1, $2)", &[&user, &operation]).unwrap().get(0)
 }
 
 /// A dentist with this many credits left.
@@ -45,10 +42,7 @@ fn dentist(db: &Database<'_>, email: &str, left: i32) -> Uuid {
 #[test]
 fn refused_charges_are_counted_by_operation_and_allowed_ones_are_not() {
     let db = database();
-    let (ana, free) = (
-        dentist(&db, "ana@clinica.example", 2),
-        db.sign_up("bia@clinica.example"),
-    );
+    let (ana, free) = (dentist(&db, "ana@clinica.example", 2), db.sign_up("bia@clinica.example"));
     let mut service = db.service();
     assert_eq!(refused(&mut service), expected(0.0, 0.0, 0.0));
     assert!(charge(&mut service, ana, "case_analysis"));
@@ -60,10 +54,7 @@ fn refused_charges_are_counted_by_operation_and_allowed_ones_are_not() {
     let reference = Uuid::new_v4();
     for _ in 0..2 {
         let charged: bool = service
-            .query_one(
-                "SELECT public.use_credits($1, 'case_analysis', $2)",
-                &[&ana, &reference],
-            )
+            .query_one("SELECT public.use_credits($1, 'case_analysis', $2)", &[&ana, &reference])
             .unwrap()
             .get(0);
         assert!(!charged);
@@ -79,11 +70,7 @@ fn refused_charges_are_counted_by_operation_and_allowed_ones_are_not() {
     ));
     // Rolled back or not: it was refused.
     assert_eq!(refused(&mut service), expected(4.0, 2.0, 1.0));
-    assert_eq!(
-        db.superuser()
-            .value::<i64>("SELECT count(*) FROM public.credit_usage"),
-        2
-    );
+    assert_eq!(db.superuser().value::<i64>("SELECT count(*) FROM public.credit_usage"), 2);
 }
 
 #[test]
@@ -106,14 +93,9 @@ fn a_caller_who_invents_operations_makes_neither_a_series_nor_a_table_grow() {
 #[test]
 fn a_refused_charge_in_an_open_transaction_lets_others_be_refused() {
     let db = database();
-    let (ana, bia) = (
-        dentist(&db, "ana@clinica.example", 0),
-        dentist(&db, "bia@clinica.example", 0),
-    );
+    let (ana, bia) = (dentist(&db, "ana@clinica.example", 0), dentist(&db, "bia@clinica.example", 0));
     let mut open = db.service();
-    open.run(&format!(
-        "BEGIN; SELECT public.use_credits('{ana}', 'case_analysis')"
-    ));
+    open.run(&format!("BEGIN; SELECT public.use_credits('{ana}', 'case_analysis')"));
     let mut other = db.service();
     other.run("SET lock_timeout = '1s'");
     for _ in 0..40 {
@@ -135,11 +117,7 @@ fn a_team_counts_its_own_operation_and_a_counter_that_is_gone_stops_nobody() {
         .and_then(|(before, after)| {
             let start = before.rfind("```sql\n")? + "```sql\n".len();
             let end = after.find("```")?;
-            Some(format!(
-                "{}auria.refused_weekly_digest{}",
-                &before[start..],
-                &after[..end]
-            ))
+            Some(format!("{}auria.refused_weekly_digest{}", &before[start..], &after[..end]))
         })
         .unwrap();
     admin.run(&statements);
@@ -184,16 +162,13 @@ fn a_standby_shows_refusals_and_goes_on_counting_when_it_leads() {
 fn api_roles_can_neither_read_nor_move_the_counters() {
     let db = database();
     let mut admin = db.superuser();
-    let counters =
-        "SELECT count(*) FROM pg_class WHERE relnamespace = 'auria'::regnamespace AND relkind = 'S'
+    let counters = "SELECT count(*) FROM pg_class WHERE relnamespace = 'auria'::regnamespace AND relkind = 'S'
                        AND relname LIKE 'refused\\_%'";
     assert_eq!(admin.value::<i64>(counters), 3);
     for role in ["anon", "authenticated", "service_role"] {
         for right in ["SELECT", "USAGE", "UPDATE"] {
             assert_eq!(
-                admin.value::<i64>(&format!(
-                    "{counters} AND has_sequence_privilege('{role}', oid, '{right}')"
-                )),
+                admin.value::<i64>(&format!("{counters} AND has_sequence_privilege('{role}', oid, '{right}')")),
                 0,
                 "{role} {right}"
             );

@@ -35,22 +35,13 @@ fn frozen_in(directory: &Path) -> Vec<String> {
 }
 
 fn freeze(repository: &Path, directory: &Path) -> Output {
-    Command::new(repository.join("scripts/freeze"))
-        .arg(env!("CARGO_PKG_VERSION"))
-        .arg(directory)
-        .output()
-        .unwrap()
+    Command::new(repository.join("scripts/freeze")).arg(env!("CARGO_PKG_VERSION")).arg(directory).output().unwrap()
 }
 
 /// What of a frozen version is no longer as it was.
 fn changes(sql: &Path, directory: &Path, version: &str) -> String {
     let sums = directory.join(format!("{version}.sha256"));
-    let check = Command::new("sha256sum")
-        .args(["--check", "--quiet"])
-        .arg(sums)
-        .current_dir(sql)
-        .output()
-        .unwrap();
+    let check = Command::new("sha256sum").args(["--check", "--quiet"]).arg(sums).current_dir(sql).output().unwrap();
     let mut changes = String::from_utf8(check.stdout).unwrap();
     let script = format!("auria--{version}.sql");
     let read = |place: &Path| fs::read(place.join(&script)).unwrap_or_default();
@@ -67,11 +58,7 @@ fn changes(sql: &Path, directory: &Path, version: &str) -> String {
 fn the_files_of_released_versions_are_as_they_were() {
     let directory = released_directory();
     for version in frozen_in(&directory) {
-        assert_eq!(
-            changes(&repository().join("sql"), &directory, &version),
-            "",
-            "{version}"
-        );
+        assert_eq!(changes(&repository().join("sql"), &directory, &version), "", "{version}");
     }
 }
 
@@ -92,16 +79,11 @@ fn a_frozen_version_cannot_change_unnoticed_nor_be_frozen_anew() {
     assert!(freeze(copy.path(), &directory).status.success());
     assert_eq!(frozen_in(&directory), [version]);
     assert_eq!(changes(&sql, &directory, version), "");
-    assert!(
-        freeze(copy.path(), &directory).status.success(),
-        "nothing has changed"
-    );
+    assert!(freeze(copy.path(), &directory).status.success(), "nothing has changed");
 
     let script = format!("auria--{version}.sql");
-    let mut migrations: Vec<PathBuf> = fs::read_dir(sql.join("migrations"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut migrations: Vec<PathBuf> =
+        fs::read_dir(sql.join("migrations")).unwrap().map(|entry| entry.unwrap().path()).collect();
     migrations.sort();
     for file in [sql.join(&script), migrations[0].clone()] {
         let before = fs::read(&file).unwrap();
@@ -125,13 +107,7 @@ fn stage_with(directory: &Path, version: &str) -> (std::sync::Arc<Stage>, String
         return (stage, env!("CARGO_PKG_VERSION").to_owned());
     }
     // Nothing has changed since: the next version migrates, and that is all.
-    fs::write(
-        stage
-            .scripts()
-            .join(format!("auria--{version}--{NEXT}.sql")),
-        "SELECT auria.migrate();",
-    )
-    .unwrap();
+    fs::write(stage.scripts().join(format!("auria--{version}--{NEXT}.sql")), "SELECT auria.migrate();").unwrap();
     (stage, NEXT.to_owned())
 }
 
@@ -157,21 +133,14 @@ fn every_released_version_becomes_the_current_one_in_both_layouts() {
         for is_sealed in [false, true] {
             let db = cluster.empty_database();
             let mut dba = db.superuser();
-            dba.run(&format!(
-                "CREATE EXTENSION auria VERSION '{version}' CASCADE"
-            ));
+            dba.run(&format!("CREATE EXTENSION auria VERSION '{version}' CASCADE"));
             let dentist = db.sign_up("ana@clinica.test");
-            dba.run(&format!(
-                "INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', 'Maria Oliveira')"
-            ));
+            dba.run(&format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', 'Maria Oliveira')"));
             if is_sealed {
                 seal(&db);
             }
             dba.run(&format!("ALTER EXTENSION auria UPDATE TO '{next}'"));
-            assert_eq!(
-                dba.value::<String>("SELECT extversion FROM pg_extension WHERE extname = 'auria'"),
-                next
-            );
+            assert_eq!(dba.value::<String>("SELECT extversion FROM pg_extension WHERE extname = 'auria'"), next);
             let (found, expected) = if is_sealed {
                 (catalogue_of_sealed(&db), &sealed)
             } else {
@@ -179,20 +148,11 @@ fn every_released_version_becomes_the_current_one_in_both_layouts() {
                 let version = format!("extension auria {next}");
                 let current = format!("extension auria {}", env!("CARGO_PKG_VERSION"));
                 let found = everything(&mut dba).into_iter();
-                let found = found.map(|line| {
-                    if line == version {
-                        current.clone()
-                    } else {
-                        line
-                    }
-                });
+                let found = found.map(|line| if line == version { current.clone() } else { line });
                 (found.collect(), &fresh)
             };
             assert_same(&format!("{version}, sealed: {is_sealed}"), &found, expected);
-            assert_eq!(
-                dba.value::<String>("SELECT name FROM public.patients"),
-                "Maria Oliveira"
-            );
+            assert_eq!(dba.value::<String>("SELECT name FROM public.patients"), "Maria Oliveira");
             let failures: String = dba.value(
                 "SELECT coalesce(string_agg(\"check\" || ': ' || detail, E'\\n'), '') FROM auria.doctor()
                   WHERE NOT ok AND \"check\" <> 'versions'",

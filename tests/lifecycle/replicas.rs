@@ -11,12 +11,7 @@ fn a_replica_answers_what_only_reads_and_refuses_what_writes_at_once() {
     let primary = ClusterOptions::default().start();
     let db = primary.database();
     let ana = db.sign_up_on_plan("ana@clinica.example", "starter");
-    db.superuser()
-        .execute(
-            "INSERT INTO public.patients (user_id, name) VALUES ($1, 'Maria')",
-            &[&ana],
-        )
-        .unwrap();
+    db.superuser().execute("INSERT INTO public.patients (user_id, name) VALUES ($1, 'Maria')", &[&ana]).unwrap();
     db.superuser()
         .execute(
             "WITH e AS (INSERT INTO public.evaluations (user_id, patient_name, patient_age, tooth, region, cavity_class,
@@ -41,10 +36,7 @@ fn a_replica_answers_what_only_reads_and_refuses_what_writes_at_once() {
     ] {
         assert!(service.value::<bool>(question), "{question}");
     }
-    for question in [
-        "SELECT public.can_use_credits($1, 'case_analysis')",
-        "SELECT public.can_create_case($1)",
-    ] {
+    for question in ["SELECT public.can_use_credits($1, 'case_analysis')", "SELECT public.can_create_case($1)"] {
         let answer: bool = service.query_one(question, &[&ana]).unwrap().get(0);
         assert!(answer, "{question}");
     }
@@ -79,13 +71,8 @@ fn a_replica_that_takes_over_has_every_credit_the_lost_primary_acknowledged() {
     admin.run("ALTER SYSTEM SET synchronous_standby_names = '*'");
     primary.reload();
     let deadline = Instant::now() + Duration::from_secs(20);
-    while admin.value::<i64>("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'")
-        == 0
-    {
-        assert!(
-            Instant::now() < deadline,
-            "replication does not become synchronous"
-        );
+    while admin.value::<i64>("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == 0 {
+        assert!(Instant::now() < deadline, "replication does not become synchronous");
         thread::sleep(Duration::from_millis(20));
     }
     let acknowledged: Vec<Uuid> = thread::scope(|scope| {
@@ -96,10 +83,8 @@ fn a_replica_that_takes_over_has_every_credit_the_lost_primary_acknowledged() {
                     let mut acknowledged = Vec::new();
                     loop {
                         let reference = Uuid::new_v4();
-                        let answer = service.query_one(
-                            "SELECT public.use_credits($1, 'case_analysis', $2)",
-                            &[&user, &reference],
-                        );
+                        let answer = service
+                            .query_one("SELECT public.use_credits($1, 'case_analysis', $2)", &[&user, &reference]);
                         match answer {
                             Ok(row) => assert!(row.get::<_, bool>(0)),
                             // The power is cut: what was not answered may be there or not.
@@ -112,19 +97,13 @@ fn a_replica_that_takes_over_has_every_credit_the_lost_primary_acknowledged() {
             .collect();
         thread::sleep(Duration::from_secs(2));
         primary.kill();
-        clients
-            .into_iter()
-            .flat_map(|client| client.join().unwrap())
-            .collect()
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
     });
     assert!(acknowledged.len() > 20, "{}", acknowledged.len());
     let mut promoted = standby.superuser(db.name());
     assert!(promoted.value::<bool>("SELECT pg_promote()"));
     let kept: i64 = promoted
-        .query_one(
-            "SELECT count(*) FROM public.credit_usage WHERE reference_id = ANY ($1)",
-            &[&acknowledged],
-        )
+        .query_one("SELECT count(*) FROM public.credit_usage WHERE reference_id = ANY ($1)", &[&acknowledged])
         .unwrap()
         .get(0);
     assert_eq!(kept, acknowledged.len() as i64);

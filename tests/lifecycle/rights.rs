@@ -30,9 +30,7 @@ fn seized(session: &mut Session) -> Vec<String> {
 }
 
 fn is_superuser(admin: &mut Session, role: &str) -> bool {
-    admin.value(&format!(
-        "SELECT rolsuper FROM pg_roles WHERE rolname = '{role}'"
-    ))
+    admin.value(&format!("SELECT rolsuper FROM pg_roles WHERE rolname = '{role}'"))
 }
 
 /// A team's role with the rights of the schema's owner, named after the database: roles belong to the server.
@@ -65,14 +63,7 @@ fn no_command_of_a_superuser_lends_its_rights_to_what_a_team_put_on_a_table() {
         "SET session_replication_role = replica; UPDATE public.patients SET name_encrypted = NULL; \
          UPDATE public.rate_limits SET updated_at = now() - interval '9 days'; RESET session_replication_role",
     );
-    for table in [
-        "patients",
-        "subscriptions",
-        "subscription_plans",
-        "credit_costs",
-        "resin_catalog",
-        "rate_limits",
-    ] {
+    for table in ["patients", "subscriptions", "subscription_plans", "credit_costs", "resin_catalog", "rate_limits"] {
         team.run(&format!(
             "CREATE TRIGGER seize BEFORE INSERT OR UPDATE OR DELETE ON public.{table} FOR EACH ROW EXECUTE FUNCTION public.seize_trigger(); \
              CREATE CONSTRAINT TRIGGER seize_later AFTER INSERT OR UPDATE OR DELETE ON public.{table} DEFERRABLE INITIALLY DEFERRED \
@@ -104,10 +95,7 @@ fn no_command_of_a_superuser_lends_its_rights_to_what_a_team_put_on_a_table() {
             !by.is_empty() || command.ends_with("migrate()") || command.contains("phi_status"),
             "{command} fired nothing"
         );
-        assert!(
-            by.iter().all(|name| name == "auria_owner"),
-            "{command}: {by:?}"
-        );
+        assert!(by.iter().all(|name| name == "auria_owner"), "{command}: {by:?}");
         assert!(!is_superuser(&mut admin, role), "{command}");
     }
 }
@@ -122,10 +110,7 @@ fn a_function_that_a_team_replaced_runs_as_the_owner_when_a_job_calls_it() {
              PERFORM public.seize(); RETURN 7; END $$",
     );
     seized(&mut admin);
-    assert_eq!(
-        admin.value::<i32>("SELECT auria.run_as_owner('public.cleanup_old_rate_limits()')"),
-        7
-    );
+    assert_eq!(admin.value::<i32>("SELECT auria.run_as_owner('public.cleanup_old_rate_limits()')"), 7);
     assert_eq!(seized(&mut admin), ["auria_owner"]);
     assert!(!is_superuser(&mut admin, role));
 }
@@ -141,9 +126,7 @@ fn a_stranger_who_made_the_platform_first_does_not_become_a_superuser() {
         db.name()
     ));
     let mut stranger = db.session(As::Role(role));
-    stranger.run(
-        "CREATE SCHEMA auth; CREATE SCHEMA storage; GRANT USAGE ON SCHEMA auth, storage TO PUBLIC",
-    );
+    stranger.run("CREATE SCHEMA auth; CREATE SCHEMA storage; GRANT USAGE ON SCHEMA auth, storage TO PUBLIC");
     stranger.run(&hostile(role).replace("public.", "auth."));
     stranger.run(
         "CREATE FUNCTION auth.uid() RETURNS uuid LANGUAGE plpgsql STABLE AS $$ BEGIN PERFORM auth.seize(); \
@@ -161,12 +144,7 @@ fn a_stranger_who_made_the_platform_first_does_not_become_a_superuser() {
     );
     // The planner would evaluate an index's expression for the schema's owner.
     let refusal = auria_tests::refused_with(admin.batch_execute("CREATE EXTENSION auria"), "42501");
-    assert!(
-        refusal
-            .message()
-            .contains("function auth.seize_value(anyelement)"),
-        "{refusal:?}"
-    );
+    assert!(refusal.message().contains("function auth.seize_value(anyelement)"), "{refusal:?}");
     admin.run("DROP INDEX auth.users_seize_value_idx");
     seized(&mut admin);
     admin.run("CREATE EXTENSION auria");
@@ -178,15 +156,10 @@ fn a_stranger_who_made_the_platform_first_does_not_become_a_superuser() {
     let dentist = uuid::Uuid::new_v4();
     stranger.run(&format!("INSERT INTO auth.users VALUES ('{dentist}')"));
     let mut user = db.session(As::User(dentist));
-    assert!(user.value::<bool>(&format!(
-        "SELECT public.can_use_credits('{dentist}', 'case_analysis')"
-    )));
+    assert!(user.value::<bool>(&format!("SELECT public.can_use_credits('{dentist}', 'case_analysis')")));
     user.run("SELECT count(*) FROM public.patients; SELECT count(*) FROM storage.objects");
     let by = seized(&mut user);
-    assert!(
-        !by.is_empty() && by.iter().all(|name| name == "authenticated"),
-        "{by:?}"
-    );
+    assert!(!by.is_empty() && by.iter().all(|name| name == "authenticated"), "{by:?}");
     admin.run("SELECT * FROM auria.migrate(again => true); SELECT * FROM auria.doctor()");
     let by = seized(&mut admin);
     assert!(by.iter().all(|name| name == role), "{by:?}");
@@ -253,10 +226,7 @@ fn on_a_platform_whose_owners_are_no_superusers_everything_works() {
         );
     }
     // Five constraints wait for people to settle a row of a user who is gone; no more, though row security hides all users.
-    assert_eq!(
-        admin.value::<i64>("SELECT count(*) FROM pg_constraint WHERE NOT convalidated"),
-        4
-    );
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM pg_constraint WHERE NOT convalidated"), 4);
 
     let bia = uuid::Uuid::new_v4();
     admin.run(&format!(
@@ -265,30 +235,18 @@ fn on_a_platform_whose_owners_are_no_superusers_everything_works() {
     ));
     let mut service = db.service();
     assert_eq!(
-        service.value::<String>(&format!(
-            "SELECT full_name FROM public.profiles WHERE user_id = '{bia}'"
-        )),
+        service.value::<String>(&format!("SELECT full_name FROM public.profiles WHERE user_id = '{bia}'")),
         "Nova"
     );
-    let used =
-        format!("SELECT credits_used_this_month FROM public.subscriptions WHERE user_id = '{ANA}'");
+    let used = format!("SELECT credits_used_this_month FROM public.subscriptions WHERE user_id = '{ANA}'");
     let before: i32 = service.value(&used);
-    assert!(service.value::<bool>(&format!(
-        "SELECT public.use_credits('{ANA}', 'case_analysis')"
-    )));
-    assert!(service.value::<bool>(&format!(
-        "SELECT public.use_credits('{bia}', 'case_analysis')"
-    )));
+    assert!(service.value::<bool>(&format!("SELECT public.use_credits('{ANA}', 'case_analysis')")));
+    assert!(service.value::<bool>(&format!("SELECT public.use_credits('{bia}', 'case_analysis')")));
     assert_eq!(service.value::<i32>(&used), before + 1);
-    assert!(service.value::<bool>(&format!(
-        "SELECT public.refund_credits('{ANA}', 'case_analysis')"
-    )));
+    assert!(service.value::<bool>(&format!("SELECT public.refund_credits('{ANA}', 'case_analysis')")));
     assert_eq!(service.value::<i32>(&used), before);
     admin.run("UPDATE public.subscriptions SET usage_reset_at = now() - interval '31 days' WHERE status = 'active'");
-    assert_eq!(
-        service.value::<i32>("SELECT public.reset_monthly_usage_with_rollover()"),
-        1
-    );
+    assert_eq!(service.value::<i32>("SELECT public.reset_monthly_usage_with_rollover()"), 1);
     service.run("CALL auria.phi_backfill()");
 
     let mut ana = db.authenticated(ANA.parse().unwrap());
@@ -297,29 +255,22 @@ fn on_a_platform_whose_owners_are_no_superusers_everything_works() {
          INSERT INTO storage.objects (bucket_id, name) VALUES ('avatars', '{ANA}/eu.png')"
     ));
     assert_eq!(
-        service.value::<String>(
-            "SELECT public.phi_decrypt(name_encrypted) FROM public.patients WHERE name = 'Paula'"
-        ),
+        service.value::<String>("SELECT public.phi_decrypt(name_encrypted) FROM public.patients WHERE name = 'Paula'"),
         "Paula"
     );
     let token: String = ana.value(&format!(
         "INSERT INTO public.shared_links (user_id, session_id) \
          SELECT user_id, session_id FROM public.evaluations WHERE session_id IS NOT NULL AND user_id = '{ANA}' LIMIT 1 RETURNING token"
     ));
-    assert_eq!(
-        db.anon().value::<String>(&format!(
-            "SELECT public.check_shared_link_status('{token}')"
-        )),
-        "valid"
-    );
+    assert_eq!(db.anon().value::<String>(&format!("SELECT public.check_shared_link_status('{token}')")), "valid");
     auria_tests::refused_with(
-        admin.batch_execute(
-            "INSERT INTO public.patients (user_id, name) VALUES (gen_random_uuid(), 'x')",
-        ),
+        admin.batch_execute("INSERT INTO public.patients (user_id, name) VALUES (gen_random_uuid(), 'x')"),
         "23503",
     );
     assert_eq!(
-        admin.value::<i64>(r#"SELECT count(*) FROM auria.doctor() WHERE "check" IN ('owners', 'functions', 'PHI key') AND NOT ok"#),
+        admin.value::<i64>(
+            r#"SELECT count(*) FROM auria.doctor() WHERE "check" IN ('owners', 'functions', 'PHI key') AND NOT ok"#
+        ),
         0
     );
 }

@@ -9,11 +9,11 @@ use auria_tests::{Cluster, ClusterOptions, Database, Session, Stage, database, r
 const SCHEDULE: &str = "SELECT job, schedule, command, active FROM auria.schedule()";
 
 /// What pg_cron has, whoever's it is.
-const REGISTERED: &str =
-    "SELECT jobname::text, schedule, command, active FROM cron.job ORDER BY jobid";
+const REGISTERED: &str = "SELECT jobname::text, schedule, command, active FROM cron.job ORDER BY jobid";
 
 /// What the documentation says removes the jobs, with the extension or without it.
-const UNSCHEDULE: &str = "SELECT cron.unschedule(jobid) FROM cron.job WHERE jobname LIKE 'auria%' AND database = current_database()";
+const UNSCHEDULE: &str =
+    "SELECT cron.unschedule(jobid) FROM cron.job WHERE jobname LIKE 'auria%' AND database = current_database()";
 
 type Job = (String, String, String, bool);
 
@@ -29,45 +29,22 @@ fn jobs(session: &mut Session, query: &str) -> Vec<Job> {
 /// The jobs of a database as they are registered first.
 fn managed_jobs(database: &str) -> Vec<Job> {
     [
-        (
-            "auria_reset_monthly",
-            "7 * * * *",
-            "CALL auria.reset_monthly()",
-        ),
-        (
-            "auria_cleanup_rate_limits",
-            "23 4 * * *",
-            "SELECT auria.run_as_owner('public.cleanup_old_rate_limits()')",
-        ),
+        ("auria_reset_monthly", "7 * * * *", "CALL auria.reset_monthly()"),
+        ("auria_cleanup_rate_limits", "23 4 * * *", "SELECT auria.run_as_owner('public.cleanup_old_rate_limits()')"),
         (
             "auria_cleanup_stuck_evaluations",
             "*/10 * * * *",
             "SELECT auria.run_as_owner('public.cleanup_stuck_evaluations()')",
         ),
-        (
-            "auria_cleanup_drafts",
-            "31 4 * * *",
-            "SELECT auria.run_as_owner('public.cleanup_stale_drafts()')",
-        ),
+        ("auria_cleanup_drafts", "31 4 * * *", "SELECT auria.run_as_owner('public.cleanup_stale_drafts()')"),
         (
             "auria_cleanup_shared_links",
             "37 4 * * *",
             "SELECT auria.run_as_owner('public.cleanup_expired_shared_links()')",
         ),
-        (
-            "auria_cleanup_credit_transactions",
-            "43 4 * * *",
-            "SELECT auria.cleanup_credit_transactions()",
-        ),
+        ("auria_cleanup_credit_transactions", "43 4 * * *", "SELECT auria.cleanup_credit_transactions()"),
     ]
-    .map(|(name, schedule, command)| {
-        (
-            format!("{name}@{database}"),
-            schedule.into(),
-            command.into(),
-            true,
-        )
-    })
+    .map(|(name, schedule, command)| (format!("{name}@{database}"), schedule.into(), command.into(), true))
     .into()
 }
 
@@ -82,10 +59,8 @@ fn server(background_workers: &str) -> Cluster {
 /// Has pg_cron work in this database, and reach the server as a client would.
 fn give_pg_cron(cluster: &Cluster, database: &str) {
     let mut admin = cluster.superuser("postgres");
-    for (name, value) in [
-        ("cron.database_name", database),
-        ("cron.host", cluster.socket_directory().to_str().unwrap()),
-    ] {
+    for (name, value) in [("cron.database_name", database), ("cron.host", cluster.socket_directory().to_str().unwrap())]
+    {
         admin.run(&format!("ALTER SYSTEM SET {name} = '{value}'"));
     }
     drop(admin);
@@ -114,8 +89,7 @@ const LEFT: &str = "SELECT (SELECT count(*) FROM public.rate_limits)
 
 /// Has every job run soon: pg_cron counts in seconds since 1.5, in minutes before.
 fn make_due(dba: &mut Session) {
-    let often =
-        |schedule| format!("SELECT cron.alter_job(jobid, schedule => '{schedule}') FROM cron.job");
+    let often = |schedule| format!("SELECT cron.alter_job(jobid, schedule => '{schedule}') FROM cron.job");
     if dba.batch_execute(&often("2 seconds")).is_err() {
         dba.run(&often("* * * * *"));
     }
@@ -165,8 +139,7 @@ fn months_end_and_stale_rate_limits_go(background_workers: &str) {
 #[test]
 fn by_connections_and_by_background_workers_months_are_settled_and_rate_limits_cleaned() {
     thread::scope(|scope| {
-        let modes =
-            ["off", "on"].map(|mode| scope.spawn(|| months_end_and_stale_rate_limits_go(mode)));
+        let modes = ["off", "on"].map(|mode| scope.spawn(|| months_end_and_stale_rate_limits_go(mode)));
         for mode in modes {
             mode.join().unwrap();
         }
@@ -183,12 +156,7 @@ fn the_calls_in_the_hint_register_the_jobs_when_pg_cron_is_in_another_database()
     let refusal = refused_with(dba.query(SCHEDULE, &[]), "55000");
     assert_eq!(refusal.message(), "pg_cron is in another database");
     assert!(refusal.detail().unwrap().contains("\"postgres\""));
-    let calls: Vec<&str> = refusal
-        .hint()
-        .unwrap()
-        .lines()
-        .filter(|line| line.starts_with("SELECT cron."))
-        .collect();
+    let calls: Vec<&str> = refusal.hint().unwrap().lines().filter(|line| line.starts_with("SELECT cron.")).collect();
     assert_eq!(calls.len(), managed_jobs("").len(), "{refusal:?}");
     let mut there = cluster.superuser("postgres");
     there.run("CREATE EXTENSION pg_cron");
@@ -228,10 +196,7 @@ fn asked_again_it_keeps_what_a_dba_changed_and_makes_no_second_job() {
     // A job of the same name is not the extension's unless a superuser's rights are behind it.
     dba.run("CREATE ROLE stranger LOGIN; UPDATE cron.job SET username = 'stranger'");
     assert_eq!(jobs(&mut dba, SCHEDULE), managed_jobs(db.name()));
-    assert_eq!(
-        dba.value::<i64>("SELECT count(*) FROM cron.job WHERE username = 'postgres'"),
-        6
-    );
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM cron.job WHERE username = 'postgres'"), 6);
 }
 
 #[test]
@@ -247,10 +212,7 @@ fn a_job_whose_name_is_cut_short_is_found_again() {
     dba.run(SCHEDULE);
     dba.run("SELECT cron.alter_job(jobid, schedule => '30 2 * * *') FROM cron.job");
     let scheduled = jobs(&mut dba, SCHEDULE);
-    assert!(
-        scheduled.iter().all(|job| job.1 == "30 2 * * *"),
-        "{scheduled:?}"
-    );
+    assert!(scheduled.iter().all(|job| job.1 == "30 2 * * *"), "{scheduled:?}");
     assert_eq!(dba.value::<i64>("SELECT count(*) FROM cron.job"), 6);
 }
 
@@ -269,10 +231,7 @@ fn the_jobs_are_removed_by_one_statement_with_the_extension_or_without_it() {
         assert_eq!(left.len(), 1, "{left:?}");
     }
     let readme = include_str!("../../README.md");
-    assert!(
-        readme.replace('\n', " ").contains(UNSCHEDULE),
-        "{UNSCHEDULE}"
-    );
+    assert!(readme.replace('\n', " ").contains(UNSCHEDULE), "{UNSCHEDULE}");
 }
 
 #[test]
@@ -287,11 +246,8 @@ fn the_doctor_fails_when_a_second_reset_of_the_month_is_scheduled() {
     let detail: String = dba.value(jobs);
     assert!(detail.contains("calls reset_monthly_credits()"), "{detail}");
     // Either statement that it gives ends it.
-    let statements: Vec<&str> = detail
-        .split("SELECT cron.unschedule(")
-        .skip(1)
-        .map(|rest| rest.split(')').next().unwrap())
-        .collect();
+    let statements: Vec<&str> =
+        detail.split("SELECT cron.unschedule(").skip(1).map(|rest| rest.split(')').next().unwrap()).collect();
     assert_eq!(statements.len(), 2, "{detail}");
     for job in statements {
         dba.run(&format!("BEGIN; SELECT cron.unschedule({job})"));
@@ -318,10 +274,7 @@ fn what_only_looks_like_pg_cron_is_not_called() {
     let mut dba = db.superuser();
     dba.run(TRAPS);
     let refusal = refused_with(dba.query(SCHEDULE, &[]), "55000");
-    assert!(
-        refusal.hint().unwrap().contains("CREATE EXTENSION pg_cron"),
-        "{refusal:?}"
-    );
+    assert!(refusal.hint().unwrap().contains("CREATE EXTENSION pg_cron"), "{refusal:?}");
 
     // Nor what lies in its place when it is there.
     dba.run("DROP SCHEMA cron CASCADE; CREATE EXTENSION pg_cron");
@@ -331,13 +284,7 @@ fn what_only_looks_like_pg_cron_is_not_called() {
              LANGUAGE plpgsql AS $$ BEGIN RAISE 'trap'; END $$",
     );
     let refusal = refused_with(dba.query(SCHEDULE, &[]), "55000");
-    assert!(
-        refusal
-            .hint()
-            .unwrap()
-            .contains("ALTER EXTENSION pg_cron UPDATE"),
-        "{refusal:?}"
-    );
+    assert!(refusal.hint().unwrap().contains("ALTER EXTENSION pg_cron UPDATE"), "{refusal:?}");
 }
 
 #[test]

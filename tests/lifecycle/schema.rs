@@ -5,8 +5,7 @@ use std::fs;
 use std::io::Read;
 
 use auria_tests::{
-    Migration, Source, database, empty_database, migration_count, migrations, public_functions,
-    repository, sources,
+    Migration, Source, database, empty_database, migration_count, migrations, public_functions, repository, sources,
 };
 
 use crate::support::catalogue::{access, assert_same, column, tables};
@@ -50,9 +49,7 @@ fn the_functions_of_the_library_are_those_that_the_sources_declare() {
         "SELECT proname::text FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
          WHERE l.lanname = 'c' AND p.pronamespace = 'public'::regnamespace AND p.probin LIKE '%auria_pg%'",
     );
-    let declared = public_functions()
-        .into_iter()
-        .filter(|function| function.is_compiled);
+    let declared = public_functions().into_iter().filter(|function| function.is_compiled);
     let mut expected: Vec<_> = declared.map(|function| function.name).collect();
     expected.sort();
     names.sort();
@@ -84,9 +81,7 @@ fn every_compiled_function_that_sql_declares_has_its_rust() {
             } else {
                 "src/rpc"
             };
-            missing.push(format!(
-                "{place}: no function {name}, which {path} declares"
-            ));
+            missing.push(format!("{place}: no function {name}, which {path} declares"));
         }
     }
     assert!(
@@ -122,17 +117,11 @@ fn every_table_and_every_column_that_is_not_obvious_is_explained_in_the_database
 #[test]
 fn photos_and_simulations_are_private_and_avatars_are_public() {
     let db = database();
-    let buckets = column(
-        &mut db.superuser(),
-        "SELECT id || ' ' || name || ' ' || public FROM storage.buckets ORDER BY id",
-    );
+    let buckets =
+        column(&mut db.superuser(), "SELECT id || ' ' || name || ' ' || public FROM storage.buckets ORDER BY id");
     assert_eq!(
         buckets,
-        [
-            "avatars avatars true",
-            "clinical-photos clinical-photos false",
-            "dsd-simulations dsd-simulations false"
-        ]
+        ["avatars avatars true", "clinical-photos clinical-photos false", "dsd-simulations dsd-simulations false"]
     );
 }
 
@@ -149,17 +138,10 @@ fn the_record_holds_every_migration_with_the_checksum_of_its_file() {
                 &[&number, sql],
             )
             .unwrap();
-        assert!(
-            name.ends_with(row.get::<_, &str>(0)),
-            "{name} is recorded as {}",
-            row.get::<_, &str>(0)
-        );
+        assert!(name.ends_with(row.get::<_, &str>(0)), "{name} is recorded as {}", row.get::<_, &str>(0));
         assert!(row.get::<_, bool>(1), "the checksum of {name}");
     }
-    assert_eq!(
-        session.value::<i64>("SELECT count(*) FROM auria.migrations"),
-        migration_count()
-    );
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM auria.migrations"), migration_count());
 }
 
 #[test]
@@ -170,11 +152,7 @@ fn a_new_database_holds_the_plans_packs_costs_resins_and_shades_on_offer() {
         ("subscription_plans", 4, None),
         ("credit_packs", 3, None),
         ("credit_costs", 2, None),
-        (
-            "resins",
-            14,
-            Some(("indications", "array_to_string(indications, '; ')")),
-        ),
+        ("resins", 14, Some(("indications", "array_to_string(indications, '; ')"))),
         ("resin_catalog", 181, None),
     ] {
         let file = repository().join(format!("tests/schema/seed/{table}.csv"));
@@ -186,9 +164,7 @@ fn a_new_database_holds_the_plans_packs_costs_resins_and_shades_on_offer() {
         };
         let mut seeded = String::new();
         session
-            .copy_out(&format!(
-                "COPY (SELECT {columns} FROM public.{table}) TO STDOUT (FORMAT csv)"
-            ))
+            .copy_out(&format!("COPY (SELECT {columns} FROM public.{table}) TO STDOUT (FORMAT csv)"))
             .unwrap()
             .read_to_string(&mut seeded)
             .unwrap();
@@ -205,10 +181,7 @@ fn a_new_database_holds_the_plans_packs_costs_resins_and_shades_on_offer() {
         "SELECT count(*) FROM public.subscription_plans
          WHERE description IS NULL OR jsonb_array_length(features) = 0 OR stripe_price_id IS NOT NULL",
     );
-    assert_eq!(
-        undescribed, 0,
-        "plans without description or features, or with a foreign price id"
-    );
+    assert_eq!(undescribed, 0, "plans without description or features, or with a foreign price id");
 }
 
 #[test]
@@ -241,10 +214,7 @@ fn migrations_run_again_change_nothing() {
     session.run("SELECT FROM auria.migrate(again => true)");
     assert_same("tables", &tables(&mut session), &before.0);
     assert_same("access", &access(&mut session), &before.1);
-    assert_eq!(
-        session.value::<i64>("SELECT count(*) FROM auria.migrate()"),
-        0
-    );
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM auria.migrate()"), 0);
 }
 
 /// What migration 010 adds, and 008: a new database has them from the start, an old one has not.
@@ -285,9 +255,7 @@ fn a_database_that_stopped_at_any_migration_reaches_the_last_one() {
             session.run(&migration.sql.replace("@extschema:pg_trgm@", "public"));
         }
         for column in LATER_COLUMNS.split_whitespace().filter(|_| stop < 10) {
-            session.run(&format!(
-                "ALTER TABLE public.evaluations DROP COLUMN {column}"
-            ));
+            session.run(&format!("ALTER TABLE public.evaluations DROP COLUMN {column}"));
         }
         if stop < 8 {
             session.run("ALTER TABLE public.evaluations DROP COLUMN session_id");

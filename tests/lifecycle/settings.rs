@@ -12,10 +12,7 @@ fn the_key_is_found_when_a_security_definer_function_was_the_first_to_load_the_l
     let user = db.sign_up("definer@clinica.example");
     let mut service = db.service();
     service
-        .query_one(
-            "SELECT public.check_and_increment_rate_limit($1, 'f', now(), now(), now())::text",
-            &[&user],
-        )
+        .query_one("SELECT public.check_and_increment_rate_limit($1, 'f', now(), now(), now())::text", &[&user])
         .unwrap();
     assert!(can_encrypt(&mut service));
 }
@@ -38,18 +35,9 @@ fn a_changed_configuration_file_reaches_a_session_that_has_the_library() {
     superuser.run("ALTER SYSTEM SET auria.phi_key_file = ''");
     cluster.reload();
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while !superuser
-        .value::<String>("SHOW auria.phi_key_file")
-        .is_empty()
-    {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "the change is not seen"
-        );
+    while !superuser.value::<String>("SHOW auria.phi_key_file").is_empty() {
+        assert!(std::time::Instant::now() < deadline, "the change is not seen");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    refused_with(
-        service.query("SELECT public.phi_encrypt('x')", &[]),
-        "55000",
-    );
+    refused_with(service.query("SELECT public.phi_encrypt('x')", &[]), "55000");
 }

@@ -16,9 +16,7 @@ fn until(session: &mut Session, query: &str, expected: i64) {
 
 #[test]
 fn a_subscriber_has_the_rows_as_they_are_stored_and_opens_them_with_the_same_key() {
-    let publisher = ClusterOptions::default()
-        .setting("wal_level", "logical")
-        .start();
+    let publisher = ClusterOptions::default().setting("wal_level", "logical").start();
     let subscriber = ClusterOptions::default().start();
     let (here, there) = (publisher.database(), subscriber.database());
     let dentist = here.sign_up_on_plan("ana@clinica.example", "price_essencial_monthly");
@@ -29,15 +27,11 @@ fn a_subscriber_has_the_rows_as_they_are_stored_and_opens_them_with_the_same_key
         ));
     };
     add("Maria");
-    here.superuser()
-        .run("CREATE PUBLICATION auria FOR ALL TABLES");
+    here.superuser().run("CREATE PUBLICATION auria FOR ALL TABLES");
 
     let mut admin = there.superuser();
     let key = publisher.socket_directory().join("phi.key");
-    admin.run(&format!(
-        "ALTER SYSTEM SET auria.phi_key_file = '{}'",
-        key.display()
-    ));
+    admin.run(&format!("ALTER SYSTEM SET auria.phi_key_file = '{}'", key.display()));
     subscriber.reload();
     // The seed rows come from the publisher; so does what a foreign key refers to.
     let tables: String = admin.value(
@@ -61,14 +55,11 @@ fn a_subscriber_has_the_rows_as_they_are_stored_and_opens_them_with_the_same_key
 
     // Byte for byte: no trigger of the subscriber has encrypted or counted again.
     let stored = "SELECT string_agg(to_jsonb(p)::text, '' ORDER BY name) FROM public.patients p";
+    assert_eq!(admin.value::<String>(stored), here.superuser().value::<String>(stored));
     assert_eq!(
-        admin.value::<String>(stored),
-        here.superuser().value::<String>(stored)
-    );
-    assert_eq!(
-        there
-            .service()
-            .value::<String>("SELECT string_agg(public.phi_decrypt(name_encrypted), ', ' ORDER BY name) FROM public.patients"),
+        there.service().value::<String>(
+            "SELECT string_agg(public.phi_decrypt(name_encrypted), ', ' ORDER BY name) FROM public.patients"
+        ),
         "Luísa, Maria"
     );
     // Numbers of the ledger are not replicated: the sequence is moved before clients come.
@@ -77,8 +68,6 @@ fn a_subscriber_has_the_rows_as_they_are_stored_and_opens_them_with_the_same_key
                        (SELECT max(entry) FROM public.credit_usage))",
     );
     admin.run("ALTER SUBSCRIPTION auria DISABLE");
-    assert!(there.service().value::<bool>(&format!(
-        "SELECT public.use_credits('{dentist}', 'case_analysis')"
-    )));
+    assert!(there.service().value::<bool>(&format!("SELECT public.use_credits('{dentist}', 'case_analysis')")));
     admin.run("DROP SUBSCRIPTION auria");
 }

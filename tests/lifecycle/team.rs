@@ -4,9 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use auria_tests::{
-    As, Cluster, ClusterOptions, Database, Session, Stage, refused_with, repository,
-};
+use auria_tests::{As, Cluster, ClusterOptions, Database, Session, Stage, refused_with, repository};
 use uuid::Uuid;
 
 use crate::support::catalogue::{assert_same, everything};
@@ -15,10 +13,8 @@ use crate::support::release::next_release;
 
 /// The team's migrations, in order.
 fn migrations() -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(repository().join("tests/fixtures/team"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(repository().join("tests/fixtures/team")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());
     files
@@ -43,8 +39,7 @@ fn migrate_as_the_team(db: &Database, set_role: bool) {
             team.run(&format!("SET ROLE {owner}"));
         }
         let sql = fs::read_to_string(&file).unwrap();
-        team.batch_execute(&sql)
-            .unwrap_or_else(|error| panic!("{}: {error:?}", file.display()));
+        team.batch_execute(&sql).unwrap_or_else(|error| panic!("{}: {error:?}", file.display()));
     }
     assert!(!admin.value::<bool>("SELECT rolsuper FROM pg_roles WHERE rolname = 'app_migrator'"));
 }
@@ -70,93 +65,53 @@ fn assert_the_team_works(db: &Database, email: &str) {
     let mut service = db.service();
     let own = format!("WHERE user_id = '{dentist}'");
     // 003: the sign-up bonus of the team's own function.
-    assert_eq!(
-        service.value::<i32>(&format!(
-            "SELECT credits_bonus FROM public.subscriptions {own}"
-        )),
-        3
-    );
+    assert_eq!(service.value::<i32>(&format!("SELECT credits_bonus FROM public.subscriptions {own}")), 3);
     let credits: i32 = service.value(&format!(
         "SELECT credits_per_month + credits_bonus FROM public.subscriptions s \
            JOIN public.subscription_plans p ON p.id = s.plan_id {own}"
     ));
     for _ in 0..credits {
-        assert!(service.value::<bool>(&format!(
-            "SELECT public.use_credits('{dentist}', 'case_analysis')"
-        )));
+        assert!(service.value::<bool>(&format!("SELECT public.use_credits('{dentist}', 'case_analysis')")));
     }
-    assert!(!service.value::<bool>(&format!(
-        "SELECT public.use_credits('{dentist}', 'case_analysis')"
-    )));
+    assert!(!service.value::<bool>(&format!("SELECT public.use_credits('{dentist}', 'case_analysis')")));
     // 004: two columns, and a visitor may ask.
     let token: String = service.value(&format!("SELECT token FROM public.shared_links {own}"));
     assert_eq!(
-        db.anon().value::<String>(&format!(
-            "SELECT to_json(e)::text FROM public.get_shared_evaluation('{token}') AS e"
-        )),
+        db.anon()
+            .value::<String>(&format!("SELECT to_json(e)::text FROM public.get_shared_evaluation('{token}') AS e")),
         r#"{"tooth":"1A","clinic":null}"#
     );
     // 005: nullable columns through a view that decrypts.
     assert_eq!(
-        service.value::<String>(
-&format!(
-                "SELECT string_agg(name || coalesce(phone, ''), ',' ORDER BY name) FROM public.patient_contacts \
+        service.value::<String>(&format!(
+            "SELECT string_agg(name || coalesce(phone, ''), ',' ORDER BY name) FROM public.patient_contacts \
                   WHERE id IN (SELECT id FROM public.patients {own})"
-            )
-        ),
+        )),
         "Bia,João"
     );
-    refused_with(
-        db.authenticated(dentist)
-            .query("SELECT * FROM public.patient_contacts", &[]),
-        "42501",
-    );
+    refused_with(db.authenticated(dentist).query("SELECT * FROM public.patient_contacts", &[]), "42501");
     // 001, 002, 005, 006: what the dentist sees and may change.
     let mut session = db.authenticated(dentist);
-    assert_eq!(
-        session.value::<i64>("SELECT count(*) FROM public.patient_overview"),
-        2
-    );
-    assert_eq!(
-        session.value::<i64>("SELECT count(*) FROM public.recalls"),
-        1
-    );
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM public.patient_overview"), 2);
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM public.recalls"), 1);
     let before: String = session.value("SELECT updated_at::text FROM public.recalls");
     session.run("UPDATE public.recalls SET starts_at = starts_at + interval '1 hour'");
-    assert_ne!(
-        session.value::<String>("SELECT updated_at::text FROM public.recalls"),
-        before
-    );
+    assert_ne!(session.value::<String>("SELECT updated_at::text FROM public.recalls"), before);
     refused_with(
-        session.execute(
-            "UPDATE public.patients SET record_number = '' WHERE record_number = 'A2'",
-            &[],
-        ),
+        session.execute("UPDATE public.patients SET record_number = '' WHERE record_number = 'A2'", &[]),
         "23514",
     );
     session.run("UPDATE public.patients SET record_number = 'archived' WHERE record_number = 'A2'");
     assert_eq!(
-        session
-            .execute(
-                "UPDATE public.patients SET phone = '1' WHERE record_number = 'archived'",
-                &[]
-            )
-            .unwrap(),
+        session.execute("UPDATE public.patients SET phone = '1' WHERE record_number = 'archived'", &[]).unwrap(),
         0
     );
     // 008: the old signature is gone and stays gone.
-    assert!(session.value::<bool>(&format!(
-        "SELECT public.can_create_case('{dentist}', 'any')"
-    )));
+    assert!(session.value::<bool>(&format!("SELECT public.can_create_case('{dentist}', 'any')")));
     let mut admin = db.superuser();
     assert!(admin.value::<bool>("SELECT to_regprocedure('public.can_create_case(uuid)') IS NULL"));
     // 009.
-    assert_eq!(
-        admin.value::<i32>(
-            "SELECT credits_per_month FROM public.subscription_plans WHERE id = 'rede'"
-        ),
-        400
-    );
+    assert_eq!(admin.value::<i32>("SELECT credits_per_month FROM public.subscription_plans WHERE id = 'rede'"), 400);
     // A deleted patient takes the recalls along, a deleted user everything.
     admin.run(&format!("DELETE FROM auth.users WHERE id = '{dentist}'"));
     assert_eq!(admin.value::<i64>("SELECT count(*) FROM public.recalls"), 0);
@@ -165,8 +120,7 @@ fn assert_the_team_works(db: &Database, email: &str) {
 /// The doctor has notes about what the team replaced, and fails only for what the team dropped.
 fn assert_the_doctor_knows(db: &Database) {
     let mut service = db.service();
-    let detail: String =
-        service.value(r#"SELECT detail FROM auria.doctor() WHERE "check" = 'functions'"#);
+    let detail: String = service.value(r#"SELECT detail FROM auria.doctor() WHERE "check" = 'functions'"#);
     for expected in [
         "note: public.handle_new_user() is not the compiled function",
         "note: public.get_shared_evaluation(text) is not the compiled function",
@@ -202,10 +156,7 @@ fn adopted(cluster: &Cluster) -> Database<'_> {
 
 fn on_both(test: impl Fn(&Cluster, &Database<'_>)) {
     let cluster = ClusterOptions::default().start();
-    for (make, set_role) in [
-        (fresh as fn(&Cluster) -> Database<'_>, true),
-        (adopted, false),
-    ] {
+    for (make, set_role) in [(fresh as fn(&Cluster) -> Database<'_>, true), (adopted, false)] {
         let db = make(&cluster);
         migrate_as_the_team(&db, set_role);
         test(&cluster, &db);
@@ -227,11 +178,7 @@ fn a_teams_work_survives_dump_and_restore() {
         let before = everything(&mut admin);
         let copy = cluster.empty_database();
         db.dump_into(cluster, copy.name());
-        assert_same(
-            "after the restore",
-            &everything(&mut copy.superuser()),
-            &before,
-        );
+        assert_same("after the restore", &everything(&mut copy.superuser()), &before);
         assert_the_team_works(&copy, "ana@team.test");
         assert_the_doctor_knows(&copy);
 
@@ -239,15 +186,8 @@ fn a_teams_work_survives_dump_and_restore() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_str().unwrap();
         cluster.client_succeeds("pg_dump", &["-Fc", "-f", path, db.name()]);
-        cluster.client_succeeds(
-            "pg_restore",
-            &["--exit-on-error", "-j", "2", "-d", jobs.name(), path],
-        );
-        assert_same(
-            "after the restore by two jobs",
-            &everything(&mut jobs.superuser()),
-            &before,
-        );
+        cluster.client_succeeds("pg_restore", &["--exit-on-error", "-j", "2", "-d", jobs.name(), path]);
+        assert_same("after the restore by two jobs", &everything(&mut jobs.superuser()), &before);
         assert_the_team_works(&jobs, "ana@team.test");
     });
 }
@@ -268,32 +208,14 @@ fn a_teams_work_survives_an_update_of_the_extension() {
         admin.run("DELETE FROM auria.migrations WHERE number = (SELECT max(number) FROM auria.migrations)");
         admin.notices();
         admin.run("ALTER EXTENSION auria UPDATE");
-        let notices: Vec<String> = admin
-            .notices()
-            .iter()
-            .map(|notice| notice.message().to_owned())
-            .collect();
-        for kept in [
-            "public.handle_new_user()",
-            "public.get_shared_evaluation(text)",
-            "public.can_create_case(uuid)",
-        ] {
-            assert!(
-                notices.iter().any(|notice| notice.contains(kept)),
-                "{kept} in {notices:?}"
-            );
+        let notices: Vec<String> = admin.notices().iter().map(|notice| notice.message().to_owned()).collect();
+        for kept in ["public.handle_new_user()", "public.get_shared_evaluation(text)", "public.can_create_case(uuid)"] {
+            assert!(notices.iter().any(|notice| notice.contains(kept)), "{kept} in {notices:?}");
         }
         let without_version = |lines: Vec<String>| -> Vec<String> {
-            lines
-                .into_iter()
-                .filter(|line| !line.starts_with("extension auria "))
-                .collect()
+            lines.into_iter().filter(|line| !line.starts_with("extension auria ")).collect()
         };
-        assert_same(
-            "after the update",
-            &without_version(everything(&mut admin)),
-            &without_version(before),
-        );
+        assert_same("after the update", &without_version(everything(&mut admin)), &without_version(before));
         assert_the_team_works(db, "ana@team.test");
     }
 }
@@ -308,8 +230,7 @@ fn a_teams_work_survives_pg_upgrade() {
     old.stop();
     new.stop();
     let programs = Stage::shared().programs().display().to_string();
-    let [old_data, new_data] =
-        [&old, &new].map(|cluster| cluster.data_directory().display().to_string());
+    let [old_data, new_data] = [&old, &new].map(|cluster| cluster.data_directory().display().to_string());
     let work = new.private_directory("pg_upgrade").display().to_string();
     let output = new.shell(
         r#"cd "$WORK" && pg_upgrade --old-bindir "$BIN" --new-bindir "$BIN" --old-datadir "$OLD" --new-datadir "$NEW""#,
@@ -321,17 +242,10 @@ fn a_teams_work_survives_pg_upgrade() {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    new.secret_file(
-        "phi.key",
-        &fs::read_to_string(old.socket_directory().join("phi.key")).unwrap(),
-    );
+    new.secret_file("phi.key", &fs::read_to_string(old.socket_directory().join("phi.key")).unwrap());
     new.start();
     let handed_over = new.existing_database(db.name());
-    assert_same(
-        "after pg_upgrade",
-        &everything(&mut handed_over.superuser()),
-        &before,
-    );
+    assert_same("after pg_upgrade", &everything(&mut handed_over.superuser()), &before);
     assert_the_team_works(&handed_over, "ana@team.test");
 }
 
@@ -356,10 +270,7 @@ fn a_teams_work_survives_drop_and_create_extension() {
         team.run(
             &fs::read_to_string(repository().join("tests/fixtures/team/005_views.sql"))
                 .unwrap()
-                .replace(
-                    "CREATE VIEW public.patient_overview",
-                    "CREATE OR REPLACE VIEW public.patient_overview",
-                ),
+                .replace("CREATE VIEW public.patient_overview", "CREATE OR REPLACE VIEW public.patient_overview"),
         );
         // CREATE EXTENSION makes every function that is missing; the team drops this one again.
         admin.run("DROP FUNCTION public.can_create_case(uuid)");
@@ -372,19 +283,12 @@ fn a_teams_work_survives_drop_and_create_extension() {
 fn migrate_again_restores_every_function_as_shipped_and_reports_each() {
     on_both(|_, db| {
         let mut admin = db.superuser();
-        let rows = admin
-            .query(
-                "SELECT name FROM auria.migrate(again => true) WHERE number IS NULL",
-                &[],
-            )
-            .unwrap();
+        let rows = admin.query("SELECT name FROM auria.migrate(again => true) WHERE number IS NULL", &[]).unwrap();
         let reported: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
         for function in ["public.handle_new_user()", "public.can_create_case(uuid)"] {
             assert!(
-                reported
-                    .iter()
-                    .any(|line| line.contains(function) && line.contains("restored")
-                        || line.contains(function) && line.contains("replaced")),
+                reported.iter().any(|line| line.contains(function) && line.contains("restored")
+                    || line.contains(function) && line.contains("replaced")),
                 "{function} in {reported:?}"
             );
         }
@@ -405,8 +309,7 @@ fn one_function_is_restored_by_the_statement_that_the_doctor_gives() {
     let db = fresh(&cluster);
     migrate_as_the_team(&db, true);
     let mut admin = db.superuser();
-    let detail: String =
-        admin.value(r#"SELECT detail FROM auria.doctor() WHERE "check" = 'functions'"#);
+    let detail: String = admin.value(r#"SELECT detail FROM auria.doctor() WHERE "check" = 'functions'"#);
     let statements: Vec<&str> = detail
         .match_indices("SELECT auria.restore_function('")
         .map(|(start, _)| &detail[start..start + detail[start..].find("')").unwrap() + 2])
@@ -416,19 +319,7 @@ fn one_function_is_restored_by_the_statement_that_the_doctor_gives() {
         admin.run(statement);
     }
     admin.run("DROP FUNCTION public.can_create_case(uuid, text)");
-    assert_eq!(
-        admin.value::<String>(r#"SELECT detail FROM auria.doctor() WHERE "check" = 'functions'"#),
-        ""
-    );
-    refused_with(
-        admin.query("SELECT auria.restore_function('public.newsletter()')", &[]),
-        "42883",
-    );
-    refused_with(
-        db.service().query(
-            "SELECT auria.restore_function('public.handle_new_user()')",
-            &[],
-        ),
-        "42501",
-    );
+    assert_eq!(admin.value::<String>(r#"SELECT detail FROM auria.doctor() WHERE "check" = 'functions'"#), "");
+    refused_with(admin.query("SELECT auria.restore_function('public.newsletter()')", &[]), "42883");
+    refused_with(db.service().query("SELECT auria.restore_function('public.handle_new_user()')", &[]), "42501");
 }

@@ -36,9 +36,7 @@ fn work(session: &mut Session, user: Uuid, round: usize) -> Result<(), postgres:
 /// Runs `change` while clients work; what was refused to whom.
 fn while_clients_work(db: &Database<'_>, change: impl FnOnce(&mut Session)) -> Vec<String> {
     let users: Vec<Uuid> = (0..CLIENTS)
-        .map(|number| {
-            db.sign_up_on_plan(&format!("{number}@clinica.example"), "price_pro_monthly_v2")
-        })
+        .map(|number| db.sign_up_on_plan(&format!("{number}@clinica.example"), "price_pro_monthly_v2"))
         .collect();
     let is_over = AtomicBool::new(false);
     let refusals = Mutex::new(Vec::new());
@@ -76,10 +74,7 @@ fn migrations_run_again_while_clients_work_and_nobody_loses_a_deadlock() {
             dba.run("SELECT count(*) FROM auria.migrate()");
             thread::sleep(Duration::from_millis(100));
         }
-        assert_eq!(
-            dba.value::<String>("SELECT current_setting('lock_timeout')"),
-            "0"
-        );
+        assert_eq!(dba.value::<String>("SELECT current_setting('lock_timeout')"), "0");
     });
     assert_eq!(refusals, Vec::<String>::new());
 }
@@ -93,10 +88,7 @@ fn sealing_and_unsealing_while_clients_work_lose_no_deadlock() {
         dba.run("CALL auria.phi_unseal()");
     });
     // What was planned before the layout changed may be refused; nobody is ended for waiting.
-    let deadlocks: Vec<_> = refusals
-        .iter()
-        .filter(|text| text.contains("deadlock"))
-        .collect();
+    let deadlocks: Vec<_> = refusals.iter().filter(|text| text.contains("deadlock")).collect();
     assert!(deadlocks.is_empty(), "{refusals:?}");
 }
 
@@ -111,14 +103,8 @@ fn migrations_give_up_where_a_table_stays_in_use_and_let_everybody_else_work_mea
             let mut dba = db.superuser();
             dba.run("SET lock_timeout = '4s'");
             let began = Instant::now();
-            let refused = refused_with(
-                dba.query("SELECT * FROM auria.migrate(again => true)", &[]),
-                "55P03",
-            );
-            assert!(
-                refused.message().contains("public.patients is in use"),
-                "{refused:?}"
-            );
+            let refused = refused_with(dba.query("SELECT * FROM auria.migrate(again => true)", &[]), "55P03");
+            assert!(refused.message().contains("public.patients is in use"), "{refused:?}");
             assert!(began.elapsed() >= Duration::from_secs(4));
         });
         let mut client = db.service();
@@ -135,6 +121,5 @@ fn migrations_give_up_where_a_table_stays_in_use_and_let_everybody_else_work_mea
         dba.join().unwrap();
     });
     reader.run("ROLLBACK");
-    db.superuser()
-        .run("SELECT * FROM auria.migrate(again => true)");
+    db.superuser().run("SELECT * FROM auria.migrate(again => true)");
 }

@@ -31,11 +31,7 @@ type Functions = BTreeMap<String, (String, String)>;
 fn assert_replaced(session: &mut Session, before: &Functions) {
     let now = functions(session);
     for (signature, was) in before {
-        assert_eq!(
-            now.get(signature) == Some(was),
-            signature.starts_with("clinic_"),
-            "{signature}"
-        );
+        assert_eq!(now.get(signature) == Some(was), signature.starts_with("clinic_"), "{signature}");
     }
 }
 
@@ -65,8 +61,7 @@ fn an_adopted_database_leaves_and_the_originals_functions_run_on_what_was_writte
         "INSERT INTO public.patients (user_id, name) VALUES ('{ANA}', 'Nova Paciente');
          SELECT public.use_credits('{ANA}', 'case_analysis')"
     ));
-    let used =
-        format!("SELECT credits_used_this_month FROM public.subscriptions WHERE user_id = '{ANA}'");
+    let used = format!("SELECT credits_used_this_month FROM public.subscriptions WHERE user_id = '{ANA}'");
     let used_before: i32 = admin.value(&used);
     let rows = Rows::of(&mut admin);
 
@@ -74,31 +69,16 @@ fn an_adopted_database_leaves_and_the_originals_functions_run_on_what_was_writte
     assert_eq!(functions(&mut admin), before);
     rows.assert_unchanged(&mut admin);
 
-    assert!(service.value::<bool>(&format!(
-        "SELECT public.use_credits('{ANA}', 'case_analysis')"
-    )));
+    assert!(service.value::<bool>(&format!("SELECT public.use_credits('{ANA}', 'case_analysis')")));
     assert_eq!(admin.value::<i32>(&used), used_before + 1);
     // pgcrypto reads what the extension wrote, and triggers go on encrypting.
     let decrypted = "SELECT public.phi_decrypt(name_encrypted) FROM public.patients WHERE name = ";
-    assert_eq!(
-        service.value::<String>(&format!("{decrypted}'Nova Paciente'")),
-        "Nova Paciente"
-    );
-    service.run(&format!(
-        "INSERT INTO public.patients (user_id, name) VALUES ('{ANA}', 'Depois')"
-    ));
-    assert_eq!(
-        service.value::<String>(&format!("{decrypted}'Depois'")),
-        "Depois"
-    );
+    assert_eq!(service.value::<String>(&format!("{decrypted}'Nova Paciente'")), "Nova Paciente");
+    service.run(&format!("INSERT INTO public.patients (user_id, name) VALUES ('{ANA}', 'Depois')"));
+    assert_eq!(service.value::<String>(&format!("{decrypted}'Depois'")), "Depois");
     // A sign-up still makes a profile.
     let user = db.sign_up("carla@clinica.example");
-    assert_eq!(
-        admin.value::<i64>(&format!(
-            "SELECT count(*) FROM public.profiles WHERE user_id = '{user}'"
-        )),
-        1
-    );
+    assert_eq!(admin.value::<i64>(&format!("SELECT count(*) FROM public.profiles WHERE user_id = '{user}'")), 1);
 }
 
 #[test]
@@ -113,15 +93,9 @@ fn the_earliest_definition_is_restored_and_the_extension_can_come_back() {
     );
     assert_restored(&mut admin, &before);
     let notices = admin.notices();
-    let replaced: i64 =
-        admin.value("SELECT count(DISTINCT signature) FROM auria.replaced_functions");
+    let replaced: i64 = admin.value("SELECT count(DISTINCT signature) FROM auria.replaced_functions");
     let said = format!("auria: {replaced} functions are as they were");
-    assert!(
-        notices
-            .iter()
-            .any(|notice| notice.message().starts_with(&said)),
-        "{notices:?}"
-    );
+    assert!(notices.iter().any(|notice| notice.message().starts_with(&said)), "{notices:?}");
     admin.run("SELECT * FROM auria.migrate(again => true)");
     assert_replaced(&mut admin, &before);
 }
@@ -143,59 +117,32 @@ fn an_owner_who_is_gone_is_replaced_by_the_schemas_owner() {
     assert!(
         warnings
             .iter()
-            .any(|warning| warning.severity() == "WARNING"
-                && warning.message().contains("role \"way_back_gone\"")),
+            .any(|warning| warning.severity() == "WARNING" && warning.message().contains("role \"way_back_gone\"")),
         "{warnings:?}"
     );
-    assert_eq!(
-        functions(&mut admin)["get_credit_cost(text)"].1,
-        "auria_owner"
-    );
+    assert_eq!(functions(&mut admin)["get_credit_cost(text)"].1, "auria_owner");
 }
 
 #[test]
 fn only_a_superuser_restores_and_only_from_a_record_that_nobody_else_could_write() {
     let (db, before) = adopted();
     let mut admin = db.superuser();
-    refused_with(
-        db.service().batch_execute("CALL auria.restore_replaced()"),
-        "42501",
-    );
+    refused_with(db.service().batch_execute("CALL auria.restore_replaced()"), "42501");
     // The owner of the schema may grant and change what it owns; the record is not its own.
     refused_with(
-        admin.batch_execute(
-            "SET ROLE auria_owner; UPDATE auria.replaced_functions SET owner = 'postgres'",
-        ),
+        admin.batch_execute("SET ROLE auria_owner; UPDATE auria.replaced_functions SET owner = 'postgres'"),
         "42501",
     );
     admin.run("RESET ROLE");
     for (opened, closed) in [
-        (
-            "GRANT UPDATE ON T TO auria_owner",
-            "REVOKE ALL ON T FROM auria_owner",
-        ),
+        ("GRANT UPDATE ON T TO auria_owner", "REVOKE ALL ON T FROM auria_owner"),
         ("GRANT INSERT ON T TO PUBLIC", "REVOKE ALL ON T FROM PUBLIC"),
-        (
-            "GRANT UPDATE (definition) ON T TO auria_owner",
-            "REVOKE UPDATE (definition) ON T FROM auria_owner",
-        ),
+        ("GRANT UPDATE (definition) ON T TO auria_owner", "REVOKE UPDATE (definition) ON T FROM auria_owner"),
         // Without the earliest entry, a later one would be restored.
-        (
-            "GRANT DELETE ON T TO auria_owner",
-            "REVOKE ALL ON T FROM auria_owner",
-        ),
-        (
-            "GRANT TRUNCATE ON T TO auria_owner",
-            "REVOKE ALL ON T FROM auria_owner",
-        ),
-        (
-            "GRANT TRIGGER ON T TO auria_owner",
-            "REVOKE ALL ON T FROM auria_owner",
-        ),
-        (
-            "ALTER TABLE T OWNER TO auria_owner",
-            "ALTER TABLE T OWNER TO postgres",
-        ),
+        ("GRANT DELETE ON T TO auria_owner", "REVOKE ALL ON T FROM auria_owner"),
+        ("GRANT TRUNCATE ON T TO auria_owner", "REVOKE ALL ON T FROM auria_owner"),
+        ("GRANT TRIGGER ON T TO auria_owner", "REVOKE ALL ON T FROM auria_owner"),
+        ("ALTER TABLE T OWNER TO auria_owner", "ALTER TABLE T OWNER TO postgres"),
     ] {
         let on_the_record = |sql: &str| sql.replace(" T ", " auria.replaced_functions ");
         admin.run(&on_the_record(opened));
@@ -211,16 +158,11 @@ fn only_a_superuser_restores_and_only_from_a_record_that_nobody_else_could_write
 #[track_caller]
 fn assert_the_originals_functions_run(db: &Database<'_>, patients: &[&str]) {
     let (mut service, mut admin) = (db.service(), db.superuser());
-    let used =
-        format!("SELECT credits_used_this_month FROM public.subscriptions WHERE user_id = '{ANA}'");
+    let used = format!("SELECT credits_used_this_month FROM public.subscriptions WHERE user_id = '{ANA}'");
     let used_before: i32 = admin.value(&used);
-    assert!(service.value::<bool>(&format!(
-        "SELECT public.use_credits('{ANA}', 'case_analysis')"
-    )));
+    assert!(service.value::<bool>(&format!("SELECT public.use_credits('{ANA}', 'case_analysis')")));
     assert_eq!(admin.value::<i32>(&used), used_before + 1);
-    assert!(service.value::<bool>(&format!(
-        "SELECT public.refund_credits('{ANA}', 'case_analysis')"
-    )));
+    assert!(service.value::<bool>(&format!("SELECT public.refund_credits('{ANA}', 'case_analysis')")));
     // As the API: a dentist reads and writes tables, under row-level security.
     let mut dentist = db.authenticated(Uuid::parse_str(ANA).unwrap());
     let names = column(&mut dentist, "SELECT name FROM public.patients");
@@ -296,34 +238,21 @@ fn a_database_that_was_sealed_and_worked_leaves_and_the_originals_functions_run_
         "INSERT INTO public.patients (user_id, name, phone) VALUES ('{ANA}', 'Sob o selo', '(11) 91111-1111');
          UPDATE public.patients SET name = 'Com selo' WHERE name = 'Antes do selo'"
     ));
-    db.service().run(&format!(
-        "SELECT public.use_credits('{ANA}', 'case_analysis')"
-    ));
+    db.service().run(&format!("SELECT public.use_credits('{ANA}', 'case_analysis')"));
     leave(&mut admin);
     assert_eq!(functions(&mut admin), before);
     assert_the_originals_functions_run(&db, &["Com selo", "Sob o selo"]);
     // A sign-up still makes a profile.
     let user = db.sign_up("carla@clinica.example");
-    assert_eq!(
-        admin.value::<i64>(&format!(
-            "SELECT count(*) FROM public.profiles WHERE user_id = '{user}'"
-        )),
-        1
-    );
+    assert_eq!(admin.value::<i64>(&format!("SELECT count(*) FROM public.profiles WHERE user_id = '{user}'")), 1);
 }
 
 #[test]
 fn a_sealed_database_is_not_restored_before_it_is_unsealed() {
     let (db, before) = adopted_and_sealed();
     let mut admin = db.superuser();
-    let refusal = refused_with(
-        admin.batch_execute("CALL auria.restore_replaced()"),
-        "55000",
-    );
-    assert!(
-        refusal.hint().unwrap().contains("CALL auria.phi_unseal()"),
-        "{refusal:?}"
-    );
+    let refusal = refused_with(admin.batch_execute("CALL auria.restore_replaced()"), "55000");
+    assert!(refusal.hint().unwrap().contains("CALL auria.phi_unseal()"), "{refusal:?}");
     assert_replaced(&mut admin, &before);
 }
 
@@ -333,9 +262,7 @@ fn a_database_that_came_with_raw_tables_leaves_with_plain_ones_and_says_what_it_
         let db = Cluster::shared().raw_database(state);
         let mut admin = db.superuser();
         let before = functions(&mut admin);
-        admin.run(
-            "LOAD 'auria_pg'; SET auria.adopt_functions = 'all'; CREATE EXTENSION auria CASCADE",
-        );
+        admin.run("LOAD 'auria_pg'; SET auria.adopt_functions = 'all'; CREATE EXTENSION auria CASCADE");
         db.authenticated(Uuid::parse_str(ANA).unwrap()).run(&format!(
             "INSERT INTO public.patients (user_id, name, notes) VALUES ('{ANA}', 'Sob o selo', 'hipertensa')"
         ));

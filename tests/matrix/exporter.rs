@@ -20,11 +20,7 @@ struct Exporter {
 
 impl Exporter {
     fn of(server: &Cluster, database: &str) -> Self {
-        let port = TcpListener::bind(("127.0.0.1", 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let source = format!(
             "user=auria_exporter host={} port={} dbname={database} sslmode=disable",
             server.socket_directory().display(),
@@ -48,9 +44,7 @@ impl Exporter {
         loop {
             let mut page = String::new();
             if let Ok(mut connection) = TcpStream::connect(("127.0.0.1", self.port)) {
-                connection
-                    .write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
-                    .unwrap();
+                connection.write_all(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
                 connection.read_to_string(&mut page).unwrap();
             }
             if page.contains("\npg_up 1") {
@@ -74,10 +68,7 @@ impl Drop for Exporter {
 fn series(page: &str, name: &str, labels: &[&str]) -> f64 {
     let found: Vec<&str> = page
         .lines()
-        .filter(|line| {
-            line.split(['{', ' ']).next() == Some(name)
-                && labels.iter().all(|label| line.contains(label))
-        })
+        .filter(|line| line.split(['{', ' ']).next() == Some(name) && labels.iter().all(|label| line.contains(label)))
         .collect();
     assert_eq!(found.len(), 1, "{name} {labels:?}: {found:?}");
     found[0].rsplit(' ').next().unwrap().parse().unwrap()
@@ -101,11 +92,7 @@ fn an_exporter_with_no_other_rights_is_scraped_and_every_rule_and_panel_finds_it
     let db = server.database();
     assert_eq!(db.name(), "auria_0");
     let mut admin = db.superuser();
-    let set_up = PAGE
-        .split_once("```sql\n")
-        .and_then(|(_, rest)| rest.split_once("```"))
-        .unwrap()
-        .0;
+    let set_up = PAGE.split_once("```sql\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
     admin.run(set_up);
     admin.run("CREATE EXTENSION pg_cron; SELECT FROM auria.schedule()");
     let ana = db.sign_up_on_plan("ana@clinica.example", "price_essencial_monthly");
@@ -131,10 +118,7 @@ fn an_exporter_with_no_other_rights_is_scraped_and_every_rule_and_panel_finds_it
     let entries = "auria_ledger_entries_last_hour";
     assert_eq!(series(&page, entries, &charged), 1.0);
     assert_eq!(series(&page, entries, &refunded), 1.0);
-    assert_eq!(
-        series(&page, "auria_ledger_credits_last_hour", &refunded),
-        -2.0
-    );
+    assert_eq!(series(&page, "auria_ledger_credits_last_hour", &refunded), -2.0);
     assert_eq!(series(&page, "auria_ledger_entries_total", &[]), 3.0);
     let refused = |operation: &str| {
         let label = format!("operation=\"{operation}\"");
@@ -154,18 +138,11 @@ fn an_exporter_with_no_other_rights_is_scraped_and_every_rule_and_panel_finds_it
     assert_eq!(series(&page, "auria_job_active", &reset), 1.0);
     let age = series(&page, "auria_job_last_success_seconds", &reset);
     assert!((120.0..200.0).contains(&age), "{age}");
-    assert!(
-        page.contains("pg_exporter_user_queries_load_error{") || !page.contains("_load_error"),
-        "{page}"
-    );
-    assert!(
-        series(&page, "pg_exporter_last_scrape_error", &[]) == 0.0,
-        "a query failed"
-    );
+    assert!(page.contains("pg_exporter_user_queries_load_error{") || !page.contains("_load_error"), "{page}");
+    assert!(series(&page, "pg_exporter_last_scrape_error", &[]) == 0.0, "a query failed");
 
     // What is read of pg_cron's runs is bounded, whosever they are: another database's push ours out.
-    let succeeded =
-        "SELECT count(*) FROM auria.metrics('jobs') WHERE metric = 'job_last_success_seconds'";
+    let succeeded = "SELECT count(*) FROM auria.metrics('jobs') WHERE metric = 'job_last_success_seconds'";
     assert_eq!(admin.value::<i64>(succeeded), 1);
     admin.run(
         "INSERT INTO cron.job_run_details (jobid, runid, database, status, end_time)
@@ -180,36 +157,20 @@ fn an_exporter_with_no_other_rights_is_scraped_and_every_rule_and_panel_finds_it
         .iter()
         .flat_map(|panel| panel["targets"].as_array().unwrap())
         .map(|target| target["expr"].as_str().unwrap().to_owned());
-    let mut used: Vec<String> = expressions
-        .flat_map(|expression| names(&expression))
-        .collect();
+    let mut used: Vec<String> = expressions.flat_map(|expression| names(&expression)).collect();
     // A job's name begins like a metric's.
-    used.extend(
-        names(ALERTS)
-            .into_iter()
-            .filter(|name| !ALERTS.contains(&format!("job=\"{name}\""))),
-    );
+    used.extend(names(ALERTS).into_iter().filter(|name| !ALERTS.contains(&format!("job=\"{name}\""))));
     assert!(used.len() > 20, "{used:?}");
     for name in used {
-        assert!(
-            page.contains(&format!("\n{name}{{")),
-            "{name} is not scraped"
-        );
+        assert!(page.contains(&format!("\n{name}{{")), "{name} is not scraped");
     }
 }
 
 #[test]
 fn prometheus_accepts_the_rules_and_each_alert_comes_when_it_should() {
     let directory = repository().join("docs/monitoring");
-    for arguments in [
-        ["check", "rules", "alerts.yml"],
-        ["test", "rules", "alerts_test.yml"],
-    ] {
-        let output = Command::new("promtool")
-            .args(arguments)
-            .current_dir(&directory)
-            .output()
-            .unwrap();
+    for arguments in [["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]] {
+        let output = Command::new("promtool").args(arguments).current_dir(&directory).output().unwrap();
         assert!(output.status.success(), "{output:?}");
     }
     let tested = include_str!("../../docs/monitoring/alerts_test.yml");
@@ -237,10 +198,8 @@ fn every_alert_names_a_section_of_the_runbook() {
                 .replace(' ', "-")
         })
         .collect();
-    let (rules, runbooks) = (
-        ALERTS.matches("- alert: ").count(),
-        ALERTS.matches("runbook: docs/operations.md#").count(),
-    );
+    let (rules, runbooks) =
+        (ALERTS.matches("- alert: ").count(), ALERTS.matches("runbook: docs/operations.md#").count());
     assert_eq!(rules, runbooks);
     for line in ALERTS.lines() {
         if let Some((_, section)) = line.split_once("runbook: docs/operations.md#") {

@@ -16,15 +16,11 @@ const OWNERS: [&str; 2] = ["auria_owner", "postgres"];
 fn without_maintain(lines: Vec<String>) -> Vec<String> {
     lines
         .into_iter()
-        .filter(|line| {
-            !OWNERS
-                .iter()
-                .any(|owner| line.ends_with(&format!(": {owner} may MAINTAIN")))
-        })
+        .filter(|line| !OWNERS.iter().any(|owner| line.ends_with(&format!(": {owner} may MAINTAIN"))))
         .map(|line| {
-            OWNERS.iter().fold(line, |line, owner| {
-                line.replace(&format!("{owner}=arwdDxtm/"), &format!("{owner}=arwdDxt/"))
-            })
+            OWNERS
+                .iter()
+                .fold(line, |line, owner| line.replace(&format!("{owner}=arwdDxtm/"), &format!("{owner}=arwdDxt/")))
         })
         .collect()
 }
@@ -37,11 +33,7 @@ fn a_database_of_an_older_postgresql_is_handed_over_whole() {
     let db = old.database();
     let ana = fill(&db);
     let mut session = db.superuser();
-    let (major, rows_before, before) = (
-        session.value::<i32>(MAJOR),
-        rows(&mut session),
-        everything(&mut session),
-    );
+    let (major, rows_before, before) = (session.value::<i32>(MAJOR), rows(&mut session), everything(&mut session));
     drop(session);
     old.stop();
     new.stop();
@@ -52,31 +44,15 @@ fn a_database_of_an_older_postgresql_is_handed_over_whole() {
         ("NEW_DATA", new.data_directory()),
     ]
     .map(|(name, path)| (name, path.display().to_string()));
-    follow(
-        &new,
-        "A new major version of PostgreSQL",
-        &variables
-            .each_ref()
-            .map(|(name, path)| (*name, path.as_str())),
-    );
-    new.secret_file(
-        "phi.key",
-        &std::fs::read_to_string(old.socket_directory().join("phi.key")).unwrap(),
-    );
+    follow(&new, "A new major version of PostgreSQL", &variables.each_ref().map(|(name, path)| (*name, path.as_str())));
+    new.secret_file("phi.key", &std::fs::read_to_string(old.socket_directory().join("phi.key")).unwrap());
     new.start();
 
     let handed_over = new.existing_database(db.name());
     let mut session = handed_over.superuser();
-    assert!(
-        session.value::<i32>("SELECT current_setting('server_version_num')::integer / 10000")
-            > major
-    );
+    assert!(session.value::<i32>("SELECT current_setting('server_version_num')::integer / 10000") > major);
     assert_same("rows", &rows(&mut session), &rows_before);
-    assert_same(
-        "everything",
-        &without_maintain(everything(&mut session)),
-        &without_maintain(before),
-    );
+    assert_same("everything", &without_maintain(everything(&mut session)), &without_maintain(before));
     assert_eq!(complaints(&mut session), []);
     works(&handed_over, ana);
 }

@@ -46,11 +46,7 @@ fn backfill_encrypts_what_is_not_yet_and_reports_its_progress() {
     db.service().run("CALL auria.phi_backfill(1000)");
     session.run("CALL auria.phi_backfill()");
     let notices = session.notices();
-    assert!(notices.iter().any(|notice| {
-        notice
-            .message()
-            .contains("patients: 2500 rows, 0 values encrypted")
-    }));
+    assert!(notices.iter().any(|notice| { notice.message().contains("patients: 2500 rows, 0 values encrypted") }));
     assert_eq!(names(&mut session), [2500, 0, 0, 0]);
     assert!(in_step(&mut session));
     let columns: i64 = session.value("SELECT count(*) FROM auria.phi_status()");
@@ -82,7 +78,8 @@ fn a_second_run_writes_nothing() {
     let db = database();
     let mut session = plain_patients(&db, 300);
     session.run("CALL auria.phi_backfill()");
-    let versions = "SELECT md5(string_agg(ctid::text || xmin::text || name_encrypted::text, '' ORDER BY id)) FROM public.patients";
+    let versions =
+        "SELECT md5(string_agg(ctid::text || xmin::text || name_encrypted::text, '' ORDER BY id)) FROM public.patients";
     let before: String = session.value(versions);
     session.run("CALL auria.phi_backfill()");
     assert_eq!(session.value::<String>(versions), before);
@@ -101,15 +98,9 @@ fn unreadable_values_are_counted_and_left_unless_the_plain_value_is_there() {
     session.run("CALL auria.phi_backfill()");
     assert_eq!(names(&mut session), [10, 0, 0, 0]);
     assert!(in_step(&mut session));
-    let left: i64 =
-        session.value("SELECT count(*) FROM public.patients WHERE email_encrypted = '\\x5678'");
+    let left: i64 = session.value("SELECT count(*) FROM public.patients WHERE email_encrypted = '\\x5678'");
     assert_eq!(left, 10);
-    assert!(
-        session
-            .notices()
-            .iter()
-            .any(|notice| notice.message().contains("10 unreadable"))
-    );
+    assert!(session.notices().iter().any(|notice| notice.message().contains("10 unreadable")));
 }
 
 #[test]
@@ -118,12 +109,7 @@ fn cancelled_half_way_it_keeps_what_it_committed_and_goes_on_from_there() {
     let mut watcher = plain_patients(&db, 30_000);
     let mut session = db.superuser();
     let pid = session.backend_pid();
-    let worker = thread::spawn(move || {
-        refused_with(
-            session.batch_execute("CALL auria.phi_backfill(200)"),
-            "57014",
-        )
-    });
+    let worker = thread::spawn(move || refused_with(session.batch_execute("CALL auria.phi_backfill(200)"), "57014"));
     let done = "SELECT count(*) FROM public.patients WHERE name_encrypted IS NOT NULL";
     let deadline = Instant::now() + Duration::from_secs(30);
     while watcher.value::<i64>(done) < 2000 {
@@ -140,11 +126,7 @@ fn cancelled_half_way_it_keeps_what_it_committed_and_goes_on_from_there() {
     let before: String = watcher.value(first);
     watcher.run("CALL auria.phi_backfill(5000)");
     assert_eq!(names(&mut watcher), [30_000, 0, 0, 0]);
-    assert_eq!(
-        watcher.value::<String>(first),
-        before,
-        "what was done is passed over"
-    );
+    assert_eq!(watcher.value::<String>(first), before, "what was done is passed over");
     assert!(in_step(&mut watcher));
 }
 
@@ -199,10 +181,7 @@ fn a_row_that_is_locked_is_done_after_the_others() {
     let left = "SELECT count(*) FROM public.patients WHERE name_encrypted IS NULL";
     let deadline = Instant::now() + Duration::from_secs(20);
     while watcher.value::<i64>(left) != 2 {
-        assert!(
-            Instant::now() < deadline,
-            "the locked rows hold up the others"
-        );
+        assert!(Instant::now() < deadline, "the locked rows hold up the others");
         thread::sleep(Duration::from_millis(10));
     }
     session.run("UPDATE public.patients SET name = 'Bia' WHERE name = 'João 7'; COMMIT");
@@ -216,16 +195,10 @@ fn a_rotation_ends_when_status_says_that_nothing_is_outdated() {
     let cluster = ClusterOptions::default().start();
     let db = cluster.database();
     let dentist = db.sign_up("ana@clinica.test");
-    let (old, new) = (
-        "old-secret-of-more-than-sixteen-octets",
-        "new-secret-of-more-than-sixteen-octets",
-    );
+    let (old, new) = ("old-secret-of-more-than-sixteen-octets", "new-secret-of-more-than-sixteen-octets");
     let file = |name, secret| cluster.secret_file(name, secret).display().to_string();
     let mut session = db.superuser();
-    session.run(&format!(
-        "SET auria.phi_key_file = '{}'",
-        file("old.key", old)
-    ));
+    session.run(&format!("SET auria.phi_key_file = '{}'", file("old.key", old)));
     session
         .execute(
             "INSERT INTO public.patients (user_id, name, phone) SELECT $1, 'João ' || i, i::text FROM generate_series(1, 100) AS i",
@@ -251,17 +224,16 @@ fn it_refuses_where_it_cannot_commit_and_batch_sizes_that_make_no_sense() {
     session.run("BEGIN");
     refused_with(session.batch_execute("CALL auria.phi_backfill()"), "2D000");
     session.run("ROLLBACK");
-    refused_with(session.batch_execute("DO $$ BEGIN BEGIN CALL auria.phi_backfill(); EXCEPTION WHEN division_by_zero THEN NULL; END; END $$"), "2D000");
-    for size in ["0", "-1", "100001"] {
-        refused_with(
-            session.batch_execute(&format!("CALL auria.phi_backfill({size})")),
-            "22023",
-        );
-    }
     refused_with(
-        session.batch_execute("CALL auria.phi_backfill(NULL)"),
-        "22004",
+        session.batch_execute(
+            "DO $$ BEGIN BEGIN CALL auria.phi_backfill(); EXCEPTION WHEN division_by_zero THEN NULL; END; END $$",
+        ),
+        "2D000",
     );
+    for size in ["0", "-1", "100001"] {
+        refused_with(session.batch_execute(&format!("CALL auria.phi_backfill({size})")), "22023");
+    }
+    refused_with(session.batch_execute("CALL auria.phi_backfill(NULL)"), "22004");
     session.run("SET default_transaction_read_only = on");
     refused_with(session.batch_execute("CALL auria.phi_backfill()"), "25006");
     session.run("RESET default_transaction_read_only");
@@ -327,22 +299,16 @@ fn what_was_changed_while_triggers_were_disabled_is_reported_and_encrypted_anew(
     // What has no plain value any more may be all there is: it is for the DBA to erase, as the doctor says.
     assert_eq!(phones(&mut session), [10, 1, 0]);
     let doctor: String = session.value(detail);
-    let erase = doctor
-        .split("erase what was to be erased with ")
-        .nth(1)
-        .unwrap();
+    let erase = doctor.split("erase what was to be erased with ").nth(1).unwrap();
     session.run(erase);
     assert_eq!(phones(&mut session), [9, 0, 0]);
-    assert!(
-        session.value::<bool>("SELECT ok FROM auria.doctor() WHERE \"check\" = 'PHI encrypted'")
-    );
+    assert!(session.value::<bool>("SELECT ok FROM auria.doctor() WHERE \"check\" = 'PHI encrypted'"));
     assert!(session.value::<bool>(
         "SELECT bool_and(public.phi_decrypt(phone_encrypted) IS NOT DISTINCT FROM phone) FROM public.patients"
     ));
     // The backfill is no change of a record; the erasure was one.
-    let kept: i64 = session.value(&format!(
-        "SELECT count(*) FROM public.patients WHERE '{before}' LIKE '%' || updated_at::text || '%'"
-    ));
+    let kept: i64 = session
+        .value(&format!("SELECT count(*) FROM public.patients WHERE '{before}' LIKE '%' || updated_at::text || '%'"));
     assert_eq!(kept, 9);
     session.run("UPDATE public.patients SET phone = 'later'");
     assert_ne!(session.value::<String>(updated), before);
@@ -371,9 +337,7 @@ fn a_teams_trigger_has_no_more_rights_than_the_owner_of_the_schema() {
         session.run(trigger);
         refused_with(session.batch_execute("CALL auria.phi_backfill()"), "42501");
         session.run("DROP TRIGGER a_climb ON public.patients");
-        assert!(!session.value::<bool>(&format!(
-            "SELECT rolsuper FROM pg_roles WHERE rolname = '{victim}'"
-        )));
+        assert!(!session.value::<bool>(&format!("SELECT rolsuper FROM pg_roles WHERE rolname = '{victim}'")));
     }
     // One that does no harm fires, deferred or not.
     session.run(
@@ -403,21 +367,13 @@ fn a_plain_value_too_large_to_encrypt_does_not_stop_the_others() {
     );
     session.run("CALL auria.phi_backfill()");
     assert_eq!(names(&mut session), [5, 0, 0, 0]);
-    assert!(
-        session
-            .notices()
-            .iter()
-            .any(|notice| notice.message().contains("1 unreadable or too large"))
-    );
+    assert!(session.notices().iter().any(|notice| notice.message().contains("1 unreadable or too large")));
 }
 
 /// A server whose key file can be rotated under its sessions.
 fn rotate(cluster: &auria_tests::Cluster, session: &mut Session, old: &str, new: &str) {
     let previous = cluster.secret_file("previous.key", old);
-    session.run(&format!(
-        "ALTER SYSTEM SET auria.phi_previous_key_file = '{}'",
-        previous.display()
-    ));
+    session.run(&format!("ALTER SYSTEM SET auria.phi_previous_key_file = '{}'", previous.display()));
     cluster.reload();
     cluster.secret_file("phi.key", new);
     thread::sleep(Duration::from_millis(300));
@@ -433,9 +389,7 @@ fn a_rotation_waits_for_whoever_may_still_write_with_the_old_key() {
     let db = cluster.database();
     let dentist = db.sign_up("ana@clinica.test");
     cluster.secret_file("phi.key", OLD);
-    let insert = |name: &str| {
-        format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', '{name}')")
-    };
+    let insert = |name: &str| format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', '{name}')");
     let mut watcher = db.superuser();
     watcher.run(&insert("before"));
     // Three who began under the old key: one has written, one has only read, one has rolled back what it wrote.
@@ -444,10 +398,7 @@ fn a_rotation_waits_for_whoever_may_still_write_with_the_old_key() {
     let mut reader = db.superuser();
     reader.run("BEGIN; SELECT public.phi_decrypt(name_encrypted) FROM public.patients");
     let mut undone = db.superuser();
-    undone.run(&format!(
-        "BEGIN; SAVEPOINT s; {}; ROLLBACK TO s",
-        insert("undone")
-    ));
+    undone.run(&format!("BEGIN; SAVEPOINT s; {}; ROLLBACK TO s", insert("undone")));
     rotate(&cluster, &mut watcher, OLD, NEW);
     // Who begins now is not waited for.
     let mut later = db.superuser();
@@ -456,8 +407,7 @@ fn a_rotation_waits_for_whoever_may_still_write_with_the_old_key() {
     let mut backfill = db.superuser();
     let backfill_pid = backfill.backend_pid();
     let worker = thread::spawn(move || backfill.batch_execute("CALL auria.phi_backfill()"));
-    let waits =
-        format!("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = {backfill_pid}");
+    let waits = format!("SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = {backfill_pid}");
     let until_it_waits = |watcher: &mut Session| {
         let deadline = Instant::now() + Duration::from_secs(20);
         while watcher.value::<Option<bool>>(&waits) != Some(true) {
@@ -482,17 +432,14 @@ fn a_rotation_waits_for_whoever_may_still_write_with_the_old_key() {
     watcher.run("ALTER SYSTEM RESET auria.phi_previous_key_file");
     cluster.reload();
     thread::sleep(Duration::from_millis(300));
-    let read: i64 = db.superuser().value(
-        "SELECT count(*) FROM public.patients WHERE public.phi_decrypt(name_encrypted) = name",
-    );
+    let read: i64 =
+        db.superuser().value("SELECT count(*) FROM public.patients WHERE public.phi_decrypt(name_encrypted) = name");
     assert_eq!(read, 5);
 }
 
 #[test]
 fn the_wait_for_old_writers_can_be_cancelled_and_status_goes_on_saying_that_the_key_is_needed() {
-    let cluster = ClusterOptions::default()
-        .setting("max_prepared_transactions", "2")
-        .start();
+    let cluster = ClusterOptions::default().setting("max_prepared_transactions", "2").start();
     let db = cluster.database();
     let dentist = db.sign_up("ana@clinica.test");
     cluster.secret_file("phi.key", OLD);
@@ -510,10 +457,7 @@ fn the_wait_for_old_writers_can_be_cancelled_and_status_goes_on_saying_that_the_
     backfill.run("RESET statement_timeout");
     assert!(session.value::<bool>(NEEDED));
     session.run("COMMIT PREPARED 'old'");
-    assert!(
-        session.value::<bool>(NEEDED),
-        "its row is still under the old key"
-    );
+    assert!(session.value::<bool>(NEEDED), "its row is still under the old key");
     backfill.run("CALL auria.phi_backfill()");
     assert!(!session.value::<bool>(NEEDED));
 }
@@ -529,9 +473,5 @@ fn progress_is_reported_at_most_every_two_seconds_and_only_to_who_wants_notices(
     assert_eq!(session.notices().len(), 0);
     session.run("CALL auria.phi_backfill(1)");
     let notices = session.notices();
-    assert!(
-        (2..20).contains(&notices.len()),
-        "{} of 2000 batches",
-        notices.len()
-    );
+    assert!((2..20).contains(&notices.len()), "{} of 2000 batches", notices.len());
 }

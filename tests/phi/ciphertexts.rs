@@ -26,23 +26,11 @@ fn practice(db: &Database<'_>) -> Practice {
             .get(0)
     };
     let (maria, jose) = (insert("Maria", Some("11 91234")), insert("José", None));
-    Practice {
-        dentist,
-        session,
-        service: db.service(),
-        maria,
-        jose,
-    }
+    Practice { dentist, session, service: db.service(), maria, jose }
 }
 
 fn encrypted(session: &mut Session, column: &str, id: Uuid) -> Option<Vec<u8>> {
-    session
-        .query_one(
-            &format!("SELECT {column} FROM public.patients WHERE id = $1"),
-            &[&id],
-        )
-        .unwrap()
-        .get(0)
+    session.query_one(&format!("SELECT {column} FROM public.patients WHERE id = $1"), &[&id]).unwrap().get(0)
 }
 
 #[test]
@@ -54,18 +42,9 @@ fn a_user_cannot_update_a_ciphertext_to_what_is_not_its_plain_value() {
     let mut damaged = encrypted(&mut p.session, "name_encrypted", p.maria).unwrap();
     damaged[40] ^= 1;
     let before = encrypted(&mut p.session, "name_encrypted", p.maria);
-    for forged in [
-        vec![],
-        vec![0x12, 0x34],
-        others_name.clone(),
-        own_phone.clone(),
-        damaged,
-    ] {
+    for forged in [vec![], vec![0x12, 0x34], others_name.clone(), own_phone.clone(), damaged] {
         refused_with(
-            p.session.execute(
-                "UPDATE public.patients SET name_encrypted = $1 WHERE id = $2",
-                &[&forged, &p.maria],
-            ),
+            p.session.execute("UPDATE public.patients SET name_encrypted = $1 WHERE id = $2", &[&forged, &p.maria]),
             "42501",
         );
     }
@@ -94,10 +73,7 @@ fn a_user_cannot_update_a_ciphertext_to_what_is_not_its_plain_value() {
     );
     // Where there is no plain value, none at all.
     refused_with(
-        p.session.execute(
-            "UPDATE public.patients SET phone_encrypted = $1 WHERE id = $2",
-            &[&own_phone, &p.jose],
-        ),
+        p.session.execute("UPDATE public.patients SET phone_encrypted = $1 WHERE id = $2", &[&own_phone, &p.jose]),
         "42501",
     );
     refused_with(
@@ -115,12 +91,9 @@ fn a_user_cannot_insert_a_ciphertext_of_something_else() {
     let db = database();
     let mut p = practice(&db);
     let name = encrypted(&mut p.session, "name_encrypted", p.maria).unwrap();
-    for (plain, forged) in [
-        (Some("Bia"), name.clone()),
-        (Some("Bia"), vec![0x12, 0x34]),
-        (None, name.clone()),
-        (None, vec![0x12, 0x34]),
-    ] {
+    for (plain, forged) in
+        [(Some("Bia"), name.clone()), (Some("Bia"), vec![0x12, 0x34]), (None, name.clone()), (None, vec![0x12, 0x34])]
+    {
         refused_with(
             p.session.execute(
                 "INSERT INTO public.patients (user_id, name, notes, notes_encrypted) VALUES ($1, 'Bia', $2, $3)",
@@ -138,11 +111,7 @@ fn a_user_cannot_insert_a_ciphertext_of_something_else() {
         ),
         "42501",
     );
-    assert_eq!(
-        p.service
-            .value::<i64>("SELECT count(*) FROM public.patients"),
-        2
-    );
+    assert_eq!(p.service.value::<i64>("SELECT count(*) FROM public.patients"), 2);
 }
 
 #[test]
@@ -161,9 +130,7 @@ fn a_clients_whole_row_upsert_works_whether_or_not_it_changes_the_name() {
         ("Maria Clara", None),
         ("Maria Clara", Some("12")),
     ] {
-        p.session
-            .execute(upsert, &[&p.maria, &name, &phone])
-            .unwrap();
+        p.session.execute(upsert, &[&p.maria, &name, &phone]).unwrap();
         let row = p
             .service
             .query_one(
@@ -174,10 +141,7 @@ fn a_clients_whole_row_upsert_works_whether_or_not_it_changes_the_name() {
         assert_eq!(row.get::<_, &str>(0), name);
         assert_eq!(row.get::<_, Option<&str>>(1), phone);
     }
-    assert_eq!(
-        encrypted(&mut p.session, "birth_date_encrypted", p.maria),
-        before
-    );
+    assert_eq!(encrypted(&mut p.session, "birth_date_encrypted", p.maria), before);
     // A row of somebody else is not looked into.
     let other = db.sign_up("bia@clinica.test");
     let cipher = encrypted(&mut p.session, "name_encrypted", p.maria).unwrap();
@@ -195,16 +159,8 @@ fn a_ciphertext_that_opens_to_the_plain_value_is_accepted_and_stays_as_it_is() {
     let db = database();
     let mut p = practice(&db);
     let own: Vec<u8> = p.service.value("SELECT public.phi_encrypt('Maria')");
-    p.session
-        .execute(
-            "UPDATE public.patients SET name_encrypted = $1 WHERE id = $2",
-            &[&own, &p.maria],
-        )
-        .unwrap();
-    assert_eq!(
-        encrypted(&mut p.session, "name_encrypted", p.maria),
-        Some(own)
-    );
+    p.session.execute("UPDATE public.patients SET name_encrypted = $1 WHERE id = $2", &[&own, &p.maria]).unwrap();
+    assert_eq!(encrypted(&mut p.session, "name_encrypted", p.maria), Some(own));
     let date: Vec<u8> = p.service.value("SELECT public.phi_encrypt('1980-02-01')");
     let id: Uuid = p
         .session
@@ -215,10 +171,7 @@ fn a_ciphertext_that_opens_to_the_plain_value_is_accepted_and_stays_as_it_is() {
         )
         .unwrap()
         .get(0);
-    assert_eq!(
-        encrypted(&mut p.session, "birth_date_encrypted", id),
-        Some(date)
-    );
+    assert_eq!(encrypted(&mut p.session, "birth_date_encrypted", id), Some(date));
 }
 
 #[test]
@@ -226,13 +179,10 @@ fn a_user_cannot_take_a_ciphertext_away_from_its_plain_value_but_erases_one_with
     let db = database();
     let mut p = practice(&db);
     let before = encrypted(&mut p.session, "name_encrypted", p.maria);
-    p.session
-        .run("UPDATE public.patients SET name_encrypted = NULL");
+    p.session.run("UPDATE public.patients SET name_encrypted = NULL");
     assert_eq!(encrypted(&mut p.session, "name_encrypted", p.maria), before);
-    p.service
-        .run("UPDATE public.patients SET phone_encrypted = public.phi_encrypt('only here') WHERE name = 'José'");
-    p.session
-        .run("UPDATE public.patients SET phone_encrypted = NULL WHERE name = 'José'");
+    p.service.run("UPDATE public.patients SET phone_encrypted = public.phi_encrypt('only here') WHERE name = 'José'");
+    p.session.run("UPDATE public.patients SET phone_encrypted = NULL WHERE name = 'José'");
     assert_eq!(encrypted(&mut p.session, "phone_encrypted", p.jose), None);
 }
 
@@ -245,22 +195,18 @@ fn the_backend_the_owner_its_members_and_superusers_may_write_any() {
         "CREATE ROLE app_migrator;
          GRANT auria_owner TO app_migrator",
     );
-    let update = "UPDATE public.patients SET email_encrypted = '\\x1234'; UPDATE public.patients SET email_encrypted = NULL";
+    let update =
+        "UPDATE public.patients SET email_encrypted = '\\x1234'; UPDATE public.patients SET email_encrypted = NULL";
     p.service.run(update);
     dba.run(update);
     for role in ["auria_owner", "app_migrator"] {
         dba.run(&format!("SET ROLE {role}; {update}; RESET ROLE"));
     }
     // What they write beside a plain value that changes is encrypted anew all the same.
-    p.service.run(
-        "UPDATE public.patients SET name = 'Bia', name_encrypted = '\\x1234' WHERE name = 'Maria'",
-    );
+    p.service.run("UPDATE public.patients SET name = 'Bia', name_encrypted = '\\x1234' WHERE name = 'Maria'");
     let name: String = p
         .service
-        .query_one(
-            "SELECT public.phi_decrypt(name_encrypted) FROM public.patients WHERE id = $1",
-            &[&p.maria],
-        )
+        .query_one("SELECT public.phi_decrypt(name_encrypted) FROM public.patients WHERE id = $1", &[&p.maria])
         .unwrap()
         .get(0);
     assert_eq!(name, "Bia");
@@ -277,21 +223,8 @@ fn a_data_only_restore_keeps_every_ciphertext_byte_for_byte() {
     let before: String = dba.value(all);
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();
-    cluster.client_succeeds(
-        "pg_dump",
-        &[
-            "--data-only",
-            "-t",
-            "public.patients",
-            "-f",
-            path,
-            db.name(),
-        ],
-    );
+    cluster.client_succeeds("pg_dump", &["--data-only", "-t", "public.patients", "-f", path, db.name()]);
     dba.run("DELETE FROM public.patients");
-    cluster.client_succeeds(
-        "psql",
-        &["-q", "-X", "-v", "ON_ERROR_STOP=1", "-f", path, db.name()],
-    );
+    cluster.client_succeeds("psql", &["-q", "-X", "-v", "ON_ERROR_STOP=1", "-f", path, db.name()]);
     assert_eq!(dba.value::<String>(all), before);
 }

@@ -12,12 +12,7 @@ const SECOND: &str = "second-secret-of-more-than-sixteen-octets";
 
 /// Points the setting at a file for this session.
 fn use_file(session: &mut Session, setting: &str, path: &std::path::Path) {
-    session
-        .execute(
-            "SELECT set_config($1, $2, false)",
-            &[&setting, &path.display().to_string()],
-        )
-        .unwrap();
+    session.execute("SELECT set_config($1, $2, false)", &[&setting, &path.display().to_string()]).unwrap();
 }
 
 fn vault(session: &mut Session) {
@@ -49,11 +44,7 @@ fn a_key_file_that_is_loose_missing_empty_short_binary_or_no_file_is_refused() {
     let directory = cluster.socket_directory().join("directory.key");
     let fifo = cluster.socket_directory().join("fifo.key");
     fs::create_dir_all(&directory).unwrap();
-    let made = std::process::Command::new("mkfifo")
-        .arg("-m")
-        .arg("644")
-        .arg(&fifo)
-        .status();
+    let made = std::process::Command::new("mkfifo").arg("-m").arg("644").arg(&fifo).status();
     assert!(made.unwrap().success());
     let binary = cluster.secret_file("binary.key", "");
     fs::write(&binary, [0xFF, 0xD8, 0x01, 0x80].repeat(10)).unwrap();
@@ -61,23 +52,11 @@ fn a_key_file_that_is_loose_missing_empty_short_binary_or_no_file_is_refused() {
     for (path, reason) in [
         (loose, "can be read or written by others"),
         (world, "can be read or written by others"),
-        (
-            cluster.socket_directory().join("missing.key"),
-            "does not exist",
-        ),
+        (cluster.socket_directory().join("missing.key"), "does not exist"),
         (cluster.secret_file("empty.key", ""), "too short"),
-        (
-            cluster.secret_file("short.key", "fifteen octets!"),
-            "too short",
-        ),
-        (
-            cluster.secret_file("second-line.key", &format!("\n{FIRST}")),
-            "too short",
-        ),
-        (
-            cluster.secret_file("long.key", &"x".repeat(5000)),
-            "too long",
-        ),
+        (cluster.secret_file("short.key", "fifteen octets!"), "too short"),
+        (cluster.secret_file("second-line.key", &format!("\n{FIRST}")), "too short"),
+        (cluster.secret_file("long.key", &"x".repeat(5000)), "too long"),
         (binary, "not text"),
         (control, "not text"),
         (directory, "not a regular file"),
@@ -86,16 +65,10 @@ fn a_key_file_that_is_loose_missing_empty_short_binary_or_no_file_is_refused() {
     ] {
         use_file(&mut session, "auria.phi_key_file", &path);
         let refusal = refused_with(session.query(ENCRYPT, &[]), "55000");
-        assert!(
-            refusal.detail().unwrap().contains(reason),
-            "{path:?}: {refusal:?}"
-        );
+        assert!(refusal.detail().unwrap().contains(reason), "{path:?}: {refusal:?}");
         assert!(refusal.hint().is_some());
         assert_discreet(&refusal, &[FIRST, "fifteen", "relative.key", "Maria"]);
-        refused_with(
-            session.query("SELECT public.phi_decrypt('\\x00')", &[]),
-            "55000",
-        );
+        refused_with(session.query("SELECT public.phi_decrypt('\\x00')", &[]), "55000");
     }
 }
 
@@ -124,9 +97,7 @@ fn a_line_ending_of_windows_and_further_lines_do_not_belong_to_the_key() {
     let path = cluster.secret_file("windows.key", &format!("{FIRST}\r\nsecond line"));
     use_file(&mut session, "auria.phi_key_file", &path);
     session.run("CREATE EXTENSION pgcrypto SCHEMA public");
-    let read: String = session.value(&format!(
-        "SELECT public.pgp_sym_decrypt(public.phi_encrypt('Ana'), '{FIRST}')"
-    ));
+    let read: String = session.value(&format!("SELECT public.pgp_sym_decrypt(public.phi_encrypt('Ana'), '{FIRST}')"));
     assert_eq!(read, "Ana");
 }
 
@@ -140,22 +111,11 @@ fn without_any_key_the_error_names_both_ways_and_nothing_is_stored() {
     let hint = refusal.hint().unwrap();
     assert!(hint.contains("Vault") && hint.contains("auria.phi_key_file"));
     refused_with(
-        session.execute(
-            "INSERT INTO public.patients (user_id, name) VALUES ($1, 'Maria da Conceição')",
-            &[&dentist],
-        ),
+        session.execute("INSERT INTO public.patients (user_id, name) VALUES ($1, 'Maria da Conceição')", &[&dentist]),
         "55000",
     );
-    session
-        .execute(
-            "INSERT INTO public.patients (user_id, name) VALUES ($1, '')",
-            &[&dentist],
-        )
-        .unwrap_err();
-    assert_eq!(
-        session.value::<i64>("SELECT count(*) FROM public.patients"),
-        0
-    );
+    session.execute("INSERT INTO public.patients (user_id, name) VALUES ($1, '')", &[&dentist]).unwrap_err();
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM public.patients"), 0);
     assert!(!db.cluster().log().contains("decrypted_secret FROM"));
 }
 
@@ -166,26 +126,15 @@ fn vault_comes_before_the_file_and_its_secret_stays_unseen() {
     vault(&mut session);
     session.run("CREATE EXTENSION pgcrypto SCHEMA public");
     let from_file: Vec<u8> = session.value(ENCRYPT);
-    session.run(&format!(
-        "INSERT INTO vault.secrets VALUES ('phi_encryption_key', '{FIRST}')"
-    ));
+    session.run(&format!("INSERT INTO vault.secrets VALUES ('phi_encryption_key', '{FIRST}')"));
     // A caller without any right on Vault: the function has its owner's.
     let mut service = db.service();
     let message: Vec<u8> = service.value(ENCRYPT);
-    let read: String = session
-        .query_one("SELECT public.pgp_sym_decrypt($1, $2)", &[&message, &FIRST])
-        .unwrap()
-        .get(0);
+    let read: String = session.query_one("SELECT public.pgp_sym_decrypt($1, $2)", &[&message, &FIRST]).unwrap().get(0);
     assert_eq!(read, "Maria da Conceição");
-    let refusal = refused_with(
-        service.query("SELECT public.phi_decrypt($1)", &[&from_file]),
-        "39000",
-    );
+    let refusal = refused_with(service.query("SELECT public.phi_decrypt($1)", &[&from_file]), "39000");
     assert_discreet(&refusal, &[FIRST, "Maria"]);
-    refused_with(
-        service.query("SELECT * FROM vault.decrypted_secrets", &[]),
-        "42501",
-    );
+    refused_with(service.query("SELECT * FROM vault.decrypted_secrets", &[]), "42501");
 }
 
 #[test]
@@ -194,9 +143,8 @@ fn a_secret_in_vault_that_is_short_null_or_double_is_refused_not_passed_over() {
     let mut session = db.superuser();
     vault(&mut session);
     for secret in ["'fifteen octets!'", "NULL", "''"] {
-        session.run(&format!(
-            "TRUNCATE vault.secrets; INSERT INTO vault.secrets VALUES ('phi_encryption_key', {secret})"
-        ));
+        session
+            .run(&format!("TRUNCATE vault.secrets; INSERT INTO vault.secrets VALUES ('phi_encryption_key', {secret})"));
         let refusal = refused_with(session.query(ENCRYPT, &[]), "55000");
         assert_discreet(&refusal, &["fifteen"]);
     }
@@ -211,10 +159,7 @@ fn a_secret_in_vault_that_is_short_null_or_double_is_refused_not_passed_over() {
 fn a_vault_planted_by_a_role_that_may_create_schemas_is_not_believed() {
     let db = database();
     let mut dba = db.superuser();
-    dba.run(&format!(
-        "GRANT CREATE ON DATABASE {} TO authenticated",
-        db.name()
-    ));
+    dba.run(&format!("GRANT CREATE ON DATABASE {} TO authenticated", db.name()));
     let mut attacker = db.session(auria_tests::As::User(uuid::Uuid::new_v4()));
     attacker.run(
         "CREATE SCHEMA vault;
@@ -232,10 +177,7 @@ fn a_rotation_in_the_middle_of_a_session_is_seen_by_its_next_transaction() {
     let (mut dba, mut session) = (db.superuser(), db.service());
     dba.run("LOAD 'auria_pg'");
     let key = cluster.secret_file("rotating.key", FIRST);
-    dba.run(&format!(
-        "ALTER SYSTEM SET auria.phi_key_file = '{}'",
-        key.display()
-    ));
+    dba.run(&format!("ALTER SYSTEM SET auria.phi_key_file = '{}'", key.display()));
     cluster.reload();
     drop(session);
     session = db.service();
@@ -252,10 +194,7 @@ fn a_rotation_in_the_middle_of_a_session_is_seen_by_its_next_transaction() {
 
     // The previous secret reads what it wrote, and writes nothing any more.
     let previous = cluster.secret_file("previous.key", FIRST);
-    dba.run(&format!(
-        "ALTER SYSTEM SET auria.phi_previous_key_file = '{}'",
-        previous.display()
-    ));
+    dba.run(&format!("ALTER SYSTEM SET auria.phi_previous_key_file = '{}'", previous.display()));
     cluster.reload();
     let mut later = db.service();
     for message in [&old, &new] {
@@ -264,10 +203,7 @@ fn a_rotation_in_the_middle_of_a_session_is_seen_by_its_next_transaction() {
     }
     dba.run("CREATE EXTENSION pgcrypto SCHEMA public");
     let again: Vec<u8> = later.value(ENCRYPT);
-    let read: String = dba
-        .query_one("SELECT public.pgp_sym_decrypt($1, $2)", &[&again, &SECOND])
-        .unwrap()
-        .get(0);
+    let read: String = dba.query_one("SELECT public.pgp_sym_decrypt($1, $2)", &[&again, &SECOND]).unwrap().get(0);
     assert_eq!(read, "Maria da Conceição");
 
     // The current one gone, there is nothing to fall back on silently.
@@ -282,9 +218,7 @@ fn a_rotation_in_vault_keeps_the_previous_secret_readable() {
     let mut dba = db.superuser();
     let mut session = db.service();
     vault(&mut dba);
-    dba.run(&format!(
-        "INSERT INTO vault.secrets VALUES ('phi_encryption_key', '{FIRST}')"
-    ));
+    dba.run(&format!("INSERT INTO vault.secrets VALUES ('phi_encryption_key', '{FIRST}')"));
     let old: Vec<u8> = session.value(ENCRYPT);
     dba.run(&format!(
         "UPDATE vault.secrets SET name = 'phi_encryption_key_previous';
@@ -303,14 +237,8 @@ fn only_a_superuser_sees_or_sets_where_the_key_file_is() {
     let mut session = db.service();
     session.run("SELECT public.get_credit_cost('any')");
     refused_with(session.query("SHOW auria.phi_key_file", &[]), "42501");
-    refused_with(
-        session.batch_execute("SET auria.phi_key_file = '/tmp/mine'"),
-        "42501",
-    );
-    refused_with(
-        session.batch_execute("SET auria.phi_previous_key_file = '/tmp/mine'"),
-        "42501",
-    );
+    refused_with(session.batch_execute("SET auria.phi_key_file = '/tmp/mine'"), "42501");
+    refused_with(session.batch_execute("SET auria.phi_previous_key_file = '/tmp/mine'"), "42501");
 }
 
 #[test]
@@ -321,11 +249,7 @@ fn a_file_that_a_session_names_before_the_library_is_loaded_is_not_used() {
     let mut session = db.service();
     session.run(&format!("SET auria.phi_key_file = '{}'", planted.display()));
     let message: Vec<u8> = session.value(ENCRYPT);
-    let read: String = db
-        .service()
-        .query_one("SELECT public.phi_decrypt($1)", &[&message])
-        .unwrap()
-        .get(0);
+    let read: String = db.service().query_one("SELECT public.phi_decrypt($1)", &[&message]).unwrap().get(0);
     assert_eq!(read, "Maria da Conceição");
 }
 
@@ -334,10 +258,7 @@ fn only_the_backend_may_call() {
     let db = database();
     for mut session in [db.anon(), db.authenticated(uuid::Uuid::new_v4())] {
         refused_with(session.query(ENCRYPT, &[]), "42501");
-        refused_with(
-            session.query("SELECT public.phi_decrypt('\\x00')", &[]),
-            "42501",
-        );
+        refused_with(session.query("SELECT public.phi_decrypt('\\x00')", &[]), "42501");
         refused_with(session.query("SELECT auria.phi_status()", &[]), "42501");
         refused_with(session.batch_execute("CALL auria.phi_backfill()"), "42501");
     }
@@ -355,19 +276,12 @@ fn null_is_null_so_that_a_view_over_columns_that_may_be_empty_works_for_the_back
          GRANT SELECT ON public.patients_in_clear TO service_role",
     );
     service
-        .execute(
-            "INSERT INTO public.patients (user_id, name, phone) VALUES ($1, 'Maria', NULL)",
-            &[&dentist],
-        )
+        .execute("INSERT INTO public.patients (user_id, name, phone) VALUES ($1, 'Maria', NULL)", &[&dentist])
         .unwrap();
-    let row = service
-        .query_one("SELECT name, phone FROM public.patients_in_clear", &[])
-        .unwrap();
+    let row = service.query_one("SELECT name, phone FROM public.patients_in_clear", &[]).unwrap();
     assert_eq!(row.get::<_, &str>(0), "Maria");
     assert_eq!(row.get::<_, Option<&str>>(1), None);
-    assert!(service.value::<bool>(
-        "SELECT public.phi_encrypt(NULL) IS NULL AND public.phi_decrypt(NULL) IS NULL"
-    ));
+    assert!(service.value::<bool>("SELECT public.phi_encrypt(NULL) IS NULL AND public.phi_decrypt(NULL) IS NULL"));
 }
 
 #[test]
@@ -376,9 +290,7 @@ fn a_database_in_another_encoding_says_so_whatever_the_value_is() {
     let mut dba = cluster.superuser("postgres");
     for encoding in ["LATIN1", "SQL_ASCII"] {
         let name = format!("in_{}", encoding.to_lowercase());
-        dba.run(&format!(
-            "CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"
-        ));
+        dba.run(&format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'"));
         let db = cluster.existing_database(&name);
         let mut session = db.superuser();
         session.run("CREATE EXTENSION auria CASCADE");
@@ -393,10 +305,7 @@ fn a_database_in_another_encoding_says_so_whatever_the_value_is() {
             "SELECT auria.phi_status()".to_owned(),
         ] {
             let refusal = refused_with(session.batch_execute(&statement), "0A000");
-            assert!(
-                refusal.message().contains("UTF8"),
-                "{statement}: {refusal:?}"
-            );
+            assert!(refusal.message().contains("UTF8"), "{statement}: {refusal:?}");
         }
     }
 }

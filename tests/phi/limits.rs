@@ -7,10 +7,7 @@ use auria_tests::{Session, database, private_memory, refused_with};
 const MIB: u64 = 1 << 20;
 
 fn wrong_key_or_corrupt(session: &mut Session, message: &[u8]) {
-    let refusal = refused_with(
-        session.query("SELECT public.phi_decrypt($1)", &[&message]),
-        "39000",
-    );
+    let refusal = refused_with(session.query("SELECT public.phi_decrypt($1)", &[&message]), "39000");
     assert_eq!(refusal.message(), "wrong key or corrupt data");
 }
 
@@ -28,9 +25,8 @@ fn damaged_bytes_and_a_wrong_key_give_one_message_and_the_backend_lives() {
         wrong_key_or_corrupt(&mut session, &message[..position]);
     }
     for options in ["", "disable-mdc=1", "sess-key=1", "compress-algo=1"] {
-        let other: Vec<u8> = session.value(&format!(
-            "SELECT public.pgp_sym_encrypt('Maria', 'another secret altogether', '{options}')"
-        ));
+        let other: Vec<u8> =
+            session.value(&format!("SELECT public.pgp_sym_encrypt('Maria', 'another secret altogether', '{options}')"));
         wrong_key_or_corrupt(&mut session, &other);
     }
     assert_eq!(session.backend_pid(), pid);
@@ -41,13 +37,8 @@ fn a_plaintext_has_sixteen_mebibytes_and_not_one_octet_more() {
     let db = database();
     let mut session = db.superuser();
     let longest = "repeat('x', 16 * 1024 * 1024)";
-    assert!(session.value::<bool>(&format!(
-        "SELECT public.phi_decrypt(public.phi_encrypt({longest})) = {longest}"
-    )));
-    refused_with(
-        session.query(&format!("SELECT public.phi_encrypt({longest} || 'x')"), &[]),
-        "54000",
-    );
+    assert!(session.value::<bool>(&format!("SELECT public.phi_decrypt(public.phi_encrypt({longest})) = {longest}")));
+    refused_with(session.query(&format!("SELECT public.phi_encrypt({longest} || 'x')"), &[]), "54000");
 }
 
 #[test]
@@ -63,12 +54,8 @@ fn a_bomb_of_each_compression_is_refused_at_once_and_leaves_no_memory_behind() {
               FROM generate_series(1, 2) AS algorithm, generate_series(0, 1) AS no_mdc",
     );
     assert!(session.value::<bool>("SELECT max(length(bomb)) < 300000 FROM public.bombs"));
-    let bombs: Vec<Vec<u8>> = session
-        .query("SELECT bomb FROM public.bombs", &[])
-        .unwrap()
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
+    let bombs: Vec<Vec<u8>> =
+        session.query("SELECT bomb FROM public.bombs", &[]).unwrap().iter().map(|row| row.get(0)).collect();
     let mut session = db.superuser();
     let pid = session.backend_pid();
     let decrypt = "SELECT public.phi_decrypt($1)";
@@ -88,10 +75,7 @@ fn a_stored_value_of_any_size_is_refused_before_it_is_decrypted() {
     let db = database();
     let mut session = db.superuser();
     refused_with(
-        session.query(
-            "SELECT public.phi_decrypt(convert_to(repeat('x', 20 * 1024 * 1024), 'UTF8'))",
-            &[],
-        ),
+        session.query("SELECT public.phi_decrypt(convert_to(repeat('x', 20 * 1024 * 1024), 'UTF8'))", &[]),
         "54000",
     );
 }
@@ -101,11 +85,8 @@ fn five_million_decryptions_in_one_backend_leave_its_memory_where_it_was() {
     let db = database();
     let mut session = db.superuser();
     session.run("CREATE TEMP TABLE sealed AS SELECT public.phi_encrypt('Maria da Conceição ' || i) AS message FROM generate_series(1, 1000) AS i");
-    let decrypt = |rounds: i32| {
-        format!(
-            "SELECT count(public.phi_decrypt(message)) FROM sealed, generate_series(1, {rounds})"
-        )
-    };
+    let decrypt =
+        |rounds: i32| format!("SELECT count(public.phi_decrypt(message)) FROM sealed, generate_series(1, {rounds})");
     let pid = session.backend_pid();
     // Compiling such a query would load ten megabytes of LLVM between the readings.
     session.run("SET jit = off; SET max_parallel_workers_per_gather = 0");
@@ -160,26 +141,18 @@ fn deriving_the_keys_of_one_message_ends_with_the_statement_timeout() {
     let mut session = db.superuser();
     session.run("SELECT public.phi_encrypt('warm'); SET statement_timeout = '20ms'");
     for salt in 0..5 {
-        refused_with(
-            session.query("SELECT public.phi_decrypt($1)", &[&costly(1, salt)]),
-            "57014",
-        );
+        refused_with(session.query("SELECT public.phi_decrypt($1)", &[&costly(1, salt)]), "57014");
     }
     session.run("RESET statement_timeout");
     // Cancelled in the middle, nothing of it is left: the same session opens what it should.
-    assert!(
-        session.value::<bool>("SELECT public.phi_decrypt(public.phi_encrypt('Maria')) = 'Maria'")
-    );
+    assert!(session.value::<bool>("SELECT public.phi_decrypt(public.phi_encrypt('Maria')) = 'Maria'"));
 }
 
 #[test]
 fn a_message_that_names_more_work_than_the_limit_is_refused() {
     let db = database();
     let mut session = db.superuser();
-    let refusal = refused_with(
-        session.query("SELECT public.phi_decrypt($1)", &[&costly(4, 1)]),
-        "54000",
-    );
+    let refusal = refused_with(session.query("SELECT public.phi_decrypt($1)", &[&costly(4, 1)]), "54000");
     assert!(refusal.message().contains("work limit"), "{refusal:?}");
     wrong_key_or_corrupt(&mut session, &costly(1, 2));
 }
@@ -201,9 +174,8 @@ fn eight_costly_messages_do_not_keep_status_busy_against_a_cancel() {
     refused_with(session.query("SELECT auria.phi_status()", &[]), "57014");
     refused_with(session.batch_execute("CALL auria.phi_backfill()"), "57014");
     session.run("RESET statement_timeout");
-    let unreadable: i64 = session.value(
-        "SELECT unreadable FROM auria.phi_status() WHERE table_name = 'patients' AND column_name = 'phone'",
-    );
+    let unreadable: i64 = session
+        .value("SELECT unreadable FROM auria.phi_status() WHERE table_name = 'patients' AND column_name = 'phone'");
     assert_eq!(unreadable, 8);
 }
 
@@ -214,8 +186,6 @@ fn decryption_works_on_a_standby() {
     let mut session = db.superuser();
     session.run("CREATE TABLE public.sealed AS SELECT public.phi_encrypt('Maria') AS message");
     let standby = primary.standby();
-    let read: String = standby
-        .superuser(db.name())
-        .value("SELECT public.phi_decrypt(message) FROM public.sealed");
+    let read: String = standby.superuser(db.name()).value("SELECT public.phi_decrypt(message) FROM public.sealed");
     assert_eq!(read, "Maria");
 }

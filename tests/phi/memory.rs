@@ -48,11 +48,7 @@ fn status_backfill_and_doctor_hold_at_most_64_mib_of_values() {
     let cluster = ClusterOptions::default().start();
     let db = cluster.database();
     drop(forty_large_notes(&db));
-    for call in [
-        "CALL auria.phi_backfill()",
-        "SELECT auria.phi_status()",
-        "SELECT auria.doctor()",
-    ] {
+    for call in ["CALL auria.phi_backfill()", "SELECT auria.phi_status()", "SELECT auria.doctor()"] {
         let mut session = db.superuser();
         session.run("SELECT public.phi_encrypt('warm')");
         let grown = grown(&mut session, |session| session.run(call));
@@ -60,9 +56,7 @@ fn status_backfill_and_doctor_hold_at_most_64_mib_of_values() {
         assert!(grown < 100 * MIB, "{call}: {} MiB", grown / MIB);
     }
     let mut session = db.superuser();
-    assert!(session.value::<bool>(
-        "SELECT bool_and(public.phi_decrypt(notes_encrypted) = notes) FROM public.patients"
-    ));
+    assert!(session.value::<bool>("SELECT bool_and(public.phi_decrypt(notes_encrypted) = notes) FROM public.patients"));
 }
 
 #[test]
@@ -83,20 +77,12 @@ fn with_too_little_memory_a_call_fails_with_53200_and_the_server_goes_on() {
         ] {
             let mut session = db.superuser();
             session.run("SELECT public.phi_encrypt('warm'); SET max_parallel_workers_per_gather = 0; SET jit = off");
-            assert!(limit_memory(
-                &cluster,
-                session.backend_pid(),
-                headroom * MIB
-            ));
+            assert!(limit_memory(&cluster, session.backend_pid(), headroom * MIB));
             if let Err(error) = session.batch_execute(call) {
-                let refusal = error.as_db_error().unwrap_or_else(|| {
-                    panic!("{call} with {headroom} MiB: the backend is gone: {error}")
-                });
-                assert_eq!(
-                    refusal.code().code(),
-                    "53200",
-                    "{call} with {headroom} MiB: {refusal:?}"
-                );
+                let refusal = error
+                    .as_db_error()
+                    .unwrap_or_else(|| panic!("{call} with {headroom} MiB: the backend is gone: {error}"));
+                assert_eq!(refusal.code().code(), "53200", "{call} with {headroom} MiB: {refusal:?}");
                 failures += 1;
             }
             session.run("SELECT 1");
@@ -105,7 +91,5 @@ fn with_too_little_memory_a_call_fails_with_53200_and_the_server_goes_on() {
     assert!(failures > 5, "{failures}");
     assert_eq!(witness.backend_pid(), before);
     witness.run("CALL auria.phi_backfill()");
-    assert!(witness.value::<bool>(
-        "SELECT bool_and(public.phi_decrypt(notes_encrypted) = notes) FROM public.patients"
-    ));
+    assert!(witness.value::<bool>("SELECT bool_and(public.phi_decrypt(notes_encrypted) = notes) FROM public.patients"));
 }

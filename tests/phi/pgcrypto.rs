@@ -118,22 +118,10 @@ fn phi_decrypt_reads_every_kind_of_value_from_both_writers() {
     let db = database();
     let mut session = with_pgcrypto(&db);
     for (write, more) in [
-        (
-            "public.phi_encrypt(value)",
-            "UNION ALL SELECT unnest(ARRAY[E'a\\r\\nb', E'\\r\\n', E'a\\r\\nb\\n', E'\\r'])",
-        ),
-        (
-            "public.pgp_sym_encrypt(value, public.key())",
-            "UNION ALL SELECT unnest(ARRAY[E'a\\r\\nb\\n', E'\\r'])",
-        ),
-        (
-            "public.pgp_sym_encrypt(value, public.key(), 'compress-algo=2,convert-crlf=1')",
-            "",
-        ),
-        (
-            "public.pgp_sym_encrypt_bytea(convert_to(value, 'UTF8'), public.key())",
-            "UNION ALL SELECT E'a\\r\\nb'",
-        ),
+        ("public.phi_encrypt(value)", "UNION ALL SELECT unnest(ARRAY[E'a\\r\\nb', E'\\r\\n', E'a\\r\\nb\\n', E'\\r'])"),
+        ("public.pgp_sym_encrypt(value, public.key())", "UNION ALL SELECT unnest(ARRAY[E'a\\r\\nb\\n', E'\\r'])"),
+        ("public.pgp_sym_encrypt(value, public.key(), 'compress-algo=2,convert-crlf=1')", ""),
+        ("public.pgp_sym_encrypt_bytea(convert_to(value, 'UTF8'), public.key())", "UNION ALL SELECT E'a\\r\\nb'"),
     ] {
         let different: i64 = session.value(&format!(
             "SELECT count(*) FROM ({VALUES} {more}) AS values
@@ -154,10 +142,7 @@ fn both_readers_ignore_whose_a_message_is() {
         for text in ["", "João 🦷\n", &"x".repeat(140), &"ção".repeat(90_000)] {
             let message = sealer.seal_for(text, &owner).unwrap();
             let row = session
-                .query_one(
-                    "SELECT public.pgp_sym_decrypt($1, public.key()), public.phi_decrypt($1)",
-                    &[&message],
-                )
+                .query_one("SELECT public.pgp_sym_decrypt($1, public.key()), public.phi_decrypt($1)", &[&message])
                 .unwrap();
             let (theirs, ours): (String, String) = (row.get(0), row.get(1));
             assert!(theirs == text && ours == text, "{} octets", text.len());

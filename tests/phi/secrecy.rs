@@ -22,10 +22,7 @@ fn occurrences(pid: u32, needle: &[u8]) -> Option<usize> {
         let end = u64::from_str_radix(end, 16).ok()?;
         let mut octets = vec![0; (end - start) as usize];
         if memory.read_exact_at(&mut octets, start).is_ok() {
-            found += octets
-                .windows(needle.len())
-                .filter(|window| *window == needle)
-                .count();
+            found += octets.windows(needle.len()).filter(|window| *window == needle).count();
         }
     }
     Some(found)
@@ -36,9 +33,7 @@ fn secret() -> String {
 }
 
 fn work(session: &mut Session) {
-    session.run(
-        "SELECT public.phi_decrypt(public.phi_encrypt('Maria ' || i)) FROM generate_series(1, 20) AS i",
-    );
+    session.run("SELECT public.phi_decrypt(public.phi_encrypt('Maria ' || i)) FROM generate_series(1, 20) AS i");
 }
 
 #[test]
@@ -55,10 +50,7 @@ fn a_secret_that_was_rotated_out_is_gone_from_the_memory_of_the_backend() {
         eprintln!("not looked: this system shows no process the memory of another");
         return;
     };
-    assert!(
-        in_use > 0,
-        "a secret in use is somewhere, or this test looks in the wrong place"
-    );
+    assert!(in_use > 0, "a secret in use is somewhere, or this test looks in the wrong place");
 
     cluster.secret_file("rotating.key", &second);
     work(&mut session);
@@ -67,10 +59,7 @@ fn a_secret_that_was_rotated_out_is_gone_from_the_memory_of_the_backend() {
 
     // So it is when the key is taken away and nothing takes its place.
     fs::remove_file(&key).unwrap();
-    auria_tests::refused_with(
-        session.query("SELECT public.phi_encrypt('x')", &[]),
-        "55000",
-    );
+    auria_tests::refused_with(session.query("SELECT public.phi_encrypt('x')", &[]), "55000");
     assert_eq!(occurrences(pid, second.as_bytes()), Some(0));
 }
 
@@ -87,10 +76,7 @@ fn the_log_of_a_server_that_logs_everything_holds_neither_secret_nor_plaintext()
     let mut session = db.superuser();
     session.run(&format!("SET auria.phi_key_file = '{}'", key.display()));
     session
-        .execute(
-            "INSERT INTO public.patients (user_id, name) VALUES ($1, $2)",
-            &[&dentist, &"Maria Irrepetível"],
-        )
+        .execute("INSERT INTO public.patients (user_id, name) VALUES ($1, $2)", &[&dentist, &"Maria Irrepetível"])
         .unwrap();
     session.run(
         "SELECT public.phi_decrypt(name_encrypted) FROM public.patients;
@@ -98,10 +84,7 @@ fn the_log_of_a_server_that_logs_everything_holds_neither_secret_nor_plaintext()
     );
     session.run("CALL auria.phi_backfill()");
     auria_tests::refused_with(
-        session.query(
-            "SELECT public.phi_decrypt(set_byte(name_encrypted, 30, 0)) FROM public.patients",
-            &[],
-        ),
+        session.query("SELECT public.phi_decrypt(set_byte(name_encrypted, 30, 0)) FROM public.patients", &[]),
         "39000",
     );
     let log = cluster.log();

@@ -32,10 +32,7 @@ fn a_new_patient_is_encrypted_in_all_five_columns_whatever_date_style_says() {
             .unwrap()
             .get(0);
         let read: String = service.query_one(DECRYPTED, &[&id]).unwrap().get(0);
-        assert_eq!(
-            read,
-            format!("João {style}|(11) 91234-5678|joao@x.test|1980-02-01|alergia\r\nlátex")
-        );
+        assert_eq!(read, format!("João {style}|(11) 91234-5678|joao@x.test|1980-02-01|alergia\r\nlátex"));
     }
 }
 
@@ -43,17 +40,12 @@ fn a_new_patient_is_encrypted_in_all_five_columns_whatever_date_style_says() {
 fn dates_without_an_iso_form_are_encrypted_as_postgresql_writes_them() {
     let db = database();
     let (mut session, mut service, dentist) = practice(&db);
-    for date in [
-        "infinity",
-        "-infinity",
-        "0044-03-15 BC",
-        "0001-01-01",
-        "12345-12-31",
-        "2024-02-29",
-    ] {
+    for date in ["infinity", "-infinity", "0044-03-15 BC", "0001-01-01", "12345-12-31", "2024-02-29"] {
         session
             .execute(
-                &format!("INSERT INTO public.patients (user_id, name, birth_date) VALUES ($1, 'x{date}', DATE '{date}')"),
+                &format!(
+                    "INSERT INTO public.patients (user_id, name, birth_date) VALUES ($1, 'x{date}', DATE '{date}')"
+                ),
                 &[&dentist],
             )
             .unwrap();
@@ -90,8 +82,7 @@ fn what_the_backend_gives_for_an_encrypted_column_never_replaces_a_plain_value()
             &[&dentist],
         )
         .unwrap();
-    let read: String =
-        service.value("SELECT public.phi_decrypt(name_encrypted) FROM public.patients");
+    let read: String = service.value("SELECT public.phi_decrypt(name_encrypted) FROM public.patients");
     assert_eq!(read, "Ana");
 }
 
@@ -155,12 +146,7 @@ fn a_long_value_stored_out_of_line_is_compared_and_encrypted_whole() {
 fn an_evaluation_keeps_its_patients_name_encrypted() {
     let db = database();
     let (_, mut service, dentist) = practice(&db);
-    service
-        .execute(
-            &insert_evaluation("$1", &[("patient_name", "'João'")]),
-            &[&dentist],
-        )
-        .unwrap();
+    service.execute(&insert_evaluation("$1", &[("patient_name", "'João'")]), &[&dentist]).unwrap();
     let name = "SELECT public.phi_decrypt(patient_name_encrypted) FROM public.evaluations";
     assert_eq!(service.value::<String>(name), "João");
     service.run("UPDATE public.evaluations SET patient_name = 'Bia'");
@@ -178,33 +164,22 @@ fn without_the_encrypted_column_nothing_is_stored() {
     let insert = "INSERT INTO public.patients (user_id, name, notes) VALUES ($1, 'Ana', $2)";
     refused_with(session.execute(insert, &[&dentist, &"nota"]), "42703");
     assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.patients"), 0);
-    session
-        .execute(insert, &[&dentist, &None::<String>])
-        .unwrap();
+    session.execute(insert, &[&dentist, &None::<String>]).unwrap();
     dba.run("ALTER TABLE public.patients ADD COLUMN notes_encrypted text");
-    refused_with(
-        session.execute("UPDATE public.patients SET notes = 'x'", &[]),
-        "42703",
-    );
+    refused_with(session.execute("UPDATE public.patients SET notes = 'x'", &[]), "42703");
 }
 
 #[test]
 fn the_trigger_functions_cannot_be_called_nor_fired_after() {
     let db = database();
     let mut dba = db.superuser();
-    refused_with(
-        dba.query("SELECT public.encrypt_patient_phi()", &[]),
-        "39P01",
-    );
+    refused_with(dba.query("SELECT public.encrypt_patient_phi()", &[]), "39P01");
     dba.run(
         "CREATE TABLE public.other (name text, name_encrypted bytea);
          CREATE TRIGGER late AFTER INSERT ON public.other
             FOR EACH ROW EXECUTE FUNCTION public.encrypt_patient_phi()",
     );
-    refused_with(
-        dba.execute("INSERT INTO public.other VALUES ('x')", &[]),
-        "39P01",
-    );
+    refused_with(dba.execute("INSERT INTO public.other VALUES ('x')", &[]), "39P01");
 }
 
 const OF_EVALUATION: &str = "
@@ -221,10 +196,7 @@ fn anamnesis_and_document_of_an_evaluation_are_encrypted_and_erased_with_their_p
                 "$1",
                 &[
                     ("anamnesis", "'hipertensa, usa losartana'"),
-                    (
-                        "patient_document",
-                        r#"'{"b": 1.10, "a": "orientações", "n": 12345678901234567890.5}'"#,
-                    ),
+                    ("patient_document", r#"'{"b": 1.10, "a": "orientações", "n": 12345678901234567890.5}'"#),
                 ],
             ) + " RETURNING id"),
             &[&dentist],
@@ -233,21 +205,17 @@ fn anamnesis_and_document_of_an_evaluation_are_encrypted_and_erased_with_their_p
         .get(0);
     let mut read = || -> String { service.query_one(OF_EVALUATION, &[&id]).unwrap().get(0) };
     // As PostgreSQL writes it: no digit of a number is lost.
-    assert_eq!(
-        read(),
-        r#"{"a": "orientações", "b": 1.10, "n": 12345678901234567890.5}|hipertensa, usa losartana"#
-    );
-    session
-        .run("UPDATE public.evaluations SET patient_document = '[]', anamnesis = 'nega alergias'");
+    assert_eq!(read(), r#"{"a": "orientações", "b": 1.10, "n": 12345678901234567890.5}|hipertensa, usa losartana"#);
+    session.run("UPDATE public.evaluations SET patient_document = '[]', anamnesis = 'nega alergias'");
     assert_eq!(read(), "[]|nega alergias");
     let ciphertexts = "SELECT md5(concat(patient_document_encrypted, anamnesis_encrypted)) FROM public.evaluations";
     let before: String = db.superuser().value(ciphertexts);
     session.run("UPDATE public.evaluations SET status = 'completed'");
     assert_eq!(db.superuser().value::<String>(ciphertexts), before);
     session.run("UPDATE public.evaluations SET patient_document = NULL, anamnesis = NULL");
-    let left: bool = db.superuser().value(
-        "SELECT patient_document_encrypted IS NULL AND anamnesis_encrypted IS NULL FROM public.evaluations",
-    );
+    let left: bool = db
+        .superuser()
+        .value("SELECT patient_document_encrypted IS NULL AND anamnesis_encrypted IS NULL FROM public.evaluations");
     assert!(left);
 }
 
@@ -255,10 +223,7 @@ fn anamnesis_and_document_of_an_evaluation_are_encrypted_and_erased_with_their_p
 fn a_draft_is_encrypted_each_time_it_is_saved() {
     let db = database();
     let (mut session, mut service, dentist) = practice(&db);
-    for data in [
-        r#"{"step": 1, "name": "João"}"#,
-        r#"{"step": 2, "name": "João"}"#,
-    ] {
+    for data in [r#"{"step": 1, "name": "João"}"#, r#"{"step": 2, "name": "João"}"#] {
         session
             .execute(
                 "INSERT INTO public.evaluation_drafts (user_id, draft_data) VALUES ($1, $2::text::jsonb)
@@ -285,14 +250,7 @@ fn what_was_not_encrypted_or_says_something_else_is_seen_by_verify_phi_encryptio
             .collect()
     };
     let none = |table: &str| (table.to_owned(), 0, 0, 0, None);
-    assert_eq!(
-        verified(),
-        [
-            none("patients"),
-            none("evaluations"),
-            none("evaluation_drafts")
-        ]
-    );
+    assert_eq!(verified(), [none("patients"), none("evaluations"), none("evaluation_drafts")]);
     session
         .execute(
             "INSERT INTO public.patients (user_id, name, phone) VALUES ($1, 'Maria', '1'), ($1, 'João', NULL)",
@@ -300,9 +258,7 @@ fn what_was_not_encrypted_or_says_something_else_is_seen_by_verify_phi_encryptio
         )
         .unwrap();
     // Nothing in it names the patient.
-    session
-        .execute(&auria_tests::insert_evaluation("$1", &[]), &[&dentist])
-        .unwrap();
+    session.execute(&auria_tests::insert_evaluation("$1", &[]), &[&dentist]).unwrap();
     assert_eq!(verified()[0], ("patients".to_owned(), 2, 2, 0, Some(true)));
     assert_eq!(verified()[1], ("evaluations".to_owned(), 1, 0, 0, None));
     let mut admin = db.superuser();

@@ -46,9 +46,7 @@ fn vault(dba: &mut Session) {
 fn with_secret(db: &Database<'_>) -> Session {
     let mut dba = db.superuser();
     vault(&mut dba);
-    dba.run(&format!(
-        "SELECT vault.create_secret('{FIRST}', 'phi_encryption_key')"
-    ));
+    dba.run(&format!("SELECT vault.create_secret('{FIRST}', 'phi_encryption_key')"));
     dba
 }
 
@@ -58,15 +56,11 @@ fn the_key_is_read_with_the_rights_of_the_views_owner_and_nobody_else_has_any() 
     let mut dba = with_secret(&db);
     let dentist = db.sign_up("ana@clinica.test");
     db.session(As::User(dentist))
-        .execute(
-            "INSERT INTO public.patients (user_id, name) VALUES ($1, 'Maria')",
-            &[&dentist],
-        )
+        .execute("INSERT INTO public.patients (user_id, name) VALUES ($1, 'Maria')", &[&dentist])
         .unwrap();
     dba.run("CREATE EXTENSION pgcrypto SCHEMA public");
-    let read: String = dba.value(&format!(
-        "SELECT public.pgp_sym_decrypt(name_encrypted, '{FIRST}') FROM public.patients"
-    ));
+    let read: String =
+        dba.value(&format!("SELECT public.pgp_sym_decrypt(name_encrypted, '{FIRST}') FROM public.patients"));
     assert_eq!(read, "Maria");
     db.service().run(ENCRYPT);
     db.service().run("CALL auria.phi_backfill()");
@@ -74,10 +68,7 @@ fn the_key_is_read_with_the_rights_of_the_views_owner_and_nobody_else_has_any() 
     assert!(dba.value::<bool>("SELECT ok FROM auria.doctor() WHERE \"check\" = 'PHI key'"));
     for role in ["service_role", "authenticated", "auria_owner"] {
         dba.run(&format!("SET ROLE {role}"));
-        refused_with(
-            dba.query("SELECT * FROM vault.decrypted_secrets", &[]),
-            "42501",
-        );
+        refused_with(dba.query("SELECT * FROM vault.decrypted_secrets", &[]), "42501");
         dba.run("RESET ROLE");
     }
 }
@@ -92,22 +83,15 @@ fn what_vault_raises_becomes_55000_with_its_message_and_a_hint_and_no_other_key_
         "no server secret key defined",
         "invalid ciphertext",
     ] {
-        dba.run(&format!(
-            "DELETE FROM vault.failure; INSERT INTO vault.failure VALUES ('{message}', 0)"
-        ));
+        dba.run(&format!("DELETE FROM vault.failure; INSERT INTO vault.failure VALUES ('{message}', 0)"));
         let mut service = db.service();
         let refusal = refused_with(service.query(ENCRYPT, &[]), "55000");
         assert!(refusal.detail().unwrap().contains(message), "{refusal:?}");
-        assert!(
-            refusal.hint().unwrap().contains("shared_preload_libraries"),
-            "{refusal:?}"
-        );
+        assert!(refusal.hint().unwrap().contains("shared_preload_libraries"), "{refusal:?}");
         assert!(!format!("{refusal:?}").contains(FIRST));
         refused_with(
-            db.session(As::User(dentist)).execute(
-                "INSERT INTO public.patients (user_id, name) VALUES ($1, 'Maria')",
-                &[&dentist],
-            ),
+            db.session(As::User(dentist))
+                .execute("INSERT INTO public.patients (user_id, name) VALUES ($1, 'Maria')", &[&dentist]),
             "55000",
         );
         refused_with(service.query("SELECT auria.phi_status()", &[]), "55000");
@@ -127,24 +111,12 @@ fn the_doctor_reports_what_vault_raises_and_answers_everything_else() {
     let db = database();
     let mut dba = with_secret(&db);
     dba.run("INSERT INTO vault.failure VALUES ('invalid ciphertext', 0)");
-    let rows = dba
-        .query("SELECT \"check\", ok, detail FROM auria.doctor()", &[])
-        .unwrap();
-    let key = rows
-        .iter()
-        .find(|row| row.get::<_, &str>(0) == "PHI key")
-        .unwrap();
+    let rows = dba.query("SELECT \"check\", ok, detail FROM auria.doctor()", &[]).unwrap();
+    let key = rows.iter().find(|row| row.get::<_, &str>(0) == "PHI key").unwrap();
     assert!(!key.get::<_, bool>(1));
-    assert!(
-        key.get::<_, &str>(2)
-            .contains("Vault says: invalid ciphertext")
-    );
+    assert!(key.get::<_, &str>(2).contains("Vault says: invalid ciphertext"));
     assert!(rows.len() > 10);
-    let failed: Vec<&str> = rows
-        .iter()
-        .filter(|row| !row.get::<_, bool>(1))
-        .map(|row| row.get(0))
-        .collect();
+    let failed: Vec<&str> = rows.iter().filter(|row| !row.get::<_, bool>(1)).map(|row| row.get(0)).collect();
     assert_eq!(failed, ["PHI key"]);
     dba.run("SELECT 1");
 }
@@ -161,11 +133,7 @@ fn the_extension_is_created_beside_a_vault_that_raises_with_a_warning() {
     ));
     dba.notices();
     dba.run("CREATE EXTENSION auria CASCADE");
-    assert!(
-        dba.notices()
-            .iter()
-            .any(|notice| notice.message().contains("invalid ciphertext"))
-    );
+    assert!(dba.notices().iter().any(|notice| notice.message().contains("invalid ciphertext")));
 }
 
 #[test]
@@ -192,12 +160,7 @@ fn vault_is_read_where_workers_run_in_parallel() {
          SET max_parallel_workers_per_gather = 2",
     );
     let query = "SELECT count(public.phi_decrypt(message)) FROM public.sealed";
-    let plan: Vec<String> = dba
-        .query(&format!("EXPLAIN {query}"), &[])
-        .unwrap()
-        .iter()
-        .map(|row| row.get(0))
-        .collect();
+    let plan: Vec<String> = dba.query(&format!("EXPLAIN {query}"), &[]).unwrap().iter().map(|row| row.get(0)).collect();
     assert!(plan.iter().any(|line| line.contains("Gather")), "{plan:?}");
     let parallel = |dba: &mut Session| dba.query(query, &[]);
     assert_eq!(parallel(&mut dba).unwrap()[0].get::<_, i64>(0), 2000);
@@ -211,17 +174,12 @@ fn a_view_is_believed_for_its_owner_and_its_schemas_owner_and_both_may_change() 
     let mut dba = with_secret(&db);
     let name = format!("stranger_{}", db.name());
     let mut service = db.service();
-    dba.run(&format!(
-        "CREATE ROLE {name}; GRANT CREATE ON DATABASE {} TO {name}",
-        db.name()
-    ));
+    dba.run(&format!("CREATE ROLE {name}; GRANT CREATE ON DATABASE {} TO {name}", db.name()));
     service.run(ENCRYPT);
     // The schema of a stranger: he could put another view in the place of a believed one.
     dba.run(&format!("ALTER SCHEMA vault OWNER TO {name}"));
     refused_with(service.query(ENCRYPT, &[]), "42501");
-    dba.run(&format!(
-        "ALTER SCHEMA vault OWNER TO supabase_admin; ALTER VIEW vault.decrypted_secrets OWNER TO {name}"
-    ));
+    dba.run(&format!("ALTER SCHEMA vault OWNER TO supabase_admin; ALTER VIEW vault.decrypted_secrets OWNER TO {name}"));
     refused_with(service.query(ENCRYPT, &[]), "42501");
     // One whom the DBA trusts, and the database's owner, are believed; the view's functions have his rights alone.
     dba.run(&format!(
@@ -236,17 +194,10 @@ fn a_view_is_believed_for_its_owner_and_its_schemas_owner_and_both_may_change() 
         db.name()
     ));
     db.service().run(ENCRYPT);
-    dba.run(&format!(
-        "ALTER DATABASE {0} RESET auria.trusted_owners; ALTER DATABASE {0} OWNER TO {name}",
-        db.name()
-    ));
+    dba.run(&format!("ALTER DATABASE {0} RESET auria.trusted_owners; ALTER DATABASE {0} OWNER TO {name}", db.name()));
     db.service().run(ENCRYPT);
     // It cannot become more: neither by SET ROLE nor by what it may not do itself.
-    for attack in [
-        "SET ROLE postgres",
-        "RESET ROLE",
-        "ALTER ROLE anon SUPERUSER",
-    ] {
+    for attack in ["SET ROLE postgres", "RESET ROLE", "ALTER ROLE anon SUPERUSER"] {
         dba.run(&format!(
             "CREATE OR REPLACE FUNCTION vault._crypto_aead_det_decrypt(secret text) RETURNS text LANGUAGE plpgsql AS $$
              BEGIN EXECUTE '{attack}'; RETURN secret; END $$"
@@ -258,8 +209,7 @@ fn a_view_is_believed_for_its_owner_and_its_schemas_owner_and_both_may_change() 
 }
 
 #[test]
-fn the_documented_rotation_works_with_vaults_own_functions_for_a_role_that_cannot_update_its_table()
-{
+fn the_documented_rotation_works_with_vaults_own_functions_for_a_role_that_cannot_update_its_table() {
     let db = database();
     let mut dba = with_secret(&db);
     let dentist = db.sign_up("ana@clinica.test");
@@ -271,10 +221,7 @@ fn the_documented_rotation_works_with_vaults_own_functions_for_a_role_that_canno
     ));
     // As `postgres` on Supabase, which is no superuser there.
     let mut postgres = db.service();
-    refused_with(
-        postgres.batch_execute("UPDATE vault.secrets SET name = 'x'"),
-        "42501",
-    );
+    refused_with(postgres.batch_execute("UPDATE vault.secrets SET name = 'x'"), "42501");
     dba.run("CREATE OR REPLACE FUNCTION vault._crypto_aead_det_decrypt(secret text) RETURNS text LANGUAGE sql AS 'SELECT secret'");
     postgres.run(&format!(
         "BEGIN;
@@ -288,9 +235,8 @@ fn the_documented_rotation_works_with_vaults_own_functions_for_a_role_that_canno
     postgres.run("CALL auria.phi_backfill()");
     assert!(!postgres.value::<bool>(needed));
     dba.run("CREATE EXTENSION pgcrypto SCHEMA public");
-    let read: String = dba.value(&format!(
-        "SELECT public.pgp_sym_decrypt(name_encrypted, '{SECOND}') FROM public.patients"
-    ));
+    let read: String =
+        dba.value(&format!("SELECT public.pgp_sym_decrypt(name_encrypted, '{SECOND}') FROM public.patients"));
     assert_eq!(read, "Maria");
 }
 
@@ -300,18 +246,10 @@ fn a_transaction_with_an_old_snapshot_reads_the_new_key_from_vault() {
     let mut dba = with_secret(&db);
     let mut service = db.service();
     service.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1");
-    dba.run(&format!(
-        "SELECT vault.update_secret(id, '{SECOND}') FROM vault.secrets"
-    ));
+    dba.run(&format!("SELECT vault.update_secret(id, '{SECOND}') FROM vault.secrets"));
     let message: Vec<u8> = service.value(ENCRYPT);
     service.run("COMMIT");
     dba.run("CREATE EXTENSION pgcrypto SCHEMA public");
-    let read: String = dba
-        .query_one(
-            "SELECT public.pgp_sym_decrypt($1, $2)",
-            &[&message, &SECOND],
-        )
-        .unwrap()
-        .get(0);
+    let read: String = dba.query_one("SELECT public.pgp_sym_decrypt($1, $2)", &[&message, &SECOND]).unwrap().get(0);
     assert_eq!(read, "Maria da Conceição");
 }

@@ -5,9 +5,7 @@ use uuid::Uuid;
 
 /// Runs statements past the triggers that say when a row was made or changed.
 fn as_it_happened(db: &Database, statements: &str) {
-    db.superuser().run(&format!(
-        "SET session_replication_role = replica; {statements}"
-    ));
+    db.superuser().run(&format!("SET session_replication_role = replica; {statements}"));
 }
 
 /// Calls a clean-up twice as the backend: the second time there is nothing left to do.
@@ -22,10 +20,7 @@ fn cleans(service: &mut Session, function: &str, expected: i32) {
 fn drafts_that_nobody_touched_for_30_days_go() {
     let db = database();
     let users = ["ana", "bia", "caio"].map(|name| db.sign_up(&format!("{name}@clinica.example")));
-    for (user, age) in users
-        .iter()
-        .zip(["0 days", "29 days 23 hours", "30 days 1 minute"])
-    {
+    for (user, age) in users.iter().zip(["0 days", "29 days 23 hours", "30 days 1 minute"]) {
         as_it_happened(
             &db,
             &format!(
@@ -93,12 +88,7 @@ fn an_analysis_that_takes_more_than_10_minutes_becomes_an_error_that_says_to_try
     };
     assert!(text.contains("Tente novamente"), "{text}");
     assert!(changed);
-    assert_eq!(
-        session.value::<i64>(
-            "SELECT count(*) FROM public.evaluations WHERE recommendation_text = 'antes'"
-        ),
-        3
-    );
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM public.evaluations WHERE recommendation_text = 'antes'"), 3);
 }
 
 #[test]
@@ -109,34 +99,23 @@ fn an_analysis_that_is_being_written_is_neither_waited_for_nor_failed() {
         &db,
         &insert_evaluation(
             &format!("'{ana}'"),
-            &[
-                ("status", "'analyzing'"),
-                ("updated_at", "now() - interval '1 hour'"),
-            ],
+            &[("status", "'analyzing'"), ("updated_at", "now() - interval '1 hour'")],
         ),
     );
     let mut writer = db.service();
     writer.run("BEGIN; UPDATE public.evaluations SET status = 'completed'");
     let mut service = db.service();
     service.run("SET lock_timeout = '5s'");
-    assert_eq!(
-        service.value::<i32>("SELECT public.cleanup_stuck_evaluations()"),
-        0
-    );
+    assert_eq!(service.value::<i32>("SELECT public.cleanup_stuck_evaluations()"), 0);
     writer.run("COMMIT");
-    assert_eq!(
-        service.value::<String>("SELECT status FROM public.evaluations"),
-        "completed"
-    );
+    assert_eq!(service.value::<String>("SELECT status FROM public.evaluations"), "completed");
 }
 
 #[test]
 fn records_of_charges_go_after_30_days_and_the_ledger_stays() {
     let db = database();
     let ana: Uuid = db.sign_up("ana@clinica.example");
-    db.service().run(&format!(
-        "SELECT public.use_credits('{ana}', 'case_analysis')"
-    ));
+    db.service().run(&format!("SELECT public.use_credits('{ana}', 'case_analysis')"));
     for age in ["29 days", "31 days"] {
         as_it_happened(
             &db,
@@ -148,13 +127,7 @@ fn records_of_charges_go_after_30_days_and_the_ledger_stays() {
     }
     let mut admin = db.superuser();
     for expected in [1, 0] {
-        assert_eq!(
-            admin.value::<i32>("SELECT auria.cleanup_credit_transactions()"),
-            expected
-        );
+        assert_eq!(admin.value::<i32>("SELECT auria.cleanup_credit_transactions()"), expected);
     }
-    assert_eq!(
-        admin.value::<i64>("SELECT count(*) FROM public.credit_usage"),
-        1
-    );
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM public.credit_usage"), 1);
 }

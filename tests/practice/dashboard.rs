@@ -5,10 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 fn metrics(session: &mut Session, user: Uuid) -> Value {
-    session
-        .query_one("SELECT public.get_dashboard_metrics($1)", &[&user])
-        .unwrap()
-        .get(0)
+    session.query_one("SELECT public.get_dashboard_metrics($1)", &[&user]).unwrap().get(0)
 }
 
 /// An evaluation of the `number`th session, made at a moment that `created_at` gives in SQL.
@@ -18,11 +15,7 @@ fn evaluate(db: &Database, user: Uuid, number: u8, status: &str, created_at: &st
         .execute(
             &insert_evaluation(
                 "$1",
-                &[
-                    ("session_id", session.as_str()),
-                    ("status", status),
-                    ("created_at", created_at),
-                ],
+                &[("session_id", session.as_str()), ("status", status), ("created_at", created_at)],
             ),
             &[&user],
         )
@@ -43,12 +36,7 @@ fn it_counts_evaluations_sessions_and_patients_of_the_user_alone() {
     evaluate(&db, bia, 4, "'draft'", "now()");
     let mut admin = db.superuser();
     // Without a session it counts as an evaluation, and for no session.
-    admin
-        .execute(
-            &insert_evaluation("$1", &[("session_id", "NULL"), ("status", "'completed'")]),
-            &[&ana],
-        )
-        .unwrap();
+    admin.execute(&insert_evaluation("$1", &[("session_id", "NULL"), ("status", "'completed'")]), &[&ana]).unwrap();
     admin
         .execute(
             "INSERT INTO public.patients (user_id, name) VALUES ($1, 'Maria'), ($1, 'João'), ($2, 'Rita')",
@@ -65,9 +53,7 @@ fn it_counts_evaluations_sessions_and_patients_of_the_user_alone() {
     });
     assert_eq!(metrics(&mut db.authenticated(ana), ana), expected);
     assert_eq!(metrics(&mut db.service(), ana), expected);
-    let text: String = db.authenticated(bia).value(&format!(
-        "SELECT public.get_dashboard_metrics('{bia}')::text"
-    ));
+    let text: String = db.authenticated(bia).value(&format!("SELECT public.get_dashboard_metrics('{bia}')::text"));
     assert!(text.contains(r#""completion_rate":0"#), "{text}");
 }
 
@@ -86,11 +72,7 @@ fn the_completion_rate_is_rounded_to_whole_percent() {
         (8, "'draft'", 63),
     ] {
         evaluate(&db, ana, number, status, "now()");
-        assert_eq!(
-            metrics(&mut db.service(), ana)["completion_rate"],
-            expected,
-            "{number} sessions"
-        );
+        assert_eq!(metrics(&mut db.service(), ana)["completion_rate"], expected, "{number} sessions");
     }
 }
 
@@ -113,34 +95,17 @@ fn somebody_without_rows_sees_zeros() {
 #[test]
 fn a_week_begins_on_monday_at_midnight_in_the_time_zone_of_the_session() {
     let db = database();
-    for (number, zone) in [
-        (1, "UTC"),
-        (2, "America/Sao_Paulo"),
-        (3, "Pacific/Kiritimati"),
-    ] {
+    for (number, zone) in [(1, "UTC"), (2, "America/Sao_Paulo"), (3, "Pacific/Kiritimati")] {
         let ana = db.sign_up(&format!("ana{number}@clinica.example"));
-        let monday =
-            format!("date_trunc('week', now() AT TIME ZONE '{zone}') AT TIME ZONE '{zone}'");
-        evaluate(
-            &db,
-            ana,
-            number,
-            "'draft'",
-            &format!("{monday} - interval '1 microsecond'"),
-        );
+        let monday = format!("date_trunc('week', now() AT TIME ZONE '{zone}') AT TIME ZONE '{zone}'");
+        evaluate(&db, ana, number, "'draft'", &format!("{monday} - interval '1 microsecond'"));
         let mut session = db.authenticated(ana);
         session.run(&format!("SET TimeZone = '{zone}'"));
         assert_eq!(metrics(&mut session, ana)["weekly_sessions"], 0, "{zone}");
         evaluate(&db, ana, number + 10, "'draft'", &monday);
         assert_eq!(metrics(&mut session, ana)["weekly_sessions"], 1, "{zone}");
         // An older tooth of the same session does not take it out of the week.
-        evaluate(
-            &db,
-            ana,
-            number + 10,
-            "'draft'",
-            &format!("{monday} - interval '1 day'"),
-        );
+        evaluate(&db, ana, number + 10, "'draft'", &format!("{monday} - interval '1 day'"));
         assert_eq!(metrics(&mut session, ana)["weekly_sessions"], 1, "{zone}");
     }
 }
@@ -152,9 +117,5 @@ fn nobody_signed_in_asks_about_somebody_else() {
     let ask = format!("SELECT public.get_dashboard_metrics('{ana}')");
     refused_with(db.authenticated(bia).query(&ask, &[]), "42501");
     refused_with(db.anon().query(&ask, &[]), "42501");
-    refused_with(
-        db.authenticated(bia)
-            .query("SELECT public.get_dashboard_metrics(NULL)", &[]),
-        "22004",
-    );
+    refused_with(db.authenticated(bia).query("SELECT public.get_dashboard_metrics(NULL)", &[]), "22004");
 }

@@ -5,32 +5,21 @@ use uuid::Uuid;
 
 use super::{insert_patient, refused_by, seal, sealed_practice, stored};
 
-const PATIENT: &str =
-    "SELECT concat_ws('|', name, phone, email, birth_date, notes) FROM public.patients";
+const PATIENT: &str = "SELECT concat_ws('|', name, phone, email, birth_date, notes) FROM public.patients";
 
 #[test]
 fn what_was_stored_before_is_read_as_before() {
     let db = database();
     let (mut session, ..) = sealed_practice(&db);
-    assert_eq!(
-        session.value::<String>(PATIENT),
-        "Maria Oliveira|(11) 91234-5678|maria@x.test|1980-02-01|hipertensa"
-    );
+    assert_eq!(session.value::<String>(PATIENT), "Maria Oliveira|(11) 91234-5678|maria@x.test|1980-02-01|hipertensa");
     assert_eq!(
         session.value::<String>(
             "SELECT concat_ws('|', patient_name, anamnesis, patient_document ->> 'texto') FROM public.evaluations"
         ),
         "Maria Oliveira|Alergia a látex|Cuidados"
     );
-    assert_eq!(
-        session
-            .value::<String>("SELECT draft_data ->> 'patientName' FROM public.evaluation_drafts"),
-        "Maria"
-    );
-    assert_eq!(
-        session.value::<i64>("SELECT count(*) FROM public.patients WHERE name ILIKE '%oliv%'"),
-        1
-    );
+    assert_eq!(session.value::<String>("SELECT draft_data ->> 'patientName' FROM public.evaluation_drafts"), "Maria");
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM public.patients WHERE name ILIKE '%oliv%'"), 1);
 }
 
 #[test]
@@ -81,13 +70,11 @@ fn an_update_encrypts_what_changed_and_nothing_else() {
         assert_eq!(old != new, place == 1, "{place}");
     }
 
-    session.run("UPDATE public.patients SET name = 'Maria Souza', phone = NULL, email = NULL, birth_date = NULL, notes = NULL");
-    assert_eq!(session.value::<String>(PATIENT), "Maria Souza");
-    assert_eq!(
-        fields(&stored(&db, patient)).len(),
-        2,
-        "a name and its digest are left"
+    session.run(
+        "UPDATE public.patients SET name = 'Maria Souza', phone = NULL, email = NULL, birth_date = NULL, notes = NULL",
     );
+    assert_eq!(session.value::<String>(PATIENT), "Maria Souza");
+    assert_eq!(fields(&stored(&db, patient)).len(), 2, "a name and its digest are left");
     assert!(session.value::<bool>("SELECT updated_at >= created_at FROM public.patients"));
 }
 
@@ -97,17 +84,9 @@ fn a_row_that_moves_to_another_dentist_is_encrypted_for_that_dentist() {
     let (_, _, patient, _) = sealed_practice(&db);
     let bruno = db.sign_up("bruno@clinica.test");
     let mut service = db.service();
-    service
-        .execute(
-            "UPDATE public.patients SET user_id = $1 WHERE id = $2",
-            &[&bruno, &patient],
-        )
-        .unwrap();
+    service.execute("UPDATE public.patients SET user_id = $1 WHERE id = $2", &[&bruno, &patient]).unwrap();
     let mut session = db.session(As::User(bruno));
-    assert_eq!(
-        session.value::<String>(PATIENT),
-        "Maria Oliveira|(11) 91234-5678|maria@x.test|1980-02-01|hipertensa"
-    );
+    assert_eq!(session.value::<String>(PATIENT), "Maria Oliveira|(11) 91234-5678|maria@x.test|1980-02-01|hipertensa");
 }
 
 #[test]
@@ -117,14 +96,9 @@ fn a_dentist_has_one_patient_of_a_name_and_another_dentist_may_have_the_same() {
     let refusal = refused_by(
         &mut session,
         "23505",
-        &format!(
-            "INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', 'Maria Oliveira')"
-        ),
+        &format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', 'Maria Oliveira')"),
     );
-    assert!(
-        refusal.message().contains("patients_user_id_name_key"),
-        "{refusal:?}"
-    );
+    assert!(refusal.message().contains("patients_user_id_name_key"), "{refusal:?}");
     assert!(!format!("{refusal:?}").contains("digest"), "{refusal:?}");
     let bruno = db.sign_up("bruno@clinica.test");
     insert_patient(&mut db.session(As::User(bruno)), bruno, "Maria Oliveira");
@@ -152,11 +126,7 @@ fn errors_carry_the_names_of_the_open_layout() {
             format!("INSERT INTO public.patients (user_id, name) VALUES ('{bruno}', 'x')"),
             "new row violates row-level security policy for table \"patients\"",
         ),
-        (
-            "54000",
-            format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', '{long}')"),
-            "",
-        ),
+        ("54000", format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', '{long}')"), ""),
         (
             "23514",
             "UPDATE public.evaluations SET status = 'perdida'".to_owned(),
@@ -193,23 +163,17 @@ fn upserts_with_a_target_are_refused_and_a_second_draft_replaces_the_first() {
         )
         .unwrap();
     assert_eq!(
-        session.value::<String>(
-            "SELECT string_agg(draft_data ->> 'patientName', ',') FROM public.evaluation_drafts"
-        ),
+        session.value::<String>("SELECT string_agg(draft_data ->> 'patientName', ',') FROM public.evaluation_drafts"),
         "José"
     );
     // PostgreSQL merges into a view from 17 on.
-    let merge =
-        "MERGE INTO public.patients p USING (VALUES ('Maria Oliveira')) v (name) ON p.name = v.name
+    let merge = "MERGE INTO public.patients p USING (VALUES ('Maria Oliveira')) v (name) ON p.name = v.name
         WHEN MATCHED THEN UPDATE SET phone = '2' WHEN NOT MATCHED THEN DO NOTHING";
     if session.value::<i32>("SELECT current_setting('server_version_num')::int") < 170_000 {
         refused_by(&mut session, "0A000", merge);
     } else {
         session.run(merge);
-        assert_eq!(
-            session.value::<i64>("SELECT count(*) FROM public.patients WHERE phone = '2'"),
-            1
-        );
+        assert_eq!(session.value::<i64>("SELECT count(*) FROM public.patients WHERE phone = '2'"), 1);
     }
 }
 
@@ -218,9 +182,7 @@ fn compare_and_swap_has_one_winner() {
     let db = database();
     let (_, dentist, patient, _) = sealed_practice(&db);
     for round in 0..10 {
-        db.superuser().run(&format!(
-            "UPDATE public.patients SET notes = 'livre' WHERE id = '{patient}'"
-        ));
+        db.superuser().run(&format!("UPDATE public.patients SET notes = 'livre' WHERE id = '{patient}'"));
         let outcomes = db.concurrently(8, As::User(dentist), |place, session| {
             session
                 .execute(
@@ -232,10 +194,7 @@ fn compare_and_swap_has_one_winner() {
         let winners = outcomes.iter().filter(|outcome| **outcome == Ok(1)).count();
         assert_eq!(winners, 1, "round {round}: {outcomes:?}");
         for outcome in outcomes {
-            assert!(
-                matches!(outcome, Ok(0 | 1)) || outcome == Err("40001".to_owned()),
-                "{outcome:?}"
-            );
+            assert!(matches!(outcome, Ok(0 | 1)) || outcome == Err("40001".to_owned()), "{outcome:?}");
         }
     }
 }
@@ -249,38 +208,12 @@ fn a_row_with_an_unreadable_value_can_be_changed_and_deleted() {
         "UPDATE auria_raw.patients_raw SET notes_encrypted = '\\xc30d' WHERE id IN ('{patient}', '{other}')"
     ));
     refused_by(&mut session, "39000", "SELECT notes FROM public.patients");
-    session
-        .execute(
-            "UPDATE public.patients SET phone = '1' WHERE id = $1",
-            &[&patient],
-        )
-        .unwrap();
-    assert_eq!(
-        session.value::<String>(&format!(
-            "SELECT phone FROM public.patients WHERE id = '{patient}'"
-        )),
-        "1"
-    );
-    assert!(
-        stored(&db, patient).contains("|\\xc30d|"),
-        "the value stays as it is"
-    );
-    session
-        .execute(
-            "UPDATE public.patients SET notes = 'nova' WHERE id = $1",
-            &[&patient],
-        )
-        .unwrap();
-    assert_eq!(
-        session
-            .execute("DELETE FROM public.patients WHERE id = $1", &[&other])
-            .unwrap(),
-        1
-    );
-    assert_eq!(
-        session.value::<String>("SELECT notes FROM public.patients"),
-        "nova"
-    );
+    session.execute("UPDATE public.patients SET phone = '1' WHERE id = $1", &[&patient]).unwrap();
+    assert_eq!(session.value::<String>(&format!("SELECT phone FROM public.patients WHERE id = '{patient}'")), "1");
+    assert!(stored(&db, patient).contains("|\\xc30d|"), "the value stays as it is");
+    session.execute("UPDATE public.patients SET notes = 'nova' WHERE id = $1", &[&patient]).unwrap();
+    assert_eq!(session.execute("DELETE FROM public.patients WHERE id = $1", &[&other]).unwrap(), 1);
+    assert_eq!(session.value::<String>("SELECT notes FROM public.patients"), "nova");
 }
 
 #[test]
@@ -298,9 +231,7 @@ fn an_unreadable_value_that_a_statement_needs_is_an_error_and_never_taken_for_nu
         format!("UPDATE public.patients SET notes = 'Sra. ' || name {one}"),
         format!("UPDATE public.patients SET notes = coalesce(name, 'sem nome') {one}"),
         format!("UPDATE public.patients SET birth_date = birth_date + 1 {one}"),
-        format!(
-            "UPDATE public.patients p SET notes = (SELECT p.name || count(*) FROM public.evaluations) {one}"
-        ),
+        format!("UPDATE public.patients p SET notes = (SELECT p.name || count(*) FROM public.evaluations) {one}"),
         format!("UPDATE public.patients SET phone = '1' {one} AND name <> 'x'"),
         format!(
             "UPDATE public.patients SET phone = '1' {one} AND EXISTS (SELECT FROM public.evaluations e WHERE e.patient_name <> name)"
@@ -322,9 +253,7 @@ fn an_unreadable_value_that_a_statement_needs_is_an_error_and_never_taken_for_nu
     }
     assert_eq!(before, (stored(&db, patient), stored(&db, other)));
     // What is not needed is in nobody's way.
-    session.run(&format!(
-        "UPDATE public.patients SET notes = phone {one} AND email IS DISTINCT FROM 'x'"
-    ));
+    session.run(&format!("UPDATE public.patients SET notes = phone {one} AND email IS DISTINCT FROM 'x'"));
     session.run(&format!("UPDATE public.patients SET name = 'Maria' {one}"));
     session.run(&format!("DELETE FROM public.patients {one}"));
 }
@@ -336,21 +265,15 @@ fn ciphertexts_that_are_not_the_plain_value_are_refused_to_clients() {
     refused_by(
         &mut session,
         "42501",
-        &format!(
-            "UPDATE public.patients SET notes_encrypted = name_encrypted WHERE id = '{patient}'"
-        ),
+        &format!("UPDATE public.patients SET notes_encrypted = name_encrypted WHERE id = '{patient}'"),
     );
     refused_by(
         &mut session,
         "42501",
-        &format!(
-            "INSERT INTO public.patients (user_id, name, notes_encrypted) VALUES ('{dentist}', 'x', '\\x00')"
-        ),
+        &format!("INSERT INTO public.patients (user_id, name, notes_encrypted) VALUES ('{dentist}', 'x', '\\x00')"),
     );
     // A client that sends the whole row back writes what it read.
-    session.run(
-        "UPDATE public.patients SET (name, name_encrypted, phone) = (name, name_encrypted, '2')",
-    );
+    session.run("UPDATE public.patients SET (name, name_encrypted, phone) = (name, name_encrypted, '2')");
 }
 
 #[test]
@@ -368,35 +291,18 @@ fn sharing_dashboard_and_clean_ups_work_on_sealed_tables() {
     let mut visitor = db.anon();
     assert_eq!(
         visitor
-            .query_one(
-                "SELECT patient_document ->> 'texto' FROM public.get_shared_evaluation($1)",
-                &[&token]
-            )
+            .query_one("SELECT patient_document ->> 'texto' FROM public.get_shared_evaluation($1)", &[&token])
             .unwrap()
             .get::<_, String>(0),
         "Cuidados"
     );
-    visitor.run(&format!(
-        "SET request.headers = '{{\"x-share-token\": \"{token}\"}}'"
-    ));
-    assert_eq!(
-        visitor.value::<i64>("SELECT count(tooth) FROM public.evaluations"),
-        1
-    );
-    refused_by(
-        &mut visitor,
-        "42501",
-        "SELECT patient_name FROM public.evaluations",
-    );
-    refused_by(
-        &mut visitor,
-        "42501",
-        "SELECT tooth FROM auria_raw.evaluations_raw",
-    );
+    visitor.run(&format!("SET request.headers = '{{\"x-share-token\": \"{token}\"}}'"));
+    assert_eq!(visitor.value::<i64>("SELECT count(tooth) FROM public.evaluations"), 1);
+    refused_by(&mut visitor, "42501", "SELECT patient_name FROM public.evaluations");
+    refused_by(&mut visitor, "42501", "SELECT tooth FROM auria_raw.evaluations_raw");
 
-    let metrics: String = session.value(&format!(
-        "SELECT public.get_dashboard_metrics('{dentist}')::jsonb ->> 'total_patients'"
-    ));
+    let metrics: String =
+        session.value(&format!("SELECT public.get_dashboard_metrics('{dentist}')::jsonb ->> 'total_patients'"));
     assert_eq!(metrics, "1");
 
     let mut owner = db.superuser();
@@ -409,22 +315,10 @@ fn sharing_dashboard_and_clean_ups_work_on_sealed_tables() {
          ALTER TABLE auria_raw.evaluation_drafts_raw ENABLE TRIGGER update_evaluation_drafts_updated_at",
     );
     let mut service = db.service();
-    assert_eq!(
-        service.value::<i32>("SELECT public.cleanup_stuck_evaluations()"),
-        1
-    );
-    assert_eq!(
-        service.value::<i32>("SELECT public.cleanup_stale_drafts()"),
-        1
-    );
-    assert_eq!(
-        session.value::<String>("SELECT status FROM public.evaluations"),
-        "error"
-    );
-    assert_eq!(
-        session.value::<String>("SELECT anamnesis FROM public.evaluations"),
-        "Alergia a látex"
-    );
+    assert_eq!(service.value::<i32>("SELECT public.cleanup_stuck_evaluations()"), 1);
+    assert_eq!(service.value::<i32>("SELECT public.cleanup_stale_drafts()"), 1);
+    assert_eq!(session.value::<String>("SELECT status FROM public.evaluations"), "error");
+    assert_eq!(session.value::<String>("SELECT anamnesis FROM public.evaluations"), "Alergia a látex");
 }
 
 #[test]
@@ -435,45 +329,30 @@ fn bytes_of_another_dentist_open_nowhere() {
     let mut session = db.session(As::User(mallory));
     let own: Uuid = insert_patient(&mut session, mallory, "Própria");
     let mut dba = db.superuser();
-    let stolen: String = dba.value(&format!(
-        "SELECT name_encrypted::text FROM auria_raw.patients_raw WHERE id = '{patient}'"
-    ));
+    let stolen: String =
+        dba.value(&format!("SELECT name_encrypted::text FROM auria_raw.patients_raw WHERE id = '{patient}'"));
     // No API role can name what is in the schema; were it allowed to, a value is still its owner's.
-    refused_by(
-        &mut session,
-        "42501",
-        &format!("SELECT auria.open_text('{stolen}'::bytea)"),
-    );
+    refused_by(&mut session, "42501", &format!("SELECT auria.open_text('{stolen}'::bytea)"));
     dba.run("GRANT USAGE ON SCHEMA auria TO authenticated");
-    refused_by(
-        &mut session,
-        "39000",
-        &format!("SELECT auria.open_text('{stolen}'::bytea)"),
-    );
+    refused_by(&mut session, "39000", &format!("SELECT auria.open_text('{stolen}'::bytea)"));
     refused_by(
         &mut session,
         "42501",
-        &format!(
-            "UPDATE auria_raw.patients_raw SET notes_encrypted = '{stolen}' WHERE id = '{own}'"
-        ),
+        &format!("UPDATE auria_raw.patients_raw SET notes_encrypted = '{stolen}' WHERE id = '{own}'"),
     );
     // Even if somebody puts it there.
-    dba.run(&format!(
-        "UPDATE auria_raw.patients_raw SET notes_encrypted = '{stolen}' WHERE id = '{own}'"
-    ));
+    dba.run(&format!("UPDATE auria_raw.patients_raw SET notes_encrypted = '{stolen}' WHERE id = '{own}'"));
     refused_by(&mut session, "39000", "SELECT notes FROM public.patients");
     assert_eq!(
-        dba.value::<i64>("SELECT differing FROM auria.phi_status() WHERE table_name = 'patients' AND column_name = 'notes'"),
+        dba.value::<i64>(
+            "SELECT differing FROM auria.phi_status() WHERE table_name = 'patients' AND column_name = 'notes'"
+        ),
         1
     );
     dba.run("CALL auria.phi_backfill(100)");
     refused_by(&mut session, "39000", "SELECT notes FROM public.patients");
     let mut visitor = db.anon();
-    refused_by(
-        &mut visitor,
-        "42501",
-        &format!("SELECT auria.open_text('{stolen}'::bytea)"),
-    );
+    refused_by(&mut visitor, "42501", &format!("SELECT auria.open_text('{stolen}'::bytea)"));
 }
 
 #[test]
@@ -486,11 +365,8 @@ fn a_query_reads_for_the_user_it_began_with_and_the_next_one_for_the_next() {
             insert_patient(&mut db.service(), dentist, &format!("{name} de {dentist}"));
         }
     }
-    let claims = |user: Uuid| {
-        format!(
-            r#"set_config('request.jwt.claims', '{{"sub":"{user}","role":"authenticated"}}', false)"#
-        )
-    };
+    let claims =
+        |user: Uuid| format!(r#"set_config('request.jwt.claims', '{{"sub":"{user}","role":"authenticated"}}', false)"#);
     let own = |user: Uuid| format!("Dois de {user}, Um de {user}");
     const NAMES: &str = "SELECT string_agg(name, ', ' ORDER BY name) FROM public.patients";
     for layout in ["open", "sealed"] {
@@ -500,17 +376,9 @@ fn a_query_reads_for_the_user_it_began_with_and_the_next_one_for_the_next() {
         let mut session = db.authenticated(ana);
         // A cursor is one query, also when the claims change between its rows.
         session.run("BEGIN; DECLARE names CURSOR FOR SELECT name FROM public.patients ORDER BY created_at, name");
-        assert_eq!(
-            session.value::<String>("FETCH names"),
-            format!("Um de {ana}"),
-            "{layout}"
-        );
+        assert_eq!(session.value::<String>("FETCH names"), format!("Um de {ana}"), "{layout}");
         session.run(&format!("SELECT {}", claims(bia)));
-        assert_eq!(
-            session.value::<String>("FETCH names"),
-            format!("Dois de {ana}"),
-            "{layout}"
-        );
+        assert_eq!(session.value::<String>("FETCH names"), format!("Dois de {ana}"), "{layout}");
         assert_eq!(session.value::<String>(NAMES), own(bia), "{layout}");
         session.run("COMMIT");
         // Several queries in one statement, each with the same plan.
@@ -550,11 +418,7 @@ fn a_query_reads_for_the_user_it_began_with_and_the_next_one_for_the_next() {
          END $$",
         claims(bia)
     ));
-    refused_by(
-        &mut session,
-        "39000",
-        "SELECT auria.open_text(name_encrypted) FROM public.bytes",
-    );
+    refused_by(&mut session, "39000", "SELECT auria.open_text(name_encrypted) FROM public.bytes");
 }
 
 #[test]
@@ -562,25 +426,14 @@ fn a_dump_of_data_can_be_copied_back_through_the_views() {
     let db = database();
     let (_, dentist, ..) = sealed_practice(&db);
     let mut service = db.service();
-    service.run(&insert_evaluation(
-        &format!("'{dentist}'"),
-        &[("patient_name", "'Copiada'"), ("anamnesis", "''")],
-    ));
+    service.run(&insert_evaluation(&format!("'{dentist}'"), &[("patient_name", "'Copiada'"), ("anamnesis", "''")]));
     assert_eq!(
-        service.value::<String>(
-            "SELECT anamnesis FROM public.evaluations WHERE patient_name = 'Copiada'"
-        ),
+        service.value::<String>("SELECT anamnesis FROM public.evaluations WHERE patient_name = 'Copiada'"),
         "",
         "an empty text is read back as one"
     );
-    let mut writer = service
-        .copy_in("COPY public.patients (user_id, name, phone) FROM STDIN")
-        .unwrap();
-    std::io::Write::write_all(&mut writer, format!("{dentist}\tCopiado\t123\n").as_bytes())
-        .unwrap();
+    let mut writer = service.copy_in("COPY public.patients (user_id, name, phone) FROM STDIN").unwrap();
+    std::io::Write::write_all(&mut writer, format!("{dentist}\tCopiado\t123\n").as_bytes()).unwrap();
     writer.finish().unwrap();
-    assert_eq!(
-        service.value::<String>("SELECT phone FROM public.patients WHERE name = 'Copiado'"),
-        "123"
-    );
+    assert_eq!(service.value::<String>("SELECT phone FROM public.patients WHERE name = 'Copiado'"), "123");
 }

@@ -7,17 +7,8 @@ use super::{insert_patient, sealed_practice};
 /// Code, message, and the names of schema, table, column, type and constraint.
 fn fields(session: &mut Session, statement: &str) -> Vec<String> {
     let refusal = refused(session.batch_execute(statement));
-    let names = [
-        refusal.schema(),
-        refusal.table(),
-        refusal.column(),
-        refusal.datatype(),
-        refusal.constraint(),
-    ];
-    let mut fields = vec![
-        refusal.code().code().to_owned(),
-        refusal.message().to_owned(),
-    ];
+    let names = [refusal.schema(), refusal.table(), refusal.column(), refusal.datatype(), refusal.constraint()];
+    let mut fields = vec![refusal.code().code().to_owned(), refusal.message().to_owned()];
     fields.extend(names.map(|name| name.unwrap_or_default().to_owned()));
     fields
 }
@@ -30,9 +21,7 @@ fn the_fields_of_errors_are_those_of_the_open_layout() {
     let bruno = db.sign_up("bruno@clinica.test");
     let statements = [
         format!("INSERT INTO public.patients (user_id) VALUES ('{dentist}')"),
-        format!(
-            "INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', 'Maria Oliveira')"
-        ),
+        format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', 'Maria Oliveira')"),
         format!("INSERT INTO public.patients (user_id, name) VALUES ('{bruno}', 'x')"),
         format!("INSERT INTO public.evaluation_drafts (user_id) VALUES ('{dentist}')"),
         format!("UPDATE public.patients SET name = NULL WHERE id = '{patient}'"),
@@ -42,19 +31,14 @@ fn the_fields_of_errors_are_those_of_the_open_layout() {
         "UPDATE public.evaluations SET tooth = NULL".to_owned(),
         "UPDATE public.evaluations SET ideal_resin_id = gen_random_uuid()".to_owned(),
     ];
-    let sealed = statements
-        .each_ref()
-        .map(|statement| fields(&mut session, statement));
+    let sealed = statements.each_ref().map(|statement| fields(&mut session, statement));
     db.superuser().run("CALL auria.phi_unseal()");
     let mut session = db.session(As::User(dentist));
     for (statement, sealed) in statements.iter().zip(&sealed) {
         assert_eq!(sealed, &fields(&mut session, statement), "{statement}");
     }
     assert_eq!(sealed[0][2..], ["public", "patients", "name", "", ""]);
-    assert_eq!(
-        sealed[1][2..],
-        ["public", "patients", "", "", "patients_user_id_name_key"]
-    );
+    assert_eq!(sealed[1][2..], ["public", "patients", "", "", "patients_user_id_name_key"]);
 }
 
 #[test]
@@ -74,8 +58,5 @@ fn an_error_of_postgresql_in_a_trigger_function_keeps_its_fields() {
             SET plan_id = (SELECT id FROM public.subscription_plans ORDER BY credits_per_month DESC LIMIT 1)",
     );
     assert_eq!(refused[0], "23514", "{refused:?}");
-    assert_eq!(
-        refused[2..],
-        ["public", "credit_usage", "", "", "no_change"]
-    );
+    assert_eq!(refused[2..], ["public", "credit_usage", "", "", "no_change"]);
 }

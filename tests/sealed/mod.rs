@@ -72,10 +72,6 @@ pub fn stored(db: &Database<'_>, patient: Uuid) -> String {
 
 /// The server's error of statements that must fail with this SQLSTATE.
 #[track_caller]
-pub fn refused_by(
-    session: &mut Session,
-    sqlstate: &str,
-    statements: &str,
-) -> postgres::error::DbError {
+pub fn refused_by(session: &mut Session, sqlstate: &str, statements: &str) -> postgres::error::DbError {
     auria_tests::refused_with(session.batch_execute(statements), sqlstate)
 }

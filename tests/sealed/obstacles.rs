@@ -69,7 +69,9 @@ fn what_a_team_built_on_plain_columns_stops_sealing_by_its_name() {
         dba.value::<i64>("SELECT count(*) FROM auria.doctor() WHERE NOT ok"),
         0,
         "{:?}",
-        dba.value::<Option<String>>("SELECT string_agg(\"check\" || ': ' || detail, E'\\n') FROM auria.doctor() WHERE NOT ok")
+        dba.value::<Option<String>>(
+            "SELECT string_agg(\"check\" || ': ' || detail, E'\\n') FROM auria.doctor() WHERE NOT ok"
+        )
     );
 }
 
@@ -85,18 +87,11 @@ fn values_that_are_not_encrypted_or_differ_stop_sealing_and_nothing_changes() {
         "UPDATE public.patients SET phone_encrypted = public.phi_encrypt('outro')",
         "UPDATE public.patients SET phone_encrypted = '\\xc30d'",
     ] {
-        dba.run(&format!(
-            "SET session_replication_role = replica; {breakage}; RESET session_replication_role"
-        ));
+        dba.run(&format!("SET session_replication_role = replica; {breakage}; RESET session_replication_role"));
         let refusal = refused_by(&mut dba, "55000", "CALL auria.phi_seal()");
-        assert!(
-            refusal.hint().unwrap().contains("phi_backfill"),
-            "{refusal:?}"
-        );
+        assert!(refusal.hint().unwrap().contains("phi_backfill"), "{refusal:?}");
         assert_eq!(
-            dba.value::<String>(
-                "SELECT relkind::text FROM pg_class WHERE oid = 'public.patients'::regclass"
-            ),
+            dba.value::<String>("SELECT relkind::text FROM pg_class WHERE oid = 'public.patients'::regclass"),
             "r"
         );
         dba.run("CALL auria.phi_backfill(100)");
@@ -113,7 +108,9 @@ fn a_lock_that_is_not_to_be_had_ends_sealing_and_leaves_everything_open() {
     dba.run("SET lock_timeout = '300ms'");
     refused_by(&mut dba, "55P03", "CALL auria.phi_seal()");
     assert_eq!(
-        dba.value::<i64>("SELECT count(*) FROM pg_class WHERE relnamespace = 'auria_raw'::regnamespace AND relkind = 'r'"),
+        dba.value::<i64>(
+            "SELECT count(*) FROM pg_class WHERE relnamespace = 'auria_raw'::regnamespace AND relkind = 'r'"
+        ),
         0
     );
     holder.run("ROLLBACK");
@@ -143,12 +140,7 @@ fn functions_with_the_columns_in_their_text_and_publications_are_reported() {
     );
     dba.notices();
     dba.run("CALL auria.phi_seal()");
-    let notices: String = dba
-        .notices()
-        .iter()
-        .map(|notice| notice.message().to_owned())
-        .collect::<Vec<_>>()
-        .join("\n");
+    let notices: String = dba.notices().iter().map(|notice| notice.message().to_owned()).collect::<Vec<_>>().join("\n");
     for text in ["relatorio()", "publication tudo", "pg_statistic"] {
         assert!(notices.contains(text), "{text} in {notices}");
     }
@@ -161,14 +153,8 @@ fn what_a_team_built_on_a_view_stops_unsealing() {
     let (mut session, ..) = sealed_practice(&db);
     let mut dba = db.superuser();
     dba.run("CREATE VIEW public.lista WITH (security_invoker = true) AS SELECT id, name FROM public.patients; GRANT SELECT ON public.lista TO authenticated");
-    assert_eq!(
-        session.value::<String>("SELECT name FROM public.lista"),
-        "Maria Oliveira"
-    );
+    assert_eq!(session.value::<String>("SELECT name FROM public.lista"), "Maria Oliveira");
     let refusal = refused_by(&mut dba, "2BP01", "CALL auria.phi_unseal()");
     assert!(refusal.message().contains("lista"), "{refusal:?}");
-    assert_eq!(
-        session.value::<String>("SELECT name FROM public.lista"),
-        "Maria Oliveira"
-    );
+    assert_eq!(session.value::<String>("SELECT name FROM public.lista"), "Maria Oliveira");
 }

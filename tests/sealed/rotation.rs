@@ -14,17 +14,11 @@ const THIRD: &str = "third-secret-of-thirty-two-octets";
 
 fn use_keys(cluster: &Cluster, dba: &mut Session, current: &str, previous: Option<&str>) {
     let current = cluster.secret_file(&format!("{current}.key"), current);
-    dba.run(&format!(
-        "ALTER SYSTEM SET auria.phi_key_file = '{}'",
-        current.display()
-    ));
+    dba.run(&format!("ALTER SYSTEM SET auria.phi_key_file = '{}'", current.display()));
     match previous {
         Some(secret) => {
             let previous = cluster.secret_file("previous.key", secret);
-            dba.run(&format!(
-                "ALTER SYSTEM SET auria.phi_previous_key_file = '{}'",
-                previous.display()
-            ));
+            dba.run(&format!("ALTER SYSTEM SET auria.phi_previous_key_file = '{}'", previous.display()));
         }
         None => dba.run("ALTER SYSTEM RESET auria.phi_previous_key_file"),
     }
@@ -58,10 +52,7 @@ fn names_stay_unique_and_readable_while_the_key_changes_under_four_writers() {
 
     // What was stored under the previous key is still unique.
     let mut session = db.session(As::User(dentist));
-    refused_with(
-        session.batch_execute(&insert_of(dentist, "Antiga 7")),
-        "23505",
-    );
+    refused_with(session.batch_execute(&insert_of(dentist, "Antiga 7")), "23505");
     let outcomes = db.concurrently(5, As::User(dentist), |place, session| {
         if place == 0 {
             let mut dba = db.superuser();
@@ -82,15 +73,10 @@ fn names_stay_unique_and_readable_while_the_key_changes_under_four_writers() {
     });
     assert_eq!(outcomes.iter().sum::<usize>(), 40, "{outcomes:?}");
     dba.run("CALL auria.phi_backfill(1000)");
-    assert!(!dba.value::<bool>(
-        "SELECT bool_or(previous_key_needed OR outdated > 0) FROM auria.phi_status()"
-    ));
+    assert!(!dba.value::<bool>("SELECT bool_or(previous_key_needed OR outdated > 0) FROM auria.phi_status()"));
     use_keys(&cluster, &mut dba, SECOND, None);
     let mut session = db.session(As::User(dentist));
-    assert_eq!(
-        session.value::<i64>("SELECT count(DISTINCT name) FROM public.patients"),
-        90
-    );
+    assert_eq!(session.value::<i64>("SELECT count(DISTINCT name) FROM public.patients"), 90);
     for name in ["Antiga 7", "Nova 7"] {
         refused_with(session.batch_execute(&insert_of(dentist, name)), "23505");
     }
@@ -119,11 +105,7 @@ fn a_writer_that_began_under_the_old_key_and_one_under_the_new_cannot_both_store
 }
 
 /// A transaction that knows the first key alone, which is not the current one any more.
-fn begun_under_the_first_key(
-    cluster: &Cluster,
-    db: &Database<'_>,
-    dentist: Uuid,
-) -> (Session, Session) {
+fn begun_under_the_first_key(cluster: &Cluster, db: &Database<'_>, dentist: Uuid) -> (Session, Session) {
     let mut dba = under_the_first_key(cluster, db);
     let mut old = db.session(As::User(dentist));
     old.run("BEGIN; INSERT INTO public.patients (user_id, name) VALUES (auth.uid(), 'Outra')");
@@ -140,15 +122,9 @@ fn an_old_writer_meets_a_name_that_was_committed_under_the_new_key_and_backfille
     insert_patient(&mut db.service(), dentist, "Antiga");
     seal(&db);
     let insert = |name: &str| insert_of(dentist, name);
-    let rename =
-        |name: &str| format!("UPDATE public.patients SET name = '{name}' WHERE name = 'Outra'");
+    let rename = |name: &str| format!("UPDATE public.patients SET name = '{name}' WHERE name = 'Outra'");
 
-    for statement in [
-        insert("Maria"),
-        insert("Renomeada"),
-        rename("Maria"),
-        rename("Antiga"),
-    ] {
+    for statement in [insert("Maria"), insert("Renomeada"), rename("Maria"), rename("Antiga")] {
         let (mut old, mut dba) = begun_under_the_first_key(&cluster, &db, dentist);
         let mut new = db.session(As::User(dentist));
         new.run("DELETE FROM public.patients WHERE name <> 'Antiga'");
@@ -164,9 +140,7 @@ fn an_old_writer_meets_a_name_that_was_committed_under_the_new_key_and_backfille
         refused_with(new.batch_execute(&insert("Maria")), "23505");
         dba.run("RESET statement_timeout");
         dba.run("CALL auria.phi_backfill(10)");
-        assert!(!dba.value::<bool>(
-            "SELECT bool_or(previous_key_needed OR outdated > 0) FROM auria.phi_status()"
-        ));
+        assert!(!dba.value::<bool>("SELECT bool_or(previous_key_needed OR outdated > 0) FROM auria.phi_status()"));
         use_keys(&cluster, &mut dba, SECOND, None);
         for name in ["Antiga", "Maria", "Renomeada"] {
             refused_with(new.batch_execute(&insert(name)), "23505");
@@ -233,15 +207,13 @@ fn one_of_two_writers_under_different_keys_stores_a_name_in_every_order() {
                         number += 1;
                         use_keys(&cluster, &mut dba, &key(number), None);
                         let dentist = db.sign_up(&format!("dentista{number}@clinica.test"));
-                        let ids = ["Um", "Dois"].map(|name| {
-                            insert_patient(&mut db.session(As::User(dentist)), dentist, name)
-                        });
+                        let ids = ["Um", "Dois"]
+                            .map(|name| insert_patient(&mut db.session(As::User(dentist)), dentist, name));
                         let statement = |write: Write, row: usize| match write {
                             Write::Insert => insert_of(dentist, "Maria"),
-                            Write::Update => format!(
-                                "UPDATE public.patients SET name = 'Maria' WHERE id = '{}'",
-                                ids[row]
-                            ),
+                            Write::Update => {
+                                format!("UPDATE public.patients SET name = 'Maria' WHERE id = '{}'", ids[row])
+                            }
                         };
                         let mut old = db.session(As::User(dentist));
                         old.run("BEGIN; SELECT max(name) FROM public.patients");
@@ -268,15 +240,10 @@ fn one_of_two_writers_under_different_keys_stores_a_name_in_every_order() {
                             })
                         };
                         if first_commits {
-                            let Err(error) = outcome else {
-                                panic!("{case}: both store the name")
-                            };
+                            let Err(error) = outcome else { panic!("{case}: both store the name") };
                             let refusal = error.as_db_error().unwrap();
                             assert_eq!(refusal.code().code(), "23505", "{case}: {refusal:?}");
-                            assert!(
-                                refusal.message().contains("patients_user_id_name_key"),
-                                "{case}: {refusal:?}"
-                            );
+                            assert!(refusal.message().contains("patients_user_id_name_key"), "{case}: {refusal:?}");
                             last.run("ROLLBACK");
                         } else {
                             assert!(outcome.is_ok(), "{case}: {outcome:?}");
@@ -284,9 +251,7 @@ fn one_of_two_writers_under_different_keys_stores_a_name_in_every_order() {
                         }
                         let mut session = db.session(As::User(dentist));
                         assert_eq!(
-                            session.value::<i64>(
-                                "SELECT count(*) FROM public.patients WHERE name = 'Maria'"
-                            ),
+                            session.value::<i64>("SELECT count(*) FROM public.patients WHERE name = 'Maria'"),
                             1,
                             "{case}"
                         );

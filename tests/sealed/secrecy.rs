@@ -15,11 +15,7 @@ fn files_with_the_name(cluster: &Cluster) -> Vec<String> {
         .arg(cluster.data_directory())
         .output()
         .unwrap();
-    String::from_utf8(found.stdout)
-        .unwrap()
-        .lines()
-        .map(str::to_owned)
-        .collect()
+    String::from_utf8(found.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
 #[test]
@@ -33,33 +29,17 @@ fn after_sealing_no_file_outside_of_the_wal_holds_a_name() {
     }
     service.run(&insert_evaluation(
         &format!("'{dentist}'"),
-        &[
-            ("patient_name", &format!("'{NAME}'")),
-            ("anamnesis", &format!("'{NAME}'")),
-        ],
+        &[("patient_name", &format!("'{NAME}'")), ("anamnesis", &format!("'{NAME}'"))],
     ));
     let mut dba = db.superuser();
     dba.run("ANALYZE; CHECKPOINT");
-    assert!(
-        !files_with_the_name(&cluster).is_empty(),
-        "open, it is there"
-    );
+    assert!(!files_with_the_name(&cluster).is_empty(), "open, it is there");
     seal(&db);
-    for statement in [
-        "VACUUM FULL pg_catalog.pg_statistic",
-        "CHECKPOINT",
-        "ANALYZE",
-        "CHECKPOINT",
-    ] {
+    for statement in ["VACUUM FULL pg_catalog.pg_statistic", "CHECKPOINT", "ANALYZE", "CHECKPOINT"] {
         dba.run(statement);
     }
     assert_eq!(files_with_the_name(&cluster), Vec::<String>::new());
-    assert_eq!(
-        service.value::<i64>(&format!(
-            "SELECT count(*) FROM public.patients WHERE name LIKE '{NAME}%'"
-        )),
-        200
-    );
+    assert_eq!(service.value::<i64>(&format!("SELECT count(*) FROM public.patients WHERE name LIKE '{NAME}%'")), 200);
     service.run("UPDATE public.patients SET notes = name");
     dba.run("ANALYZE; CHECKPOINT");
     assert_eq!(files_with_the_name(&cluster), Vec::<String>::new());

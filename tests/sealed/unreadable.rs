@@ -41,12 +41,8 @@ fn a_row_with_an_unreadable_value_is_changed_in_other_columns_and_deleted() {
     db.superuser()
         .run("UPDATE auria_raw.patients_raw SET name_encrypted = '\\xc30d', birth_date_encrypted = '\\xc30d'");
     for statement in [
-        format!(
-            "UPDATE public.patients SET notes = 'nova' WHERE id = '{patient}' RETURNING id, notes, phone"
-        ),
-        format!(
-            "UPDATE public.patients SET notes = phone || notes WHERE phone IS NOT NULL AND id = '{patient}'"
-        ),
+        format!("UPDATE public.patients SET notes = 'nova' WHERE id = '{patient}' RETURNING id, notes, phone"),
+        format!("UPDATE public.patients SET notes = phone || notes WHERE phone IS NOT NULL AND id = '{patient}'"),
         format!(
             "UPDATE public.patients p SET phone = '2' FROM public.evaluations e WHERE e.patient_id = p.id AND p.id = '{patient}'"
         ),
@@ -55,38 +51,21 @@ fn a_row_with_an_unreadable_value_is_changed_in_other_columns_and_deleted() {
         assert!(stored(&db, patient).starts_with("\\xc30d|"), "{statement}");
     }
     assert_eq!(
-        session.value::<String>(&format!(
-            "SELECT phone || ' ' || notes FROM public.patients WHERE id = '{patient}'"
-        )),
+        session.value::<String>(&format!("SELECT phone || ' ' || notes FROM public.patients WHERE id = '{patient}'")),
         "2 (11) 91234-5678nova"
     );
-    session.run(&format!(
-        "UPDATE public.patients SET name = 'Maria' WHERE id = '{patient}' RETURNING name"
-    ));
-    assert_eq!(
-        session.value::<String>(&format!(
-            "SELECT name FROM public.patients WHERE id = '{patient}'"
-        )),
-        "Maria"
-    );
-    assert_eq!(
-        session
-            .execute("DELETE FROM public.patients WHERE id = $1", &[&other])
-            .unwrap(),
-        1
-    );
+    session.run(&format!("UPDATE public.patients SET name = 'Maria' WHERE id = '{patient}' RETURNING name"));
+    assert_eq!(session.value::<String>(&format!("SELECT name FROM public.patients WHERE id = '{patient}'")), "Maria");
+    assert_eq!(session.execute("DELETE FROM public.patients WHERE id = $1", &[&other]).unwrap(), 1);
 }
 
 #[test]
 fn the_backend_removes_an_unreadable_value_by_its_encrypted_column() {
     let db = database();
     let (_, _, patient, _) = sealed_practice(&db);
-    db.superuser()
-        .run("UPDATE auria_raw.patients_raw SET notes_encrypted = '\\xc30d'");
+    db.superuser().run("UPDATE auria_raw.patients_raw SET notes_encrypted = '\\xc30d'");
     let mut service = db.service();
     refused_by(&mut service, "39000", "SELECT notes FROM public.patients");
-    service.run(&format!(
-        "UPDATE public.patients SET notes_encrypted = NULL WHERE id = '{patient}'"
-    ));
+    service.run(&format!("UPDATE public.patients SET notes_encrypted = NULL WHERE id = '{patient}'"));
     assert!(service.value::<bool>("SELECT notes IS NULL FROM public.patients"));
 }

@@ -28,10 +28,7 @@ fn functions(db: &Database) -> Vec<Function> {
         )
         .unwrap()
         .iter()
-        .map(|row| Function {
-            call: row.get(0),
-            arguments: row.get(1),
-        })
+        .map(|row| Function { call: row.get(0), arguments: row.get(1) })
         .collect()
 }
 
@@ -75,18 +72,10 @@ pub(super) fn values(kind: &str, user: Uuid) -> Vec<String> {
             })
             .collect(),
         "boolean" => given(&["true", "false", "NULL"]),
-        "numeric" | "double precision" | "real" => {
-            given(&["1", "NULL", "'NaN'", "'Infinity'", "-1e30"])
+        "numeric" | "double precision" | "real" => given(&["1", "NULL", "'NaN'", "'Infinity'", "-1e30"]),
+        "timestamp with time zone" | "timestamp without time zone" | "date" => {
+            given(&["now()", "NULL", "'infinity'", "'-infinity'", "'4713-01-01 BC'", "'294276-12-31'", "'epoch'"])
         }
-        "timestamp with time zone" | "timestamp without time zone" | "date" => given(&[
-            "now()",
-            "NULL",
-            "'infinity'",
-            "'-infinity'",
-            "'4713-01-01 BC'",
-            "'294276-12-31'",
-            "'epoch'",
-        ]),
         "bytea" => given(&[
             "public.phi_encrypt('Maria')",
             "NULL",
@@ -111,12 +100,7 @@ fn calls(function: &Function, user: Uuid) -> Vec<String> {
     let choices: Vec<Vec<String>> = function
         .arguments
         .iter()
-        .map(|kind| {
-            values(kind, user)
-                .into_iter()
-                .map(|value| format!("CAST({value} AS {kind})"))
-                .collect()
-        })
+        .map(|kind| values(kind, user).into_iter().map(|value| format!("CAST({value} AS {kind})")).collect())
         .collect();
     let mut picks = vec![vec![0; choices.len()]];
     for (place, choice) in choices.iter().enumerate() {
@@ -132,9 +116,7 @@ fn calls(function: &Function, user: Uuid) -> Vec<String> {
             choices
                 .iter()
                 .map(|choice| {
-                    random = random
-                        .wrapping_mul(6_364_136_223_846_793_005)
-                        .wrapping_add(1);
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                     (random >> 33) % choice.len()
                 })
                 .collect(),
@@ -144,11 +126,7 @@ fn calls(function: &Function, user: Uuid) -> Vec<String> {
     picks
         .iter()
         .map(|pick| {
-            let arguments: Vec<&str> = pick
-                .iter()
-                .zip(&choices)
-                .map(|(pick, choice)| choice[*pick].as_str())
-                .collect();
+            let arguments: Vec<&str> = pick.iter().zip(&choices).map(|(pick, choice)| choice[*pick].as_str()).collect();
             format!("{}({})", function.call, arguments.join(", "))
         })
         .collect()
@@ -165,9 +143,7 @@ fn objection(session: &mut Session, call: &str) -> Option<String> {
 
 #[test]
 fn no_argument_makes_a_function_of_the_api_fail_internally_or_a_backend_crash() {
-    let cluster = ClusterOptions::default()
-        .setting("statement_timeout", "120s")
-        .start();
+    let cluster = ClusterOptions::default().setting("statement_timeout", "120s").start();
     let db = cluster.database();
     let user = db.sign_up_on_plan("ana@clinica.example", "starter");
     let functions = functions(&db);
@@ -236,8 +212,7 @@ fn a_trigger_function_on_a_table_that_is_not_its_own_fails_with_a_clear_error() 
                     ),
                 ] {
                     objections.extend(
-                        objection(&mut session, &statement)
-                            .map(|objection| format!("{function} {when}: {objection}")),
+                        objection(&mut session, &statement).map(|objection| format!("{function} {when}: {objection}")),
                     );
                     session.run("RESET ROLE");
                 }

@@ -38,9 +38,7 @@ impl Random {
     }
 
     fn hex(&mut self, octets: usize) -> String {
-        (0..octets)
-            .map(|_| format!("{:02x}", self.below(256)))
-            .collect()
+        (0..octets).map(|_| format!("{:02x}", self.below(256))).collect()
     }
 
     /// A value of the type as SQL: mostly a random one, sometimes one of those that are known to be hard.
@@ -48,10 +46,7 @@ impl Random {
         if self.below(3) == 0 {
             let known = values(kind, user);
             // Those that take long are for the other tests.
-            let short: Vec<&String> = known
-                .iter()
-                .filter(|value| !value.contains("000"))
-                .collect();
+            let short: Vec<&String> = known.iter().filter(|value| !value.contains("000")).collect();
             if !short.is_empty() {
                 return short[self.below(short.len())].clone();
             }
@@ -81,10 +76,7 @@ impl Random {
                     let (place, octet) = (self.below(70), self.below(256));
                     format!("(SELECT set_byte(m, {place} % length(m), {octet}) FROM abuse.message)")
                 }
-                2 => format!(
-                    "(SELECT substring(m FROM 1 FOR {}) FROM abuse.message)",
-                    self.below(90)
-                ),
+                2 => format!("(SELECT substring(m FROM 1 FOR {}) FROM abuse.message)", self.below(90)),
                 _ => {
                     let first = ["c3", "8c", "d2", "c9", "cb", "a3"][self.below(6)];
                     let length = self.below(60);
@@ -128,11 +120,8 @@ pub(super) fn callables(db: &Database) -> Vec<(String, Vec<String>)> {
 }
 
 pub(super) fn call(random: &mut Random, callable: &(String, Vec<String>), user: Uuid) -> String {
-    let arguments: Vec<String> = callable
-        .1
-        .iter()
-        .map(|kind| format!("CAST({} AS {kind})", random.value(kind, user)))
-        .collect();
+    let arguments: Vec<String> =
+        callable.1.iter().map(|kind| format!("CAST({} AS {kind})", random.value(kind, user))).collect();
     format!("{}({})", callable.0, arguments.join(", "))
 }
 
@@ -166,34 +155,21 @@ pub(super) const RUNNER: &str = "
 
 #[test]
 fn a_hundred_thousand_random_calls_as_every_role_fail_cleanly_or_not_at_all() {
-    let total = env::var("AURIA_ABUSE")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(CALLS);
-    let cluster = ClusterOptions::default()
-        .setting("statement_timeout", "300s")
-        .start();
+    let total = env::var("AURIA_ABUSE").ok().and_then(|text| text.parse().ok()).unwrap_or(CALLS);
+    let cluster = ClusterOptions::default().setting("statement_timeout", "300s").start();
     let db = cluster.database();
     let user = db.sign_up_on_plan("ana@clinica.example", "starter");
     prepare(&db);
     db.superuser().run(RUNNER);
     let all = callables(&db);
-    let is_slow =
-        |callable: &&(String, Vec<String>)| SLOW.iter().any(|slow| callable.0.ends_with(slow));
+    let is_slow = |callable: &&(String, Vec<String>)| SLOW.iter().any(|slow| callable.0.ends_with(slow));
     let (slow, quick): (Vec<_>, Vec<_>) = all.iter().partition(is_slow);
-    assert!(
-        slow.len() == SLOW.len() && quick.len() > 30,
-        "{}",
-        all.len()
-    );
+    assert!(slow.len() == SLOW.len() && quick.len() > 30, "{}", all.len());
     let mut random = Random(total as u64);
     let mut complaints: Vec<String> = Vec::new();
     let roles = [As::Anon, As::User(user), As::Service, As::Superuser];
     let mut sessions: Vec<_> = roles.iter().map(|role| db.session(*role)).collect();
-    let pids: Vec<u32> = sessions
-        .iter_mut()
-        .map(|session| session.backend_pid())
-        .collect();
+    let pids: Vec<u32> = sessions.iter_mut().map(|session| session.backend_pid()).collect();
     let began = Instant::now();
     let mut made = 0;
     while made < total {

@@ -18,9 +18,7 @@ struct Abused {
 
 /// A server of its own with calls of every function; those that begin with `CALL` among them.
 fn abused() -> (Abused, String) {
-    let cluster = ClusterOptions::default()
-        .setting("statement_timeout", "120s")
-        .start();
+    let cluster = ClusterOptions::default().setting("statement_timeout", "120s").start();
     let db = cluster.database();
     let user = db.sign_up_on_plan("ana@clinica.example", "starter");
     prepare(&db);
@@ -31,30 +29,17 @@ fn abused() -> (Abused, String) {
         .filter(|(name, _)| !name.ends_with("auria.migrate"))
         .flat_map(|callable| {
             let times = if callable.1.is_empty() { 1 } else { EACH };
-            (0..times)
-                .map(|_| call(&mut random, callable, user))
-                .collect::<Vec<_>>()
+            (0..times).map(|_| call(&mut random, callable, user)).collect::<Vec<_>>()
         })
         .collect();
     let name = db.name().to_owned();
     std::mem::forget(db);
-    (
-        Abused {
-            cluster,
-            user,
-            calls,
-        },
-        name,
-    )
+    (Abused { cluster, user, calls }, name)
 }
 
 impl Abused {
     /// Runs what `context` makes of each call that is a function, as each role; nothing may fail internally.
-    fn everywhere(
-        &self,
-        db: &Database,
-        mut context: impl FnMut(&mut Session, &str) -> Option<String>,
-    ) {
+    fn everywhere(&self, db: &Database, mut context: impl FnMut(&mut Session, &str) -> Option<String>) {
         let mut complaints = Vec::new();
         for role in [As::Superuser, As::Service, As::User(self.user), As::Anon] {
             let mut session = db.session(role);
@@ -64,10 +49,7 @@ impl Abused {
                     continue;
                 };
                 if let Err(error) = session.batch_execute(&statements) {
-                    let code = error
-                        .as_db_error()
-                        .map(DbError::code)
-                        .map(|code| code.code().to_owned());
+                    let code = error.as_db_error().map(DbError::code).map(|code| code.code().to_owned());
                     if code.is_none_or(|code| code.starts_with("XX") || code.starts_with("57")) {
                         complaints.push(format!("{statements:.400}: {error:?}"));
                     }
@@ -79,10 +61,7 @@ impl Abused {
         complaints.truncate(10);
         assert!(complaints.is_empty(), "{}", complaints.join("\n"));
         let log = self.cluster.log();
-        assert!(
-            !log.contains("terminated by signal") && !log.contains("panicked"),
-            "{log}"
-        );
+        assert!(!log.contains("terminated by signal") && !log.contains("panicked"), "{log}");
     }
 }
 
@@ -110,12 +89,10 @@ fn in_a_parallel_worker() {
     let db = abused.cluster.existing_database(&name);
     let mut dba = db.superuser();
     let forced: bool = dba.value("SELECT current_setting('server_version_num')::int >= 160000");
-    let force = if forced {
-        "debug_parallel_query"
-    } else {
-        "force_parallel_mode"
-    };
-    dba.run("CREATE TABLE abuse.many AS SELECT i FROM generate_series(1, 200) AS i; GRANT SELECT ON abuse.many TO PUBLIC");
+    let force = if forced { "debug_parallel_query" } else { "force_parallel_mode" };
+    dba.run(
+        "CREATE TABLE abuse.many AS SELECT i FROM generate_series(1, 200) AS i; GRANT SELECT ON abuse.many TO PUBLIC",
+    );
     abused.everywhere(&db, |_, call| {
         let expression = expression(call)?;
         Some(format!(
@@ -187,21 +164,14 @@ fn on_a_standby_everything_answers_or_fails_cleanly() {
     let db = standby.existing_database(&name);
     abused.everywhere(&db, |_, call| Some(call.to_owned()));
     let log = standby.log();
-    assert!(
-        !log.contains("terminated by signal") && !log.contains("panicked"),
-        "{log}"
-    );
+    assert!(!log.contains("terminated by signal") && !log.contains("panicked"), "{log}");
 }
 
 #[test]
 fn in_a_single_user_server_everything_answers_or_fails_cleanly() {
     let (abused, name) = abused();
     abused.cluster.stop();
-    let script: String = abused
-        .calls
-        .iter()
-        .map(|call| call.replace('\n', " ") + ";\n\n")
-        .collect();
+    let script: String = abused.calls.iter().map(|call| call.replace('\n', " ") + ";\n\n").collect();
     let input = abused.cluster.secret_file("calls.sql", &script);
     let output = abused.cluster.shell(
         "postgres --single -j -c log_error_verbosity=verbose -D \"$DATA\" \"$NAME\" <\"$CALLS\" 2>&1",
@@ -214,16 +184,10 @@ fn in_a_single_user_server_everything_answers_or_fails_cleanly() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{:?}\n{text}", output.status);
     let answered = text.matches("ERROR:  ").count() + text.matches("\t----").count();
-    assert!(
-        answered > abused.calls.len() / 2,
-        "{answered} of {}",
-        abused.calls.len()
-    );
+    assert!(answered > abused.calls.len() / 2, "{answered} of {}", abused.calls.len());
     let internal: Vec<&str> = text
         .lines()
-        .filter(|line| {
-            line.contains("  XX0") || line.contains("PANIC") || line.contains("panicked")
-        })
+        .filter(|line| line.contains("  XX0") || line.contains("PANIC") || line.contains("panicked"))
         .collect();
     assert!(internal.is_empty(), "{internal:?}");
     abused.cluster.start();

@@ -4,15 +4,11 @@ use auria_tests::{ClusterOptions, refused_with};
 
 #[test]
 fn no_error_carries_a_backtrace_whatever_the_environment_of_the_server() {
-    for (variable, value, preload) in [
-        ("RUST_BACKTRACE", "1", ""),
-        ("RUST_BACKTRACE", "full", "auria_pg"),
-        ("RUST_LIB_BACKTRACE", "1", ""),
-    ] {
-        let cluster = ClusterOptions::default()
-            .environment(variable, value)
-            .setting("shared_preload_libraries", preload)
-            .start();
+    for (variable, value, preload) in
+        [("RUST_BACKTRACE", "1", ""), ("RUST_BACKTRACE", "full", "auria_pg"), ("RUST_LIB_BACKTRACE", "1", "")]
+    {
+        let cluster =
+            ClusterOptions::default().environment(variable, value).setting("shared_preload_libraries", preload).start();
         let db = cluster.database();
         // The library is called with fewer arguments than its function takes: a panic in Rust. Only a superuser
         // can declare such a function.
@@ -24,32 +20,15 @@ fn no_error_carries_a_backtrace_whatever_the_environment_of_the_server() {
         let mut service = db.service();
         for (statement, sqlstate, detail) in [
             // PostgreSQL's own error, two of the extension's, and a panic.
-            (
-                "SET TRANSACTION READ ONLY; SELECT public.use_credits(gen_random_uuid(), 'case_analysis')",
-                "25006",
-                None,
-            ),
-            (
-                "SELECT public.use_credits(NULL, 'case_analysis')",
-                "22004",
-                None,
-            ),
-            (
-                "SELECT public.add_bonus_credits(gen_random_uuid(), -1)",
-                "22023",
-                Some("-1 credits were to be added."),
-            ),
+            ("SET TRANSACTION READ ONLY; SELECT public.use_credits(gen_random_uuid(), 'case_analysis')", "25006", None),
+            ("SELECT public.use_credits(NULL, 'case_analysis')", "22004", None),
+            ("SELECT public.add_bonus_credits(gen_random_uuid(), -1)", "22023", Some("-1 credits were to be added.")),
             ("SELECT public.called_wrongly()", "XX000", None),
         ] {
             let refusal = refused_with(service.batch_execute(statement), sqlstate);
             assert_eq!(refusal.detail(), detail, "{variable}={value}, {statement}");
             let whole = format!("{refusal:?}");
-            for trace in [
-                "stack backtrace",
-                "rust_begin_unwind",
-                "library/std",
-                "   0: ",
-            ] {
+            for trace in ["stack backtrace", "rust_begin_unwind", "library/std", "   0: "] {
                 assert!(!whole.contains(trace), "{variable}={value}: {whole}");
             }
         }

@@ -11,8 +11,7 @@ fn after_a_kill_under_load_counter_and_ledger_agree_and_no_acknowledged_charge_i
     let cluster = ClusterOptions::default().durable().start();
     let db = cluster.database();
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
-    db.superuser()
-        .run("UPDATE public.subscriptions SET credits_bonus = 1000000");
+    db.superuser().run("UPDATE public.subscriptions SET credits_bonus = 1000000");
     let mut acknowledged = 0_i64;
     for round in 0..3 {
         let stop = AtomicBool::new(false);
@@ -24,10 +23,7 @@ fn after_a_kill_under_load_counter_and_ledger_agree_and_no_acknowledged_charge_i
                     scope.spawn(move || {
                         let mut charged = 0;
                         while !stop.load(Ordering::Relaxed) {
-                            match session.query_one(
-                                "SELECT public.use_credits($1, 'case_analysis')",
-                                &[&user],
-                            ) {
+                            match session.query_one("SELECT public.use_credits($1, 'case_analysis')", &[&user]) {
                                 Ok(row) => charged += i64::from(row.get::<_, bool>(0)),
                                 Err(_) => break,
                             }
@@ -39,10 +35,7 @@ fn after_a_kill_under_load_counter_and_ledger_agree_and_no_acknowledged_charge_i
             thread::sleep(Duration::from_millis(700));
             cluster.kill();
             stop.store(true, Ordering::Relaxed);
-            workers
-                .into_iter()
-                .map(|worker| worker.join().unwrap())
-                .sum::<i64>()
+            workers.into_iter().map(|worker| worker.join().unwrap()).sum::<i64>()
         });
         cluster.start();
         let row = db
@@ -57,10 +50,7 @@ fn after_a_kill_under_load_counter_and_ledger_agree_and_no_acknowledged_charge_i
         let (used, cases, ledger): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
         assert_eq!(used, ledger, "round {round}");
         assert_eq!(used, cases, "round {round}");
-        assert!(
-            used >= acknowledged && acknowledged > 0,
-            "round {round}: {used} of {acknowledged}"
-        );
+        assert!(used >= acknowledged && acknowledged > 0, "round {round}: {used} of {acknowledged}");
         acknowledged = used;
     }
 }

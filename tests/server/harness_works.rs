@@ -9,10 +9,7 @@ use auria_tests::{As, ClusterOptions, database, empty_database, private_memory, 
 fn a_database_of_one_test_is_not_seen_by_another() {
     let (one, other) = (empty_database(), empty_database());
     one.superuser().run("CREATE TABLE public.mark (x int)");
-    refused_with(
-        other.superuser().query("SELECT * FROM public.mark", &[]),
-        "42P01",
-    );
+    refused_with(other.superuser().query("SELECT * FROM public.mark", &[]), "42P01");
 }
 
 #[test]
@@ -35,10 +32,7 @@ fn the_memory_of_a_backend_is_measured() {
     let before = private_memory(pid);
     session.run("SET work_mem = '256MB'");
     session.run("DECLARE held CURSOR WITH HOLD FOR SELECT pg_catalog.repeat('x', 1000000) FROM pg_catalog.generate_series(1, 20)");
-    assert!(
-        private_memory(pid) > before + 10_000_000,
-        "twenty megabytes do not show"
-    );
+    assert!(private_memory(pid) > before + 10_000_000, "twenty megabytes do not show");
 }
 
 #[test]
@@ -49,27 +43,17 @@ fn a_killed_server_comes_back_with_what_was_committed() {
     cluster.kill();
     assert!(session.batch_execute("SELECT 1").is_err());
     cluster.start();
-    assert_eq!(
-        cluster
-            .superuser("postgres")
-            .value::<i32>("SELECT x FROM public.kept"),
-        1
-    );
+    assert_eq!(cluster.superuser("postgres").value::<i32>("SELECT x FROM public.kept"), 1);
 }
 
 #[test]
 fn a_standby_shows_what_the_primary_wrote_and_refuses_to_write() {
     let primary = ClusterOptions::default().start();
-    primary
-        .superuser("postgres")
-        .run("CREATE TABLE public.kept (x int); INSERT INTO public.kept VALUES (7)");
+    primary.superuser("postgres").run("CREATE TABLE public.kept (x int); INSERT INTO public.kept VALUES (7)");
     let standby = primary.standby();
     let mut session = standby.superuser("postgres");
     assert_eq!(session.value::<i32>("SELECT x FROM public.kept"), 7);
-    refused_with(
-        session.execute("INSERT INTO public.kept VALUES (8)", &[]),
-        "25006",
-    );
+    refused_with(session.execute("INSERT INTO public.kept VALUES (8)", &[]), "25006");
 }
 
 #[test]
@@ -81,10 +65,7 @@ fn a_server_ends_with_its_owner_and_leaves_no_file() {
     assert!(!directory.exists());
     let deadline = Instant::now() + Duration::from_secs(5);
     while std::path::Path::new(&format!("/proc/{pid}")).exists() {
-        assert!(
-            Instant::now() < deadline,
-            "a backend of the stopped server is still there"
-        );
+        assert!(Instant::now() < deadline, "a backend of the stopped server is still there");
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -93,10 +74,7 @@ fn a_server_ends_with_its_owner_and_leaves_no_file() {
 fn sessions_start_together_and_answer_in_their_order() {
     let db = database();
     let answers = db.concurrently(8, As::Superuser, |number, session| {
-        session
-            .query_one("SELECT $1::bigint", &[&(number as i64)])
-            .unwrap()
-            .get::<_, i64>(0)
+        session.query_one("SELECT $1::bigint", &[&(number as i64)]).unwrap().get::<_, i64>(0)
     });
     assert_eq!(answers, (0..8).collect::<Vec<_>>());
 }

@@ -14,22 +14,15 @@ fn a_backend_does_not_grow_over_two_hundred_thousand_calls_of_each_function() {
     let db = database();
     let user = db.sign_up("ana@clinica.test");
     let paying = db.sign_up_on_plan("bia@clinica.test", "starter");
-    db.superuser()
-        .run("UPDATE public.subscriptions SET credits_used_this_month = 5");
+    db.superuser().run("UPDATE public.subscriptions SET credits_used_this_month = 5");
     for call in [
         // What changes rows is called where it finds nothing to do: growth of
         // the tables is not growth of the backend.
         format!("use_credits('{paying}', 'case_analysis')"),
         format!("use_credits('{user}', 'letter')"),
-        format!(
-            "use_credits('{paying}', 'case_analysis', '{}')",
-            Uuid::new_v4()
-        ),
+        format!("use_credits('{paying}', 'case_analysis', '{}')", Uuid::new_v4()),
         format!("refund_credits('{paying}', 'case_analysis')"),
-        format!(
-            "refund_credits('{paying}', 'case_analysis', '{}')",
-            Uuid::new_v4()
-        ),
+        format!("refund_credits('{paying}', 'case_analysis', '{}')", Uuid::new_v4()),
         format!("can_use_credits('{paying}', 'case_analysis')"),
         format!("can_use_credits('{user}', 'case_analysis')"),
         "get_credit_cost('case_analysis')".to_owned(),
@@ -56,10 +49,7 @@ fn a_backend_does_not_grow_over_two_hundred_thousand_calls_of_each_function() {
         let before = private_memory(pid);
         repeat(CALLS - WARM_UP);
         let after = private_memory(pid);
-        assert!(
-            after <= before + TOLERANCE,
-            "{call}: {before} bytes, then {after}"
-        );
+        assert!(after <= before + TOLERANCE, "{call}: {before} bytes, then {after}");
     }
 }
 
@@ -70,19 +60,8 @@ fn a_thousand_failed_calls_leave_nothing_behind() {
     let pid = session.backend_pid();
     let mut fail = |times: i32| {
         for _ in 0..times {
-            assert!(
-                session
-                    .query("SELECT public.use_credits(NULL, 'x')", &[])
-                    .is_err()
-            );
-            assert!(
-                session
-                    .query(
-                        "SELECT public.use_credits(gen_random_uuid(), 'case_analysis')",
-                        &[]
-                    )
-                    .is_err()
-            );
+            assert!(session.query("SELECT public.use_credits(NULL, 'x')", &[]).is_err());
+            assert!(session.query("SELECT public.use_credits(gen_random_uuid(), 'case_analysis')", &[]).is_err());
         }
     };
     fail(1_000);
@@ -111,9 +90,8 @@ fn an_error_that_there_is_no_memory_to_copy_ends_the_statement_and_not_the_serve
     let mut witness = db.superuser();
     let before = witness.backend_pid();
     let charge = format!("SELECT public.use_credits('{user}', 'case_analysis')");
-    let attempted = format!(
-        "DO $$ BEGIN PERFORM public.use_credits('{user}', 'case_analysis'); EXCEPTION WHEN OTHERS THEN END $$"
-    );
+    let attempted =
+        format!("DO $$ BEGIN PERFORM public.use_credits('{user}', 'case_analysis'); EXCEPTION WHEN OTHERS THEN END $$");
     let mut out_of_memory = 0;
     // Somewhere in between, the error fits once and not twice.
     for headroom in (0..320).step_by(10) {
@@ -123,16 +101,13 @@ fn an_error_that_there_is_no_memory_to_copy_ends_the_statement_and_not_the_serve
         let deep = ["1"; 60_000].join(" + ");
         refused_with(session.batch_execute(&format!("SELECT {deep}")), "54001");
         session.run("SELECT public.get_credit_cost('case_analysis')");
-        assert!(limit_memory(
-            &cluster,
-            session.backend_pid(),
-            headroom << 20
-        ));
+        assert!(limit_memory(&cluster, session.backend_pid(), headroom << 20));
         for statement in [&charge, &attempted] {
             if let Err(error) = session.batch_execute(statement) {
-                let refusal = error.as_db_error().map(DbError::code).unwrap_or_else(|| {
-                    panic!("{statement} with {headroom} MiB: the backend is gone: {error}")
-                });
+                let refusal = error
+                    .as_db_error()
+                    .map(DbError::code)
+                    .unwrap_or_else(|| panic!("{statement} with {headroom} MiB: the backend is gone: {error}"));
                 match refusal.code() {
                     "53200" => out_of_memory += 1,
                     code => assert_eq!(code, "P0001", "{statement} with {headroom} MiB"),
@@ -143,8 +118,5 @@ fn an_error_that_there_is_no_memory_to_copy_ends_the_statement_and_not_the_serve
     }
     assert!(out_of_memory > 5, "{out_of_memory}");
     assert_eq!(witness.backend_pid(), before);
-    assert_eq!(
-        witness.value::<i64>("SELECT count(*) FROM public.credit_usage"),
-        0
-    );
+    assert_eq!(witness.value::<i64>("SELECT count(*) FROM public.credit_usage"), 0);
 }

@@ -76,19 +76,11 @@ pub enum Door<'a> {
 impl<'a> Door<'a> {
     pub fn api(url: String) -> Self {
         let agent = || ureq::AgentBuilder::new().timeout(Duration::from_secs(80));
-        Door::Api {
-            agent: agent().build(),
-            once: agent().max_idle_connections(0).build(),
-            url,
-        }
+        Door::Api { agent: agent().build(), once: agent().max_idle_connections(0).build(), url }
     }
 
     pub fn sql(cluster: &'a Cluster, database: &'a str) -> Self {
-        Door::Sql {
-            cluster,
-            database,
-            session: None,
-        }
+        Door::Sql { cluster, database, session: None }
     }
 
     pub fn call(&mut self, who: Who, request: &Request<'_>) -> Answer {
@@ -110,20 +102,13 @@ impl<'a> Door<'a> {
     }
 
     fn through_sql(&mut self, who: Who, request: &Request<'_>, end: &str) -> Answer {
-        let Door::Sql {
-            cluster,
-            database,
-            session,
-        } = self
-        else {
+        let Door::Sql { cluster, database, session } = self else {
             unreachable!("asked for SQL only");
         };
         if session.as_ref().is_none_or(|session| session.is_closed()) {
             *session = None;
             let opened = cluster.try_session(database, As::Anon);
-            *session = Some(Box::new(
-                opened.map_err(|error| Failure::Unreachable(error.to_string()))?,
-            ));
+            *session = Some(Box::new(opened.map_err(|error| Failure::Unreachable(error.to_string()))?));
         }
         let Some(open) = session.as_mut() else {
             unreachable!("just opened");
@@ -141,22 +126,14 @@ impl<'a> Door<'a> {
     }
 }
 
-fn transaction(
-    session: &mut Session,
-    who: Who,
-    request: &Request<'_>,
-    end: &str,
-) -> Result<Value, postgres::Error> {
+fn transaction(session: &mut Session, who: Who, request: &Request<'_>, end: &str) -> Result<Value, postgres::Error> {
     let (role, claims) = claims(who);
     session.batch_execute(&format!(
         "BEGIN; SET LOCAL ROLE {role}; SELECT set_config('request.jwt.claims', {}, true)",
         quoted(&claims.to_string())
     ))?;
     let rows = session.query(&statement(request), &[])?;
-    let value = rows
-        .first()
-        .and_then(|row| row.get::<_, Option<Value>>(0))
-        .unwrap_or(Value::Null);
+    let value = rows.first().and_then(|row| row.get::<_, Option<Value>>(0)).unwrap_or(Value::Null);
     session.batch_execute(end)?;
     Ok(value)
 }
@@ -164,13 +141,9 @@ fn transaction(
 pub fn of_postgres(error: &postgres::Error) -> Failure {
     match error.as_db_error() {
         Some(refusal)
-            if !matches!(refusal.severity(), "FATAL" | "PANIC")
-                && !refusal.code().code().starts_with("57P") =>
+            if !matches!(refusal.severity(), "FATAL" | "PANIC") && !refusal.code().code().starts_with("57P") =>
         {
-            Failure::Refused {
-                code: refusal.code().code().to_owned(),
-                message: refusal.to_string(),
-            }
+            Failure::Refused { code: refusal.code().code().to_owned(), message: refusal.to_string() }
         }
         _ => Failure::Unknown(error.to_string()),
     }
@@ -183,10 +156,7 @@ fn claims(who: Who) -> (&'static str, Value) {
     match who {
         Who::Anon => ("anon", json!({"role": "anon"})),
         Who::Service => ("service_role", json!({"role": "service_role"})),
-        Who::User(id) => (
-            "authenticated",
-            json!({"role": "authenticated", "sub": id.to_string()}),
-        ),
+        Who::User(id) => ("authenticated", json!({"role": "authenticated", "sub": id.to_string()})),
     }
 }
 
@@ -209,11 +179,7 @@ fn object(value: &Value) -> &Map<String, Value> {
 /// The statement whose only value is the answer as JSON.
 fn statement(request: &Request<'_>) -> String {
     let arguments = |given: &Value| -> String {
-        object(given)
-            .iter()
-            .map(|(name, value)| format!("{name} => {}", literal(value)))
-            .collect::<Vec<_>>()
-            .join(", ")
+        object(given).iter().map(|(name, value)| format!("{name} => {}", literal(value))).collect::<Vec<_>>().join(", ")
     };
     let insert = |table: &str, row: &Value| -> String {
         let names = object(row).keys().cloned().collect::<Vec<_>>().join(", ");
@@ -228,39 +194,24 @@ fn statement(request: &Request<'_>) -> String {
         )
     };
     match request {
-        Request::Call(function, given) if VOID.contains(function) => format!(
-            "SELECT NULL::jsonb FROM public.{function}({})",
-            arguments(given)
-        ),
+        Request::Call(function, given) if VOID.contains(function) => {
+            format!("SELECT NULL::jsonb FROM public.{function}({})", arguments(given))
+        }
         Request::Call(function, given) => {
             format!("SELECT to_jsonb(public.{function}({}))", arguments(given))
         }
-        Request::Rows(function, given) => format!(
-            "SELECT coalesce(jsonb_agg(to_jsonb(f)), '[]') FROM public.{function}({}) AS f",
-            arguments(given)
-        ),
+        Request::Rows(function, given) => {
+            format!("SELECT coalesce(jsonb_agg(to_jsonb(f)), '[]') FROM public.{function}({}) AS f", arguments(given))
+        }
         Request::Insert(table, row) => returning(insert(table, row), table),
         Request::Upsert(table, keys, row) => {
-            let updates = object(row)
-                .keys()
-                .map(|name| format!("{name} = EXCLUDED.{name}"))
-                .collect::<Vec<_>>()
-                .join(", ");
-            returning(
-                format!(
-                    "{} ON CONFLICT ({keys}) DO UPDATE SET {updates}",
-                    insert(table, row)
-                ),
-                table,
-            )
+            let updates =
+                object(row).keys().map(|name| format!("{name} = EXCLUDED.{name}")).collect::<Vec<_>>().join(", ");
+            returning(format!("{} ON CONFLICT ({keys}) DO UPDATE SET {updates}", insert(table, row)), table)
         }
         Request::Update(table, (column, value), row) => {
             let names = object(row).keys().cloned().collect::<Vec<_>>();
-            let updates = names
-                .iter()
-                .map(|name| format!("{name} = given.{name}"))
-                .collect::<Vec<_>>()
-                .join(", ");
+            let updates = names.iter().map(|name| format!("{name} = given.{name}")).collect::<Vec<_>>().join(", ");
             returning(
                 format!(
                     "UPDATE public.{table} SET {updates} FROM jsonb_populate_record(NULL::public.{table}, {}::jsonb) AS given WHERE {table}.{column} = {}",
@@ -270,13 +221,9 @@ fn statement(request: &Request<'_>) -> String {
                 table,
             )
         }
-        Request::Delete(table, (column, value)) => returning(
-            format!(
-                "DELETE FROM public.{table} WHERE {column} = {}",
-                quoted(value)
-            ),
-            table,
-        ),
+        Request::Delete(table, (column, value)) => {
+            returning(format!("DELETE FROM public.{table} WHERE {column} = {}", quoted(value)), table)
+        }
         Request::Select(table, columns, (column, value)) => format!(
             "SELECT coalesce(jsonb_agg(to_jsonb(found)), '[]') FROM (SELECT {columns} FROM public.{table} WHERE {column} = {}) AS found",
             quoted(value)
@@ -289,45 +236,27 @@ fn through_postgrest(agent: &ureq::Agent, url: &str, who: Who, request: &Request
         Request::Call(function, given) | Request::Rows(function, given) => {
             ("POST", format!("rpc/{function}"), Some(given), "")
         }
-        Request::Insert(table, row) => (
-            "POST",
-            (*table).to_owned(),
-            Some(row),
-            "return=representation",
-        ),
+        Request::Insert(table, row) => ("POST", (*table).to_owned(), Some(row), "return=representation"),
         Request::Upsert(table, keys, row) => (
             "POST",
             format!("{table}?on_conflict={}", keys.replace(' ', "")),
             Some(row),
             "return=representation,resolution=merge-duplicates",
         ),
-        Request::Update(table, (column, value), row) => (
-            "PATCH",
-            format!("{table}?{column}=eq.{value}"),
-            Some(row),
-            "return=representation",
-        ),
-        Request::Delete(table, (column, value)) => (
-            "DELETE",
-            format!("{table}?{column}=eq.{value}"),
-            None,
-            "return=representation",
-        ),
-        Request::Select(table, columns, (column, value)) => (
-            "GET",
-            format!(
-                "{table}?select={}&{column}=eq.{value}",
-                columns.replace(' ', "")
-            ),
-            None,
-            "",
-        ),
+        Request::Update(table, (column, value), row) => {
+            ("PATCH", format!("{table}?{column}=eq.{value}"), Some(row), "return=representation")
+        }
+        Request::Delete(table, (column, value)) => {
+            ("DELETE", format!("{table}?{column}=eq.{value}"), None, "return=representation")
+        }
+        Request::Select(table, columns, (column, value)) => {
+            ("GET", format!("{table}?select={}&{column}=eq.{value}", columns.replace(' ', "")), None, "")
+        }
     };
     let (_, claims) = claims(who);
-    let mut call = agent.request(method, &format!("{url}/{path}")).set(
-        "Authorization",
-        &format!("Bearer {}", postgrest::token(claims)),
-    );
+    let mut call = agent
+        .request(method, &format!("{url}/{path}"))
+        .set("Authorization", &format!("Bearer {}", postgrest::token(claims)));
     if !prefer.is_empty() {
         call = call.set("Prefer", prefer);
     }
@@ -337,14 +266,11 @@ fn through_postgrest(agent: &ureq::Agent, url: &str, who: Who, request: &Request
     };
     match answer {
         Ok(response) => {
-            let text = response
-                .into_string()
-                .map_err(|error| Failure::Unknown(error.to_string()))?;
+            let text = response.into_string().map_err(|error| Failure::Unknown(error.to_string()))?;
             if text.is_empty() {
                 return Ok(Value::Null);
             }
-            serde_json::from_str(&text)
-                .map_err(|error| Failure::Unknown(format!("{error}: {text}")))
+            serde_json::from_str(&text).map_err(|error| Failure::Unknown(format!("{error}: {text}")))
         }
         Err(ureq::Error::Status(status, response)) => {
             let text = response.into_string().unwrap_or_default();
@@ -354,15 +280,9 @@ fn through_postgrest(agent: &ureq::Agent, url: &str, who: Who, request: &Request
             // PGRST0xx: PostgREST has no connection, or lost it in the middle.
             let is_answer = code.len() == 5 && !code.starts_with("57P") && !code.starts_with("08")
                 || code.starts_with("PGRST") && !code.starts_with("PGRST0");
-            Err(if is_answer {
-                Failure::Refused { code, message }
-            } else {
-                Failure::Unknown(message)
-            })
+            Err(if is_answer { Failure::Refused { code, message } } else { Failure::Unknown(message) })
         }
-        Err(error) if error.kind() == ureq::ErrorKind::ConnectionFailed => {
-            Err(Failure::Unreachable(error.to_string()))
-        }
+        Err(error) if error.kind() == ureq::ErrorKind::ConnectionFailed => Err(Failure::Unreachable(error.to_string())),
         Err(error) => Err(Failure::Unknown(error.to_string())),
     }
 }

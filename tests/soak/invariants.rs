@@ -39,10 +39,7 @@ pub fn check(world: &World, practices: &[Mutex<Vec<Practice>>]) {
             "SELECT string_agg(format('%s %s %s %s: %s', pid, state, wait_event, application_name, left(query, 100)), E'\\n')
                FROM pg_stat_activity WHERE backend_type = 'client backend'",
         );
-        world.report.violation(format!(
-            "a client does not come to an end:\n{}",
-            activity.unwrap_or_default()
-        ));
+        world.report.violation(format!("a client does not come to an end:\n{}", activity.unwrap_or_default()));
         return;
     }
     let mut session = world.admin();
@@ -57,9 +54,8 @@ pub fn check(world: &World, practices: &[Mutex<Vec<Practice>>]) {
     rows_are_as_the_model_says(world, &mut session, &mut all);
     crowds_add_up(world, &mut session);
     for (name, query) in NOTHING {
-        let found: Option<String> = session.value(&format!(
-            "SELECT string_agg(line, '; ') FROM ({query}) AS found (line)"
-        ));
+        let found: Option<String> =
+            session.value(&format!("SELECT string_agg(line, '; ') FROM ({query}) AS found (line)"));
         report(world, name, found.into_iter().collect());
     }
     nothing_is_left_open(world, &mut session);
@@ -78,10 +74,7 @@ fn report(world: &World, name: &'static str, found: Vec<String>) {
 
 /// Queries that find nothing while all is well.
 const NOTHING: [(&str, &str); 8] = [
-    (
-        "counters agree with the ledger since the last reset",
-        include_str!("../../src/ledger/check.sql"),
-    ),
+    ("counters agree with the ledger since the last reset", include_str!("../../src/ledger/check.sql")),
     (
         "a reference is charged once",
         "SELECT format('%s %s is open %s times', operation, reference_id, count(*)) FROM public.credit_usage
@@ -111,10 +104,7 @@ const NOTHING: [(&str, &str); 8] = [
         "SELECT format('%s.%s: %s', table_name, column_name, not_encrypted + differing + unreadable)
            FROM auria.phi_status() WHERE not_encrypted + differing + unreadable > 0",
     ),
-    (
-        "the doctor finds nothing",
-        "SELECT \"check\" || ': ' || detail FROM auria.doctor() WHERE NOT ok",
-    ),
+    ("the doctor finds nothing", "SELECT \"check\" || ': ' || detail FROM auria.doctor() WHERE NOT ok"),
     (
         "what points to a row finds it",
         "SELECT format('ledger entry %s', entry) FROM public.credit_usage c
@@ -125,21 +115,10 @@ const NOTHING: [(&str, &str); 8] = [
     ),
 ];
 
-fn books_are_as_the_model_says(
-    world: &World,
-    session: &mut Session,
-    all: &mut BTreeMap<Uuid, &mut Practice>,
-) {
-    let query = format!(
-        "SELECT u.id, {} FROM auth.users u",
-        books_expression("u.id")
-    );
-    let stored: HashMap<Uuid, Value> = session
-        .query(&query, &[])
-        .unwrap()
-        .iter()
-        .map(|row| (row.get(0), row.get(1)))
-        .collect();
+fn books_are_as_the_model_says(world: &World, session: &mut Session, all: &mut BTreeMap<Uuid, &mut Practice>) {
+    let query = format!("SELECT u.id, {} FROM auth.users u", books_expression("u.id"));
+    let stored: HashMap<Uuid, Value> =
+        session.query(&query, &[]).unwrap().iter().map(|row| (row.get(0), row.get(1))).collect();
     let mut found = Vec::new();
     for (user, practice) in all {
         let Some(books) = stored.get(user) else {
@@ -153,59 +132,33 @@ fn books_are_as_the_model_says(
             practice.is_broken = true;
         }
     }
-    report(
-        world,
-        "account and ledger of every practice = model, entry by entry",
-        found,
-    );
+    report(world, "account and ledger of every practice = model, entry by entry", found);
 }
 
-fn rows_are_as_the_model_says(
-    world: &World,
-    session: &mut Session,
-    all: &mut BTreeMap<Uuid, &mut Practice>,
-) {
+fn rows_are_as_the_model_says(world: &World, session: &mut Session, all: &mut BTreeMap<Uuid, &mut Practice>) {
     let mut found = Vec::new();
     for tracked in &TRACKED {
-        let query = format!(
-            "SELECT user_id, {}::text, {} FROM public.{}",
-            tracked.key,
-            tracked.expression(),
-            tracked.table
-        );
+        let query =
+            format!("SELECT user_id, {}::text, {} FROM public.{}", tracked.key, tracked.expression(), tracked.table);
         let mut stored: HashMap<Uuid, BTreeMap<String, Value>> = HashMap::new();
         for row in session.query(&query, &[]).unwrap() {
-            stored
-                .entry(row.get(0))
-                .or_default()
-                .insert(row.get(1), row.get(2));
+            stored.entry(row.get(0)).or_default().insert(row.get(1), row.get(2));
         }
         for (user, practice) in all.iter_mut() {
             let rows = stored.remove(user).unwrap_or_default();
             let expected = practice.records.of(tracked.table);
             for (key, row) in &expected {
                 if rows.get(*key) != Some(*row) {
-                    found.push(format!(
-                        "{} {key} is {:?}, expected {row}",
-                        tracked.table,
-                        rows.get(*key)
-                    ));
+                    found.push(format!("{} {key} is {:?}, expected {row}", tracked.table, rows.get(*key)));
                 }
             }
-            for key in rows
-                .keys()
-                .filter(|key| !expected.contains_key(key.as_str()))
-            {
+            for key in rows.keys().filter(|key| !expected.contains_key(key.as_str())) {
                 found.push(format!("{} {key} should not be there", tracked.table));
             }
         }
     }
     found.truncate(5);
-    report(
-        world,
-        "rows of every practice = model, value by value",
-        found,
-    );
+    report(world, "rows of every practice = model, value by value", found);
 }
 
 fn crowds_add_up(world: &World, session: &mut Session) {
@@ -222,16 +175,11 @@ fn crowds_add_up(world: &World, session: &mut Session) {
             .unwrap();
         let (bonus, used, ledger): (i64, i64, i64) = (row.get(0), row.get(1), row.get(2));
         if used != ledger || used > 5 + bonus {
-            found.push(format!(
-                "{user} used {used} of {}, ledger {ledger}",
-                5 + bonus
-            ));
+            found.push(format!("{user} used {used} of {}, ledger {ledger}", 5 + bonus));
         }
         let known = (crowd.bought, crowd.perhaps_bought.clone());
         if !crowd.settle_purchases(bonus) {
-            found.push(format!(
-                "{user} has {bonus} bought credits, expected {known:?}"
-            ));
+            found.push(format!("{user} has {bonus} bought credits, expected {known:?}"));
         }
         let references: Vec<Uuid> = session
             .query(
@@ -265,9 +213,7 @@ fn crowds_add_up(world: &World, session: &mut Session) {
             match known {
                 Some(done) if i64::from(*done) == stored => {}
                 None if stored <= 1 => *known = Some(stored == 1),
-                _ => found.push(format!(
-                    "{operation} was answered {known:?} and is in the ledger {stored} times"
-                )),
+                _ => found.push(format!("{operation} was answered {known:?} and is in the ledger {stored} times")),
             }
         }
         found.extend(
@@ -277,21 +223,14 @@ fn crowds_add_up(world: &World, session: &mut Session) {
                 .map(|operation| format!("nobody charged {operation}")),
         );
     }
-    report(
-        world,
-        "whom all charge at once: nothing lost, nothing twice, nothing overspent",
-        found,
-    );
+    report(world, "whom all charge at once: nothing lost, nothing twice, nothing overspent", found);
 }
 
 fn events_are_recorded_once(world: &World, session: &mut Session) {
     let mut expected = world.events.lock().unwrap().clone();
     expected.sort();
     let stored: Vec<String> = session
-        .query(
-            "SELECT stripe_event_id FROM public.webhook_events ORDER BY stripe_event_id COLLATE \"C\"",
-            &[],
-        )
+        .query("SELECT stripe_event_id FROM public.webhook_events ORDER BY stripe_event_id COLLATE \"C\"", &[])
         .unwrap()
         .iter()
         .map(|row| row.get(0))
@@ -299,11 +238,7 @@ fn events_are_recorded_once(world: &World, session: &mut Session) {
     let found = if stored == expected {
         Vec::new()
     } else {
-        vec![format!(
-            "{} events, expected {}",
-            stored.len(),
-            expected.len()
-        )]
+        vec![format!("{} events, expected {}", stored.len(), expected.len())]
     };
     report(world, "webhook events are recorded once", found);
 }
@@ -324,19 +259,12 @@ fn nothing_is_left_open(world: &World, session: &mut Session) {
         }
         thread::sleep(Duration::from_millis(100));
     };
-    report(
-        world,
-        "no lock and no transaction is left",
-        found.into_iter().collect(),
-    );
+    report(world, "no lock and no transaction is left", found.into_iter().collect());
 }
 
 fn memory_is_flat(world: &World, session: &mut Session) {
     let pids: Vec<i32> = session
-        .query(
-            "SELECT pid FROM pg_stat_activity WHERE usename = 'authenticator'",
-            &[],
-        )
+        .query("SELECT pid FROM pg_stat_activity WHERE usename = 'authenticator'", &[])
         .unwrap()
         .iter()
         .map(|row| row.get(0))
@@ -368,17 +296,11 @@ fn log_is_clean(world: &World) {
     let mut found = Vec::new();
     let mut lines = log[memory.log.min(log.len())..].lines().peekable();
     while let Some(line) = lines.next() {
-        let is_error = ["ERROR:", "FATAL:", "PANIC:"]
-            .iter()
-            .any(|severity| line.contains(severity));
+        let is_error = ["ERROR:", "FATAL:", "PANIC:"].iter().any(|severity| line.contains(severity));
         let is_of_dump = line.contains("cache lookup failed for index")
-            && lines
-                .peek()
-                .is_some_and(|next| next.contains(DUMP_OF_INDEXES));
-        let is_internal = line.contains("] XX0")
-            && is_error
-            && !is_of_dump
-            && !EXPECTED.iter().any(|text| line.contains(text));
+            && lines.peek().is_some_and(|next| next.contains(DUMP_OF_INDEXES));
+        let is_internal =
+            line.contains("] XX0") && is_error && !is_of_dump && !EXPECTED.iter().any(|text| line.contains(text));
         if is_internal || line.contains("panicked") || line.contains("auria_pg: panic") {
             found.push(line.chars().take(400).collect());
         }
@@ -398,25 +320,19 @@ fn log_is_clean(world: &World) {
     memory.log = log.len();
     // PostgreSQL's own PANIC, when it cannot write its log, aborts the process.
     if memory.aborts > memory.panics {
-        found.push(format!(
-            "{} processes aborted, {} of them by PostgreSQL's PANIC",
-            memory.aborts, memory.panics
-        ));
+        found.push(format!("{} processes aborted, {} of them by PostgreSQL's PANIC", memory.aborts, memory.panics));
         memory.aborts = memory.panics;
     }
     found.truncate(5);
-    report(
-        world,
-        "no internal error and no crash of the extension in the log",
-        found,
-    );
+    report(world, "no internal error and no crash of the extension in the log", found);
 }
 
 /// Internal errors that are PostgreSQL's own: DDL that waited for other DDL, and a new session on a full disk.
 const EXPECTED: [&str; 2] = ["tuple concurrently updated", "could not write init file"];
 
 /// How pg_dump asks for indexes. Its snapshot has those that phi_seal() drops meanwhile; pg_get_indexdef() does not.
-const DUMP_OF_INDEXES: &str = "STATEMENT:  SELECT t.tableoid, t.oid, i.indrelid, t.relname AS indexname, pg_catalog.pg_get_indexdef";
+const DUMP_OF_INDEXES: &str =
+    "STATEMENT:  SELECT t.tableoid, t.oid, i.indrelid, t.relname AS indexname, pg_catalog.pg_get_indexdef";
 
 /// With nothing running: no file of the data directory outside pg_wal has a patient's name.
 pub fn files_hold_no_name(world: &World, mark: &str) {
@@ -431,13 +347,6 @@ pub fn files_hold_no_name(world: &World, mark: &str) {
         .arg(world.cluster.data_directory())
         .output()
         .unwrap();
-    let files: Vec<String> = String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .map(str::to_owned)
-        .collect();
-    report(
-        world,
-        "sealed: no file of the server has a patient's name",
-        files,
-    );
+    let files: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    report(world, "sealed: no file of the server has a patient's name", files);
 }

@@ -54,12 +54,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    println!(
-        "A soak of {} minutes, layout {:?}. To repeat it: {}",
-        options.minutes,
-        options.layout,
-        command(&options)
-    );
+    println!("A soak of {} minutes, layout {:?}. To repeat it: {}", options.minutes, options.layout, command(&options));
     let world = World::start(&options);
     if run(&world, &options) {
         ExitCode::SUCCESS
@@ -72,8 +67,7 @@ fn main() -> ExitCode {
 }
 
 fn run(world: &World, options: &Options) -> bool {
-    let practices: Vec<Mutex<Vec<model::Practice>>> =
-        (0..CLIENTS).map(|_| Mutex::default()).collect();
+    let practices: Vec<Mutex<Vec<model::Practice>>> = (0..CLIENTS).map(|_| Mutex::default()).collect();
     let end = Instant::now() + options.duration();
     thread::scope(|scope| {
         for (number, own) in practices.iter().enumerate() {
@@ -99,11 +93,7 @@ fn run(world: &World, options: &Options) -> bool {
         }
     });
     let is_well = world.report.print();
-    println!(
-        "layout {:?}; to repeat it: {}",
-        options.layout,
-        command(options)
-    );
+    println!("layout {:?}; to repeat it: {}", options.layout, command(options));
     is_well
 }
 
@@ -114,10 +104,7 @@ fn command(options: &Options) -> String {
         Layout::Sealed => " LAYOUT=sealed",
         Layout::Sealing => " LAYOUT=sealing",
     };
-    format!(
-        "make soak MINUTES={} SEED={}{layout}",
-        options.minutes, options.seed
-    )
+    format!("make soak MINUTES={} SEED={}{layout}", options.minutes, options.seed)
 }
 
 /// A thread that panics has found something, or could not go on: either way the soak has failed.

@@ -33,12 +33,10 @@ impl Options {
             },
         };
         let seed = match given("SEED") {
-            None => SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(1, |now| now.as_micros() as u64 % 1_000_000_000),
-            Some(text) => text
-                .parse()
-                .map_err(|_| format!("SEED is a number, not {text}"))?,
+            None => {
+                SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| now.as_micros() as u64 % 1_000_000_000)
+            }
+            Some(text) => text.parse().map_err(|_| format!("SEED is a number, not {text}"))?,
         };
         let layout = match given("LAYOUT").as_deref() {
             None | Some("open") => Layout::Open,
@@ -46,11 +44,7 @@ impl Options {
             Some("sealing") => Layout::Sealing,
             Some(text) => return Err(format!("LAYOUT is open, sealed or sealing, not {text}")),
         };
-        Ok(Options {
-            minutes,
-            seed,
-            layout,
-        })
+        Ok(Options { minutes, seed, layout })
     }
 
     pub fn duration(&self) -> Duration {

@@ -16,7 +16,8 @@ use sha2::Sha256;
 const SECRET: &str = "a-secret-of-the-soak-for-its-tokens-alone";
 
 /// PostgREST must not outlive this process, however that ends: its keeper reads from a pipe that closes with it.
-const KEEPER: &str = r#"trap "" INT HUP; "$@" </dev/null >/dev/null 2>&1 & cat >/dev/null; kill $! 2>/dev/null; wait $!"#;
+const KEEPER: &str =
+    r#"trap "" INT HUP; "$@" </dev/null >/dev/null 2>&1 & cat >/dev/null; kill $! 2>/dev/null; wait $!"#;
 
 pub struct Postgrest {
     port: u16,
@@ -26,11 +27,7 @@ pub struct Postgrest {
 
 impl Postgrest {
     pub fn start(cluster: &Cluster, database: &str) -> Self {
-        let port = std::net::TcpListener::bind(("127.0.0.1", 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let host = cluster.socket_directory().display().to_string();
         let environment = vec![
             (
@@ -49,11 +46,7 @@ impl Postgrest {
             ("PGRST_SERVER_PORT", port.to_string()),
         ];
         let child = Mutex::new(spawn(&environment));
-        let postgrest = Postgrest {
-            port,
-            environment,
-            child,
-        };
+        let postgrest = Postgrest { port, environment, child };
         postgrest.wait();
         postgrest
     }
@@ -72,8 +65,7 @@ impl Postgrest {
         let mut child = self.child.lock().unwrap();
         let keeper = child.id();
         // The keeper's child is PostgREST itself.
-        let children = fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children"))
-            .unwrap_or_default();
+        let children = fs::read_to_string(format!("/proc/{keeper}/task/{keeper}/children")).unwrap_or_default();
         for pid in children.split_whitespace() {
             let _ = Command::new("kill").args(["-KILL", pid]).status();
         }
@@ -86,11 +78,7 @@ impl Postgrest {
     pub fn wait(&self) {
         let url = format!("{}/credit_packs?limit=0", self.url());
         let deadline = Instant::now() + Duration::from_secs(60);
-        while !ureq::get(&url)
-            .timeout(Duration::from_secs(10))
-            .call()
-            .is_ok_and(|response| response.status() == 200)
-        {
+        while !ureq::get(&url).timeout(Duration::from_secs(10)).call().is_ok_and(|response| response.status() == 200) {
             assert!(Instant::now() < deadline, "PostgREST does not answer");
             thread::sleep(Duration::from_millis(100));
         }
@@ -120,26 +108,16 @@ fn stop(child: &mut Child) {
 
 fn binary() -> PathBuf {
     let binary = repository().join("tests/api/node_modules/postgrest-12/postgrest");
-    assert!(
-        binary.exists(),
-        "{} is missing: run npm ci in tests/api",
-        binary.display()
-    );
+    assert!(binary.exists(), "{} is missing: run npm ci in tests/api", binary.display());
     binary
 }
 
 /// A token as Supabase's sign-in makes them: HS256, with these claims and a day to live.
 pub fn token(mut claims: Value) -> String {
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |now| now.as_secs());
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_secs());
     claims["exp"] = json!(now + 86_400);
     let encode = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
-    let signed = format!(
-        "{}.{}",
-        encode(br#"{"alg":"HS256","typ":"JWT"}"#),
-        encode(claims.to_string().as_bytes())
-    );
+    let signed = format!("{}.{}", encode(br#"{"alg":"HS256","typ":"JWT"}"#), encode(claims.to_string().as_bytes()));
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     mac.update(signed.as_bytes());
     format!("{signed}.{}", encode(&mac.finalize().into_bytes()))

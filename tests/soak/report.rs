@@ -42,9 +42,7 @@ impl Report {
 
     fn detail(&self) -> std::sync::MutexGuard<'_, Detail> {
         // A thread that panicked while it counted has counted wrongly by one at most.
-        self.detail
-            .lock()
-            .unwrap_or_else(|error| error.into_inner())
+        self.detail.lock().unwrap_or_else(|error| error.into_inner())
     }
 
     pub fn elapsed(&self) -> Duration {
@@ -71,11 +69,7 @@ impl Report {
     }
 
     pub fn recovery(&self, fault: Fault, took: Duration) {
-        self.detail()
-            .recoveries
-            .entry(fault)
-            .or_default()
-            .push(took);
+        self.detail().recoveries.entry(fault).or_default().push(took);
     }
 
     pub fn invariant(&self, name: &'static str) {
@@ -160,14 +154,7 @@ impl Report {
         drop(detail);
         self.print_violations();
         let detail = self.detail();
-        println!(
-            "result: {}",
-            if detail.violations.is_empty() {
-                "nothing lost"
-            } else {
-                "FAILED"
-            }
-        );
+        println!("result: {}", if detail.violations.is_empty() { "nothing lost" } else { "FAILED" });
         detail.violations.is_empty()
     }
 

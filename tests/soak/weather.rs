@@ -52,8 +52,8 @@ impl Fault {
     /// Whether connections end by it.
     fn cuts_connections(self) -> bool {
         use Fault::{
-            BackendKilled, ClockSetBack, FastRestart, FullDisk, ImmediateRestart, PostgrestKilled,
-            PostmasterKilled, TerminatedBackends,
+            BackendKilled, ClockSetBack, FastRestart, FullDisk, ImmediateRestart, PostgrestKilled, PostmasterKilled,
+            TerminatedBackends,
         };
         matches!(
             self,
@@ -70,13 +70,7 @@ impl Fault {
 
     /// Whether the server comes back by recovery.
     pub fn crashes(self) -> bool {
-        matches!(
-            self,
-            Fault::BackendKilled
-                | Fault::PostmasterKilled
-                | Fault::ImmediateRestart
-                | Fault::FullDisk
-        )
+        matches!(self, Fault::BackendKilled | Fault::PostmasterKilled | Fault::ImmediateRestart | Fault::FullDisk)
     }
 
     /// Whether everybody is cut off in one moment, from which recovery is measured.
@@ -103,10 +97,9 @@ impl Fault {
             Fault::FailingVault => &["55000"],
             // PostgREST reads its schema again after them. Nobody is given up for them by PostgreSQL.
             Fault::MigrateAgain | Fault::ExtensionUpdate => &["PGRST202"],
-            Fault::Sealing => &[
-                "40P01", "55P03", "40001", "42P10", "0A000", "PGRST202", "42P01", "PGRST204",
-                "PGRST200", "PGRST205",
-            ],
+            Fault::Sealing => {
+                &["40P01", "55P03", "40001", "42P10", "0A000", "PGRST202", "42P01", "PGRST204", "PGRST200", "PGRST205"]
+            }
             Fault::LockStorm => &["55P03", "40P01"],
             _ => &[],
         };
@@ -136,42 +129,30 @@ impl Weather {
         for spell in spells.iter_mut().filter(|spell| spell.0 == fault) {
             spell.1.get_or_insert(now);
         }
-        spells.retain(|spell| {
-            spell
-                .1
-                .is_none_or(|ended| now - ended < 3 * CONNECTION_GRACE)
-        });
+        spells.retain(|spell| spell.1.is_none_or(|ended| now - ended < 3 * CONNECTION_GRACE));
     }
 
     /// Whether a call that began then may have failed with this; an empty code stands for a lost connection.
     pub fn explains(&self, code: &str, began: Instant) -> bool {
-        let grace = if code.is_empty() {
-            CONNECTION_GRACE
-        } else {
-            STATEMENT_GRACE
-        };
+        let grace = if code.is_empty() { CONNECTION_GRACE } else { STATEMENT_GRACE };
         self.spells.lock().unwrap().iter().any(|(fault, ended)| {
             ended.is_none_or(|ended| ended + grace > began)
-                && if code.is_empty() {
-                    fault.cuts_connections()
-                } else {
-                    fault.explains(code)
-                }
+                && if code.is_empty() { fault.cuts_connections() } else { fault.explains(code) }
         })
     }
 
     /// Whether the server is going down, or not back yet.
     pub fn is_crashing(&self) -> bool {
         let spells = self.spells.lock().unwrap();
-        spells
-            .iter()
-            .any(|(fault, ended)| ended.is_none() && fault.crashes())
+        spells.iter().any(|(fault, ended)| ended.is_none() && fault.crashes())
     }
 
     /// Whether one of these is going on or was a moment before `began`.
     pub fn has_any(&self, faults: &[Fault], began: Instant) -> bool {
-        self.spells.lock().unwrap().iter().any(|(fault, ended)| {
-            faults.contains(fault) && ended.is_none_or(|ended| ended + STATEMENT_GRACE > began)
-        })
+        self.spells
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|(fault, ended)| faults.contains(fault) && ended.is_none_or(|ended| ended + STATEMENT_GRACE > began))
     }
 }

@@ -24,10 +24,8 @@ const DISK: u32 = 1536;
 pub const OLDER: &str = "0.2.99";
 pub const CURRENT: &str = env!("CARGO_PKG_VERSION");
 
-const FAKETIME: [&str; 2] = [
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
-];
+const FAKETIME: [&str; 2] =
+    ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"];
 
 pub const DATABASE: &str = "auria_soak";
 
@@ -164,8 +162,7 @@ impl World {
 
     /// Moves the server's clock against this machine's, by seconds, from its next start on.
     pub fn set_clock(&self, seconds: i64) {
-        self.cluster
-            .set_environment("FAKETIME", &format!("{seconds:+}"));
+        self.cluster.set_environment("FAKETIME", &format!("{seconds:+}"));
     }
 
     /// A session of the superuser, as soon as the server gives one.
@@ -174,11 +171,9 @@ impl World {
         loop {
             match self.cluster.try_session(DATABASE, As::Superuser) {
                 Ok(session) => return session,
-                Err(error) => assert!(
-                    Instant::now() < deadline,
-                    "the server does not come back: {error}\n{}",
-                    self.end_of_log()
-                ),
+                Err(error) => {
+                    assert!(Instant::now() < deadline, "the server does not come back: {error}\n{}", self.end_of_log())
+                }
             }
             thread::sleep(Duration::from_millis(50));
         }
@@ -195,11 +190,7 @@ impl World {
 /// often as the soak likes.
 fn write_update(scripts: &Path) {
     for (from, to) in [(OLDER, CURRENT), (CURRENT, OLDER)] {
-        fs::write(
-            scripts.join(format!("auria--{from}--{to}.sql")),
-            "SELECT auria.migrate();",
-        )
-        .unwrap();
+        fs::write(scripts.join(format!("auria--{from}--{to}.sql")), "SELECT auria.migrate();").unwrap();
     }
 }
 

@@ -50,9 +50,9 @@ fn main() -> ExitCode {
             thread.join().unwrap();
         }
     });
-    let queries: i64 = db.superuser().value(
-        "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()",
-    );
+    let queries: i64 = db
+        .superuser()
+        .value("SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()");
     let functions: Vec<String> = db.superuser().value(
         "SELECT array_agg(pronamespace::regnamespace::text || '.' || proname) FROM pg_proc
          WHERE pronamespace IN ('public'::regnamespace, 'auria'::regnamespace)",
@@ -70,32 +70,20 @@ fn main() -> ExitCode {
         })
         .map(|(_, line)| *line)
         .collect();
-    println!(
-        "sqlsmith: {queries} queries in {minutes} minutes, {} complaints",
-        bad.len()
-    );
+    println!("sqlsmith: {queries} queries in {minutes} minutes, {} complaints", bad.len());
     for line in &bad {
         println!("{line}");
     }
-    if bad.is_empty() && queries > 1000 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if bad.is_empty() && queries > 1000 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Whether the query after an error in the log calls a function of the extension, or writes, which calls its triggers.
 fn may_be_ours(after: &[&str], functions: &[String]) -> bool {
-    let query: Vec<&str> = after
-        .iter()
-        .take_while(|line| line.starts_with('\t') || !line.contains("ERROR:"))
-        .copied()
-        .collect();
+    let query: Vec<&str> =
+        after.iter().take_while(|line| line.starts_with('\t') || !line.contains("ERROR:")).copied().collect();
     let query = query.join("\n").to_lowercase();
     query.is_empty()
-        || ["insert into", "update ", "delete from", "merge into"]
-            .iter()
-            .any(|writes| query.contains(writes))
+        || ["insert into", "update ", "delete from", "merge into"].iter().any(|writes| query.contains(writes))
         || functions.iter().any(|function| query.contains(function))
 }
 
@@ -108,23 +96,16 @@ fn fill(db: &auria_tests::Database<'_>) {
              SELECT '{user}', 'Maria ' || i, 'nota' FROM generate_series(1, 20) AS i;
              SELECT public.use_credits('{user}', 'case_analysis')"
         ));
-        session.run(&insert_evaluation(
-            &format!("'{user}'"),
-            &[("patient_name", "'Maria'")],
-        ));
+        session.run(&insert_evaluation(&format!("'{user}'"), &[("patient_name", "'Maria'")]));
     }
     // They log in by themselves here: what they may do is the same.
-    db.superuser()
-        .run("ALTER ROLE service_role LOGIN; ALTER ROLE authenticated LOGIN");
+    db.superuser().run("ALTER ROLE service_role LOGIN; ALTER ROLE authenticated LOGIN");
 }
 
 /// sqlsmith, with a new seed whenever it ends.
 fn smith(cluster: &Cluster, database: &str, role: &str, seed: u64, end: Instant) {
     let mut rounds = 0;
-    while let Some(left) = end
-        .checked_duration_since(Instant::now())
-        .filter(|left| left.as_secs() > 0)
-    {
+    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| left.as_secs() > 0) {
         let target = format!(
             "host={} port={} dbname={database} user={role}",
             cluster.socket_directory().display(),
@@ -140,10 +121,7 @@ fn smith(cluster: &Cluster, database: &str, role: &str, seed: u64, end: Instant)
             .status()
             .unwrap();
         // 124: the time was over.
-        assert!(
-            status.success() || status.code() == Some(124),
-            "sqlsmith: {status}"
-        );
+        assert!(status.success() || status.code() == Some(124), "sqlsmith: {status}");
         rounds += 1;
     }
 }

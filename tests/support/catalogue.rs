@@ -50,8 +50,7 @@ const FUNCTIONS: &str = "
        AND NOT EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
                         WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e' AND e.extname <> 'auria')";
 
-const MIGRATIONS: &str =
-    "SELECT format('migration %s %s %s', number, name, sha256) FROM auria.migrations";
+const MIGRATIONS: &str = "SELECT format('migration %s %s %s', number, name, sha256) FROM auria.migrations";
 
 /// Everything the catalogue says about a database of AURIA.
 pub fn everything(session: &mut Session) -> Vec<String> {
@@ -67,19 +66,11 @@ pub fn everything(session: &mut Session) -> Vec<String> {
 /// Columns, constraints, indexes and triggers of every table, in the notation and order of `schema/expected.txt`.
 pub fn tables(session: &mut Session) -> Vec<String> {
     session.run(FULL_NAMES);
-    let mut rows: Vec<(String, i32, String)> = session
-        .query(TABLES, &[])
-        .unwrap()
-        .iter()
-        .map(|row| (row.get(0), row.get(1), row.get(2)))
-        .collect();
+    let mut rows: Vec<(String, i32, String)> =
+        session.query(TABLES, &[]).unwrap().iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
     session.run("RESET search_path");
-    rows.sort_by_key(|(table, place, line)| {
-        (table.contains('.'), table.clone(), *place, line.clone())
-    });
-    rows.into_iter()
-        .map(|(table, _, line)| format!("{table}: {line}"))
-        .collect()
+    rows.sort_by_key(|(table, place, line)| (table.contains('.'), table.clone(), *place, line.clone()));
+    rows.into_iter().map(|(table, _, line)| format!("{table}: {line}")).collect()
 }
 
 /// Row security, policies, grants and comments of every table.
@@ -99,12 +90,8 @@ pub fn column(session: &mut Session, query: &str) -> Vec<String> {
 /// Compares two databases, whatever the order of their lines.
 #[track_caller]
 pub fn assert_same(what: &str, here: &[String], expected: &[String]) {
-    let (found, declared): (BTreeSet<_>, BTreeSet<_>) =
-        (here.iter().collect(), expected.iter().collect());
+    let (found, declared): (BTreeSet<_>, BTreeSet<_>) = (here.iter().collect(), expected.iter().collect());
     let missing: Vec<_> = declared.difference(&found).collect();
     let beyond: Vec<_> = found.difference(&declared).collect();
-    assert!(
-        missing.is_empty() && beyond.is_empty(),
-        "{what}: missing {missing:#?}, not expected {beyond:#?}"
-    );
+    assert!(missing.is_empty() && beyond.is_empty(), "{what}: missing {missing:#?}, not expected {beyond:#?}");
 }

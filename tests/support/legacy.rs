@@ -53,10 +53,7 @@ impl Rows {
         let now = checksums(session, &self.columns);
         for (((table, _), before), now) in self.columns.iter().zip(&self.checksums).zip(&now) {
             if SEEDED.contains(&table.as_str()) {
-                assert!(
-                    before.iter().all(|row| now.contains(row)),
-                    "a row of {table} changed"
-                );
+                assert!(before.iter().all(|row| now.contains(row)), "a row of {table} changed");
             } else {
                 assert_eq!(before, now, "the rows of {table}");
             }
@@ -69,12 +66,7 @@ fn checksums(session: &mut Session, columns: &[(String, String)]) -> Vec<Vec<Str
         .iter()
         .map(|(table, list)| {
             session
-                .query(
-                    &format!(
-                        "SELECT md5(row::text) FROM (SELECT {list} FROM {table}) AS row ORDER BY 1"
-                    ),
-                    &[],
-                )
+                .query(&format!("SELECT md5(row::text) FROM (SELECT {list} FROM {table}) AS row ORDER BY 1"), &[])
                 .unwrap()
                 .iter()
                 .map(|row| row.get(0))

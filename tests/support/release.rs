@@ -17,11 +17,7 @@ pub fn next_release(version: &str) -> (Arc<Stage>, impl Fn()) {
         let next = control.replace(&format!("'{from}'"), &format!("'{version}'"));
         assert_ne!(next, control);
         fs::write(scripts.join("auria.control"), next).unwrap();
-        fs::write(
-            scripts.join(format!("auria--{from}--{version}.sql")),
-            "SELECT auria.migrate();",
-        )
-        .unwrap();
+        fs::write(scripts.join(format!("auria--{from}--{version}.sql")), "SELECT auria.migrate();").unwrap();
     };
     (stage, release)
 }

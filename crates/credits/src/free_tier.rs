@@ -34,11 +34,7 @@ pub fn sessions_count(operation: &str) -> bool {
 
 /// Whether one more operation is free.
 pub fn allows(operation: &str, activity: Activity) -> bool {
-    let before = if sessions_count(operation) {
-        activity.sessions_before
-    } else {
-        0
-    };
+    let before = if sessions_count(operation) { activity.sessions_before } else { 0 };
     activity.uses + before < limit(operation)
 }
 
@@ -47,10 +43,7 @@ mod tests {
     use super::*;
 
     fn uses(uses: i64) -> Activity {
-        Activity {
-            uses,
-            ..Activity::default()
-        }
+        Activity { uses, ..Activity::default() }
     }
 
     #[test]
@@ -69,10 +62,7 @@ mod tests {
 
     #[test]
     fn sessions_from_before_the_ledger_count_for_analyses_only_and_beside_the_uses() {
-        let activity = Activity {
-            uses: 1,
-            sessions_before: 2,
-        };
+        let activity = Activity { uses: 1, sessions_before: 2 };
         assert!(!allows("case_analysis", activity));
         assert!(allows("dsd_simulation", activity));
     }

@@ -51,17 +51,8 @@ impl CountedOperation {
 
 /// What a subscription's status may be: the specification's six, and the other
 /// three that Stripe has, because the webhook writes Stripe's word as it comes.
-pub const STATUSES: [&str; 9] = [
-    "active",
-    "inactive",
-    "past_due",
-    "canceled",
-    "trialing",
-    "unpaid",
-    "incomplete",
-    "incomplete_expired",
-    "paused",
-];
+pub const STATUSES: [&str; 9] =
+    ["active", "inactive", "past_due", "canceled", "trialing", "unpaid", "incomplete", "incomplete_expired", "paused"];
 
 /// Whether the status is one of [`STATUSES`].
 pub fn status_is_known(status: &str) -> bool {

@@ -72,11 +72,7 @@ impl Sources {
         let charged = charged.max(0);
         let rollover = from_rollover.clamp(0, charged);
         let bonus = from_bonus.clamp(0, charged - rollover);
-        Self {
-            monthly: charged - rollover - bonus,
-            rollover,
-            bonus,
-        }
+        Self { monthly: charged - rollover - bonus, rollover, bonus }
     }
 }
 
@@ -122,17 +118,15 @@ impl CreditPool {
     pub fn available(&self) -> Option<i64> {
         match self.monthly {
             Allowance::Unlimited => None,
-            Allowance::Limited(monthly) => Some(
-                i64::from(monthly) + i64::from(self.rollover) + i64::from(self.bonus)
-                    - i64::from(self.used),
-            ),
+            Allowance::Limited(monthly) => {
+                Some(i64::from(monthly) + i64::from(self.rollover) + i64::from(self.bonus) - i64::from(self.used))
+            }
         }
     }
 
     /// Whether an operation of this cost can be charged now.
     pub fn affords(&self, cost: i32) -> bool {
-        self.available()
-            .is_none_or(|available| available >= i64::from(cost))
+        self.available().is_none_or(|available| available >= i64::from(cost))
     }
 
     /// Charges an operation and says what it took from where; `None` and
@@ -148,11 +142,7 @@ impl CreditPool {
         let rollover = after.rollover - before.rollover;
         let bonus = after.bonus - before.bonus;
         self.used = used;
-        Ok(Some(Sources {
-            monthly: cost - rollover - bonus,
-            rollover,
-            bonus,
-        }))
+        Ok(Some(Sources { monthly: cost - rollover - bonus, rollover, bonus }))
     }
 
     /// Gives back what one operation was charged. Whatever no longer fits where
@@ -184,10 +174,7 @@ impl CreditPool {
     /// counts as much as it grants, and the rest is hidden, not forgotten.
     pub fn change_plan(&mut self, to: Allowance) -> Result<(), OutOfRange> {
         let spent = self.split(self.used);
-        let monthly = spent
-            .monthly
-            .checked_add(self.hidden.max(0))
-            .ok_or(OutOfRange)?;
+        let monthly = spent.monthly.checked_add(self.hidden.max(0)).ok_or(OutOfRange)?;
         self.rollover = self.rollover.max(0) - spent.rollover;
         self.bonus = self.bonus.max(0) - spent.bonus;
         self.monthly = to;
@@ -209,10 +196,6 @@ impl CreditPool {
         let monthly = self.monthly.of(used);
         let rollover = (used - monthly).min(self.rollover.max(0));
         let bonus = (used - monthly - rollover).min(self.bonus.max(0));
-        Sources {
-            monthly,
-            rollover,
-            bonus,
-        }
+        Sources { monthly, rollover, bonus }
     }
 }

@@ -76,8 +76,7 @@ impl Model {
     }
 
     fn available(&self) -> Grant {
-        self.left_of_the_plan()
-            .map(|left| left + self.rollover.inside + self.bonus.inside)
+        self.left_of_the_plan().map(|left| left + self.rollover.inside + self.bonus.inside)
     }
 
     fn use_coins(&mut self, cost: i64) -> bool {
@@ -135,10 +134,7 @@ impl Model {
         self.rollover.taken = 0;
         self.bonus.taken = 0;
         self.plan = plan;
-        self.largest_plan = self
-            .largest_plan
-            .zip(plan)
-            .map(|(one, other)| one.max(other));
+        self.largest_plan = self.largest_plan.zip(plan).map(|(one, other)| one.max(other));
     }
 
     fn end_of_month(&mut self, rule: Rollover) {
@@ -157,11 +153,7 @@ impl Model {
 }
 
 fn rollover() -> impl Strategy<Value = Rollover> {
-    prop_oneof![
-        Just(Rollover::Expires),
-        Just(Rollover::Kept),
-        (0..40).prop_map(Rollover::UpTo),
-    ]
+    prop_oneof![Just(Rollover::Expires), Just(Rollover::Kept), (0..40).prop_map(Rollover::UpTo),]
 }
 
 /// A plan's credits; `Some(-1)` is unlimited, `None` no plan.
@@ -331,45 +323,24 @@ proptest! {
 }
 
 fn limited(monthly: i32, rollover: i32, bonus: i32, used: i32) -> CreditPool {
-    CreditPool {
-        monthly: Allowance::Limited(monthly),
-        rollover,
-        bonus,
-        used,
-        hidden: 0,
-    }
+    CreditPool { monthly: Allowance::Limited(monthly), rollover, bonus, used, hidden: 0 }
 }
 
 #[test]
 fn an_unlimited_plan_allows_everything_and_carries_nothing() {
-    let mut pool = CreditPool {
-        monthly: Allowance::Unlimited,
-        ..limited(0, 7, 5, 1_000_000)
-    };
-    assert_eq!(
-        pool.charge(500),
-        Ok(Some(Sources {
-            monthly: 500,
-            ..Sources::default()
-        }))
-    );
+    let mut pool = CreditPool { monthly: Allowance::Unlimited, ..limited(0, 7, 5, 1_000_000) };
+    assert_eq!(pool.charge(500), Ok(Some(Sources { monthly: 500, ..Sources::default() })));
     let settled = Settlement::of(&pool, Rollover::Kept);
     assert_eq!((settled.rollover, settled.bonus), (7, 5));
 }
 
 #[test]
 fn a_counter_that_would_overflow_is_refused_and_nothing_changes() {
-    let full = CreditPool {
-        monthly: Allowance::Unlimited,
-        ..limited(0, 0, i32::MAX, i32::MAX)
-    };
+    let full = CreditPool { monthly: Allowance::Unlimited, ..limited(0, 0, i32::MAX, i32::MAX) };
     let mut pool = full;
     assert!(pool.charge(1).is_err());
     assert!(pool.purchase(1).is_err());
-    assert!(
-        pool.refund(Sources::of_use(1, 0, 0), Charged::InAnEarlierMonth)
-            .is_err()
-    );
+    assert!(pool.refund(Sources::of_use(1, 0, 0), Charged::InAnEarlierMonth).is_err());
     pool.hidden = 1;
     assert!(pool.change_plan(Allowance::Limited(1)).is_err());
     pool.hidden = 0;
@@ -380,28 +351,16 @@ fn a_counter_that_would_overflow_is_refused_and_nothing_changes() {
 fn a_month_spends_monthly_then_rollover_then_bonus() {
     let mut pool = limited(60, 30, 10, 50);
     let charged = pool.charge(45).expect("small numbers").expect("affordable");
-    assert_eq!(
-        (charged.monthly, charged.rollover, charged.bonus),
-        (10, 30, 5)
-    );
+    assert_eq!((charged.monthly, charged.rollover, charged.bonus), (10, 30, 5));
     let settled = Settlement::of(&pool, Rollover::UpTo(30));
-    assert_eq!(
-        (
-            settled.from_monthly,
-            settled.from_rollover,
-            settled.from_bonus
-        ),
-        (60, 30, 5)
-    );
+    assert_eq!((settled.from_monthly, settled.from_rollover, settled.from_bonus), (60, 30, 5));
     assert_eq!((settled.rollover, settled.bonus), (0, 5));
 }
 
 #[test]
 fn a_refund_after_the_reset_comes_back_as_bonus() {
     let mut pool = limited(5, 0, 0, 1);
-    let reversal = pool
-        .refund(Sources::of_use(2, 0, 0), Charged::InAnEarlierMonth)
-        .expect("small numbers");
+    let reversal = pool.refund(Sources::of_use(2, 0, 0), Charged::InAnEarlierMonth).expect("small numbers");
     assert_eq!((reversal.off_used, reversal.to_bonus), (0, 2));
     assert_eq!(pool.available(), Some(6));
 }
@@ -428,8 +387,7 @@ fn an_upgrade_does_not_return_bought_credits_that_were_spent() {
 fn down_and_up_again_gains_nothing() {
     let mut pool = limited(200, 0, 0, 120);
     for monthly in [5, 0, 60, 200] {
-        pool.change_plan(Allowance::Limited(monthly))
-            .expect("small");
+        pool.change_plan(Allowance::Limited(monthly)).expect("small");
     }
     assert_eq!(pool, limited(200, 0, 0, 120));
 }

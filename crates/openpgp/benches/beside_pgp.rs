@@ -22,25 +22,17 @@ fn main() {
     let password = Password::from(SECRET);
     let s2k = || StringToKey::new_iterated(rand::thread_rng(), HashAlgorithm::Sha256, 0x60);
     let reference = || {
-        let mut builder = MessageBuilder::from_bytes("", TEXT)
-            .seipd_v1(rand::thread_rng(), SymmetricKeyAlgorithm::AES256);
+        let mut builder =
+            MessageBuilder::from_bytes("", TEXT).seipd_v1(rand::thread_rng(), SymmetricKeyAlgorithm::AES256);
         builder.encrypt_with_password(s2k(), &password).unwrap();
         builder.to_vec(rand::thread_rng()).unwrap()
     };
     let read_by_pgp = |message: &[u8]| {
-        let mut message = Message::from_bytes(message)
-            .unwrap()
-            .decrypt_with_password(&password)
-            .unwrap();
+        let mut message = Message::from_bytes(message).unwrap().decrypt_with_password(&password).unwrap();
         message.as_data_vec().unwrap()
     };
 
-    compare(
-        "write a value of 20 characters",
-        1000,
-        || sealer.seal(TEXT).unwrap(),
-        reference,
-    );
+    compare("write a value of 20 characters", 1000, || sealer.seal(TEXT).unwrap(), reference);
     let own = sealer.seal(TEXT).unwrap();
     let mut opener = Opener::new(SECRET);
     compare(
@@ -53,12 +45,7 @@ fn main() {
     compare(
         "read a value whose salt is new (65,536 octets of SHA-256)",
         100,
-        || {
-            Opener::new(SECRET)
-                .open(&foreign, &mut || true)
-                .unwrap()
-                .len()
-        },
+        || Opener::new(SECRET).open(&foreign, &mut || true).unwrap().len(),
         || read_by_pgp(&foreign),
     );
 }
@@ -71,10 +58,7 @@ fn compare<A, B>(what: &str, calls: u32, mut here: impl FnMut() -> A, mut pgp: i
         fastest[1] = fastest[1].min(timed(calls, &mut pgp));
     }
     let [here, pgp] = fastest.map(|time| time.as_secs_f64() * 1e6);
-    println!(
-        "{what:<60} here {here:>8.2} µs   pgp {pgp:>8.2} µs   {:>6.1}x",
-        pgp / here
-    );
+    println!("{what:<60} here {here:>8.2} µs   pgp {pgp:>8.2} µs   {:>6.1}x", pgp / here);
 }
 
 fn timed<T>(calls: u32, work: &mut impl FnMut() -> T) -> Duration {

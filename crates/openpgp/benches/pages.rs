@@ -17,11 +17,8 @@ const ROUNDS: usize = 9;
 
 fn main() {
     for (rows, columns) in [(2000, 1), (1000, 5)] {
-        for (salts, each) in [
-            (1, "one salt"),
-            (rows, "a salt for each row"),
-            (rows * columns, "a salt for each value"),
-        ] {
+        for (salts, each) in [(1, "one salt"), (rows, "a salt for each row"), (rows * columns, "a salt for each value")]
+        {
             if columns == 1 && each == "a salt for each value" {
                 continue;
             }

@@ -52,20 +52,14 @@ impl DerivedKeys {
         };
         if !same {
             let slot = self.slot_of(wanted, next, secret, work)?;
-            let keyed =
-                Keyed::new(cipher, &self.slots[slot].key).ok_or(OpenError::WrongKeyOrCorrupt)?;
+            let keyed = Keyed::new(cipher, &self.slots[slot].key).ok_or(OpenError::WrongKeyOrCorrupt)?;
             self.latest = Some((wanted, slot, keyed));
         }
-        self.latest
-            .as_ref()
-            .map(|(_, _, keyed)| keyed)
-            .ok_or(OpenError::WrongKeyOrCorrupt)
+        self.latest.as_ref().map(|(_, _, keyed)| keyed).ok_or(OpenError::WrongKeyOrCorrupt)
     }
 
     fn is_in(&self, slot: usize, wanted: &Origin) -> bool {
-        self.slots
-            .get(slot)
-            .is_some_and(|slot| slot.origin == *wanted)
+        self.slots.get(slot).is_some_and(|slot| slot.origin == *wanted)
     }
 
     /// Where the key of this origin is, which is looked for in slot `next` first; derived unless
@@ -77,11 +71,7 @@ impl DerivedKeys {
         secret: &[u8],
         work: &mut Work<'_, '_>,
     ) -> Result<usize, OpenError> {
-        let known = if self.is_in(next, &wanted) {
-            Some(next)
-        } else {
-            self.by_origin.get(&wanted).copied()
-        };
+        let known = if self.is_in(next, &wanted) { Some(next) } else { self.by_origin.get(&wanted).copied() };
         if let Some(slot) = known {
             self.slots[slot].used_again = true;
             return Ok(slot);
@@ -89,11 +79,7 @@ impl DerivedKeys {
         // First, and apart: it may be stopped, and must leave nothing half done.
         let (s2k, cipher) = wanted;
         let key = s2k.derive(secret, &mut self.laid_out, cipher, work)?;
-        let derived = Slot {
-            origin: wanted,
-            key,
-            used_again: false,
-        };
+        let derived = Slot { origin: wanted, key, used_again: false };
         self.by_origin.try_reserve(1)?;
         self.slots.try_reserve(1)?;
         let slot = if self.slots.len() < CACHED_KEYS {
@@ -136,10 +122,7 @@ mod tests {
     }
 
     fn salted(number: u64) -> S2k {
-        S2k::Salted {
-            hash: Hash::Sha256,
-            salt: number.to_be_bytes(),
-        }
+        S2k::Salted { hash: Hash::Sha256, salt: number.to_be_bytes() }
     }
 
     #[test]
@@ -169,29 +152,13 @@ mod tests {
 
     #[test]
     fn a_derivation_that_is_stopped_or_unwinds_leaves_nothing_in_the_cache() {
-        let costly = S2k::Iterated {
-            hash: Hash::Sha256,
-            salt: [1; 8],
-            count: 0xFF,
-        };
+        let costly = S2k::Iterated { hash: Hash::Sha256, salt: [1; 8], count: 0xFF };
         let mut keys = DerivedKeys::default();
-        let stopped = keys
-            .slot_of(
-                (costly, Cipher::Aes256),
-                0,
-                b"secret",
-                &mut Work::new(&mut || false),
-            )
-            .err();
+        let stopped = keys.slot_of((costly, Cipher::Aes256), 0, b"secret", &mut Work::new(&mut || false)).err();
         assert_eq!(stopped, Some(OpenError::Stopped));
         let unwound = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut cancel = || -> bool { std::panic::resume_unwind(Box::new(())) };
-            let _ = keys.slot_of(
-                (costly, Cipher::Aes256),
-                0,
-                b"secret",
-                &mut Work::new(&mut cancel),
-            );
+            let _ = keys.slot_of((costly, Cipher::Aes256), 0, b"secret", &mut Work::new(&mut cancel));
         }));
         assert!(unwound.is_err());
         assert!(keys.slots.is_empty() && keys.by_origin.is_empty());

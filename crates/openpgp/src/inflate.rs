@@ -21,10 +21,7 @@ const ZLIB: u8 = 2;
 /// to is never allocated ahead, and past the bound inflating stops.
 pub(crate) fn inflate(body: Body<'_>, work: &mut Work<'_, '_>) -> Result<Buffer, OpenError> {
     let mut pieces = body.pieces();
-    let (algorithm, first) = pieces
-        .next()
-        .and_then(<[u8]>::split_first)
-        .ok_or(OpenError::WrongKeyOrCorrupt)?;
+    let (algorithm, first) = pieces.next().and_then(<[u8]>::split_first).ok_or(OpenError::WrongKeyOrCorrupt)?;
     let pieces = std::iter::once(first).chain(pieces);
     // The stream's own state is allocated where a failure would be a panic.
     drop(Buffer::with_capacity(STREAM_STATE)?);

@@ -42,24 +42,14 @@ impl Keyed {
 
     /// CFB in place from the all-zero IV, without resynchronisation: session keys (RFC 4880, 5.3)
     /// and SEIPD (5.13).
-    pub(crate) fn decrypt(
-        &self,
-        data: &mut [u8],
-        work: &mut Work<'_, '_>,
-    ) -> Result<(), OpenError> {
+    pub(crate) fn decrypt(&self, data: &mut [u8], work: &mut Work<'_, '_>) -> Result<(), OpenError> {
         self.decrypt_from([0; MAX_BLOCK], data, work)
     }
 
     /// CFB in place, resynchronised after the prefix: the old data packet without MDC
     /// (RFC 4880, 13.9).
-    pub(crate) fn decrypt_resync(
-        &self,
-        data: &mut [u8],
-        work: &mut Work<'_, '_>,
-    ) -> Result<(), OpenError> {
-        let (prefix, rest) = data
-            .split_at_mut_checked(self.block_len() + 2)
-            .ok_or(OpenError::WrongKeyOrCorrupt)?;
+    pub(crate) fn decrypt_resync(&self, data: &mut [u8], work: &mut Work<'_, '_>) -> Result<(), OpenError> {
+        let (prefix, rest) = data.split_at_mut_checked(self.block_len() + 2).ok_or(OpenError::WrongKeyOrCorrupt)?;
         let mut iv = [0; MAX_BLOCK];
         iv[..self.block_len()].copy_from_slice(&prefix[2..]);
         self.decrypt_from(iv, rest, work)?;
@@ -68,12 +58,7 @@ impl Keyed {
 
     /// In strides: 3DES takes a second for what a message may hold. What follows a block in CFB
     /// depends on that block's ciphertext alone.
-    fn decrypt_from(
-        &self,
-        mut iv: [u8; MAX_BLOCK],
-        data: &mut [u8],
-        work: &mut Work<'_, '_>,
-    ) -> Result<(), OpenError> {
+    fn decrypt_from(&self, mut iv: [u8; MAX_BLOCK], data: &mut [u8], work: &mut Work<'_, '_>) -> Result<(), OpenError> {
         let block = self.block_len();
         for stride in data.chunks_mut(STRIDE) {
             let mut last = [0; MAX_BLOCK];

@@ -38,19 +38,12 @@ impl Literal {
             return Err(OpenError::WrongKeyOrCorrupt);
         };
         let name_len = usize::from(*name_len);
-        let date = rest
-            .get(name_len..name_len + 4)
-            .ok_or(OpenError::WrongKeyOrCorrupt)?;
+        let date = rest.get(name_len..name_len + 4).ok_or(OpenError::WrongKeyOrCorrupt)?;
         let name = match &rest[..name_len] {
             [] => Name::Empty,
             name => name.try_into().map_or(Name::Foreign, Name::Owner),
         };
-        Ok(Self {
-            mode: *mode,
-            name,
-            dateless: date == [0; 4],
-            data: 2 + name_len + 4..body.len(),
-        })
+        Ok(Self { mode: *mode, name, dateless: date == [0; 4], data: 2 + name_len + 4..body.len() })
     }
 
     /// Written the way [`write_header`] writes.
@@ -142,21 +135,10 @@ mod tests {
 
     #[test]
     fn a_cut_or_unknown_literal_header_is_refused() {
-        for body in [
-            &b""[..],
-            b"u",
-            b"u\x00\x00\x00\x00",
-            b"u\x05abcd",
-            b"x\x00\x00\x00\x00\x00",
-        ] {
+        for body in [&b""[..], b"u", b"u\x00\x00\x00\x00", b"u\x05abcd", b"x\x00\x00\x00\x00\x00"] {
             assert!(Literal::parse(body).is_err());
         }
-        assert_eq!(
-            Literal::parse(b"b\x02nm\x01\x02\x03\x04data")
-                .expect("whole")
-                .data,
-            8..12
-        );
+        assert_eq!(Literal::parse(b"b\x02nm\x01\x02\x03\x04data").expect("whole").data, 8..12);
     }
 
     #[test]

@@ -33,15 +33,11 @@ impl<'a> Message<'a> {
                     let Body::Whole(body) = next.body else {
                         return Err(OpenError::WrongKeyOrCorrupt);
                     };
-                    *session_keys
-                        .get_mut(found)
-                        .ok_or(OpenError::WrongKeyOrCorrupt)? =
+                    *session_keys.get_mut(found).ok_or(OpenError::WrongKeyOrCorrupt)? =
                         Some(SessionKeyPacket::parse(body)?);
                     found += 1;
                 }
-                packet::SYMMETRICALLY_ENCRYPTED | packet::INTEGRITY_PROTECTED
-                    if rest.is_empty() =>
-                {
+                packet::SYMMETRICALLY_ENCRYPTED | packet::INTEGRITY_PROTECTED if rest.is_empty() => {
                     return Ok(Self {
                         session_keys,
                         data: next.body,
@@ -86,10 +82,7 @@ pub struct Description {
 /// Describes a message without opening it.
 pub fn describe(message: &[u8]) -> Result<Description, OpenError> {
     let message = Message::parse(message)?;
-    let key = message
-        .session_keys()
-        .next()
-        .ok_or(OpenError::WrongKeyOrCorrupt)?;
+    let key = message.session_keys().next().ok_or(OpenError::WrongKeyOrCorrupt)?;
     Ok(Description {
         cipher: key.cipher,
         s2k: key.s2k,

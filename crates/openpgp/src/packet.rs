@@ -37,18 +37,10 @@ impl<'a> Packet<'a> {
         }
         if header & 0x40 == 0 {
             let (body, rest) = old_style(header & 3, after)?;
-            return Ok(Self {
-                tag: (header >> 2) & 15,
-                body: Body::Whole(body),
-                rest,
-            });
+            return Ok(Self { tag: (header >> 2) & 15, body: Body::Whole(body), rest });
         }
         let (body, rest) = new_style(after)?;
-        Ok(Self {
-            tag: header & 63,
-            body,
-            rest,
-        })
+        Ok(Self { tag: header & 63, body, rest })
     }
 }
 
@@ -61,9 +53,7 @@ fn old_style(length_type: u8, input: &[u8]) -> Result<(&[u8], &[u8]), OpenError>
         _ => return Ok((input, &[])),
     };
     let (length, after) = split(input, width)?;
-    let length = length
-        .iter()
-        .fold(0usize, |length, octet| length << 8 | usize::from(*octet));
+    let length = length.iter().fold(0usize, |length, octet| length << 8 | usize::from(*octet));
     split(after, length)
 }
 
@@ -94,13 +84,10 @@ impl Length {
     fn parse(input: &[u8]) -> Result<(Self, &[u8]), OpenError> {
         match *input {
             [first @ 0..=191, ref rest @ ..] => Ok((Self::Last(usize::from(first)), rest)),
-            [first @ 192..=223, second, ref rest @ ..] => Ok((
-                Self::Last((usize::from(first) - 192) * 256 + usize::from(second) + 192),
-                rest,
-            )),
-            [255, a, b, c, d, ref rest @ ..] => {
-                Ok((Self::Last(u32::from_be_bytes([a, b, c, d]) as usize), rest))
+            [first @ 192..=223, second, ref rest @ ..] => {
+                Ok((Self::Last((usize::from(first) - 192) * 256 + usize::from(second) + 192), rest))
             }
+            [255, a, b, c, d, ref rest @ ..] => Ok((Self::Last(u32::from_be_bytes([a, b, c, d]) as usize), rest)),
             [first @ 224..=254, ref rest @ ..] => Ok((Self::Partial(1 << (first & 31)), rest)),
             _ => Err(OpenError::WrongKeyOrCorrupt),
         }
@@ -114,9 +101,7 @@ impl Length {
 }
 
 fn split(input: &[u8], at: usize) -> Result<(&[u8], &[u8]), OpenError> {
-    input
-        .split_at_checked(at)
-        .ok_or(OpenError::WrongKeyOrCorrupt)
+    input.split_at_checked(at).ok_or(OpenError::WrongKeyOrCorrupt)
 }
 
 impl<'a> Body<'a> {
@@ -226,10 +211,9 @@ mod tests {
             assert_eq!(joined(packet.body), body);
             assert_eq!(packet.rest, rest);
         }
-        for (header, length) in [
-            (&[0x81 | 11 << 2, 0x12, 0x34][..], 0x1234),
-            (&[0x82 | 11 << 2, 0, 1, 2, 3], 0x0001_0203),
-        ] {
+        for (header, length) in
+            [(&[0x81 | 11 << 2, 0x12, 0x34][..], 0x1234), (&[0x82 | 11 << 2, 0, 1, 2, 3], 0x0001_0203)]
+        {
             let message = [header, &vec![5; length], &[7]].concat();
             let packet = Packet::parse(&message).expect("well formed");
             assert_eq!((packet.body.len(), packet.rest), (length, &[7][..]));

@@ -53,36 +53,19 @@ struct Content {
 impl Opener {
     /// Copies the secret; the copy is zeroised with the opener.
     pub fn new(secret: &[u8]) -> Self {
-        Self {
-            secret: Zeroizing::new(secret.to_vec()),
-            keys: DerivedKeys::default(),
-            buffer: Buffer::default(),
-        }
+        Self { secret: Zeroizing::new(secret.to_vec()), keys: DerivedKeys::default(), buffer: Buffer::default() }
     }
 
     /// Decrypts, checks, inflates and decodes `message`.
     ///
     /// `keep_going` is asked after every mebibyte of work. Where it unwinds instead of answering,
     /// what was decrypted by then is wiped and nothing half done is remembered.
-    pub fn open(
-        &mut self,
-        message: &[u8],
-        keep_going: &mut KeepGoing<'_>,
-    ) -> Result<Plaintext<'_>, OpenError> {
+    pub fn open(&mut self, message: &[u8], keep_going: &mut KeepGoing<'_>) -> Result<Plaintext<'_>, OpenError> {
         // Made before anything is decrypted: its drop wipes the buffer, whether an error or a
         // panic is the way out.
-        let mut plaintext = Plaintext {
-            buffer: &mut self.buffer,
-            content: Content::default(),
-        };
+        let mut plaintext = Plaintext { buffer: &mut self.buffer, content: Content::default() };
         let mut work = Work::new(keep_going);
-        plaintext.content = read(
-            &self.secret,
-            &mut self.keys,
-            plaintext.buffer,
-            message,
-            &mut work,
-        )?;
+        plaintext.content = read(&self.secret, &mut self.keys, plaintext.buffer, message, &mut work)?;
         Ok(plaintext)
     }
 }
@@ -97,9 +80,7 @@ fn read(
     let message = Message::parse(message)?;
     let mut result = Err(OpenError::WrongKeyOrCorrupt);
     for session_key in message.session_keys() {
-        result = session_key.with_key(secret, keys, work, |keyed, work| {
-            decrypt(&message, keyed, buffer, work)
-        });
+        result = session_key.with_key(secret, keys, work, |keyed, work| decrypt(&message, keyed, buffer, work));
         if result != Err(OpenError::WrongKeyOrCorrupt) {
             break;
         }
@@ -108,9 +89,7 @@ fn read(
     let content = content(buffer, result?, work);
     match content {
         // Without an MDC, a damaged text and one that never was text look alike.
-        Err(OpenError::NotText) if !message.integrity_protected => {
-            Err(OpenError::WrongKeyOrCorrupt)
-        }
+        Err(OpenError::NotText) if !message.integrity_protected => Err(OpenError::WrongKeyOrCorrupt),
         Err(error) => Err(error),
         Ok(content) => {
             let current_form = content.current_form && outer_is_current;
@@ -137,9 +116,7 @@ fn decrypt(
     message.data.append_to(buffer.as_vec());
     let prefix = keyed.block_len() + 2;
     if message.integrity_protected {
-        let (&mut version, encrypted) = buffer
-            .split_first_mut()
-            .ok_or(OpenError::WrongKeyOrCorrupt)?;
+        let (&mut version, encrypted) = buffer.split_first_mut().ok_or(OpenError::WrongKeyOrCorrupt)?;
         if version != SEIPD_VERSION || encrypted.len() < prefix + MDC {
             return Err(OpenError::WrongKeyOrCorrupt);
         }
@@ -171,11 +148,7 @@ fn decrypt(
 }
 
 /// Unwraps compressed packets down to the literal one and decodes its text.
-fn content(
-    buffer: &mut Buffer,
-    mut packets: Range<usize>,
-    work: &mut Work<'_, '_>,
-) -> Result<Content, OpenError> {
+fn content(buffer: &mut Buffer, mut packets: Range<usize>, work: &mut Work<'_, '_>) -> Result<Content, OpenError> {
     let mut compressed = 0;
     loop {
         let next = Packet::parse(&buffer[packets.clone()])?;
@@ -223,12 +196,7 @@ fn text(buffer: &mut Buffer, body: Range<usize>) -> Result<Content, OpenError> {
     if octets.contains(&0) || std::str::from_utf8(octets).is_err() {
         return Err(OpenError::NotText);
     }
-    Ok(Content {
-        text,
-        current_form: literal.is_ours(),
-        owner: literal.owner(),
-        integrity_protected: false,
-    })
+    Ok(Content { text, current_form: literal.is_ours(), owner: literal.owner(), integrity_protected: false })
 }
 
 impl Plaintext<'_> {
@@ -254,8 +222,7 @@ impl Deref for Plaintext<'_> {
     type Target = str;
 
     fn deref(&self) -> &str {
-        std::str::from_utf8(&self.buffer[self.content.text.clone()])
-            .expect("checked when it was opened")
+        std::str::from_utf8(&self.buffer[self.content.text.clone()]).expect("checked when it was opened")
     }
 }
 
@@ -280,9 +247,7 @@ mod tests {
     #[test]
     fn nothing_of_a_text_is_kept_when_it_is_dropped() {
         let secret = b"a secret of more than sixteen octets";
-        let message = Sealer::new(secret)
-            .and_then(|sealer| sealer.seal("Maria"))
-            .expect("there is memory");
+        let message = Sealer::new(secret).and_then(|sealer| sealer.seal("Maria")).expect("there is memory");
         let mut opener = Opener::new(secret);
         let opened = opener.open(&message, &mut || true).expect("whole");
         assert!(!opened.buffer.is_empty());

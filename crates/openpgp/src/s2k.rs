@@ -65,18 +65,9 @@ impl Hash {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum S2k {
-    Simple {
-        hash: Hash,
-    },
-    Salted {
-        hash: Hash,
-        salt: [u8; SALT],
-    },
-    Iterated {
-        hash: Hash,
-        salt: [u8; SALT],
-        count: u8,
-    },
+    Simple { hash: Hash },
+    Salted { hash: Hash, salt: [u8; SALT] },
+    Iterated { hash: Hash, salt: [u8; SALT], count: u8 },
 }
 
 impl S2k {
@@ -88,21 +79,12 @@ impl S2k {
         let hash = Hash::from_code(*hash).ok_or(OpenError::WrongKeyOrCorrupt)?;
         match (kind, rest) {
             (0, rest) => Ok((Self::Simple { hash }, rest)),
-            (1, [a, b, c, d, e, f, g, h, rest @ ..]) => Ok((
-                Self::Salted {
-                    hash,
-                    salt: [*a, *b, *c, *d, *e, *f, *g, *h],
-                },
-                rest,
-            )),
-            (3, [a, b, c, d, e, f, g, h, count, rest @ ..]) => Ok((
-                Self::Iterated {
-                    hash,
-                    salt: [*a, *b, *c, *d, *e, *f, *g, *h],
-                    count: *count,
-                },
-                rest,
-            )),
+            (1, [a, b, c, d, e, f, g, h, rest @ ..]) => {
+                Ok((Self::Salted { hash, salt: [*a, *b, *c, *d, *e, *f, *g, *h] }, rest))
+            }
+            (3, [a, b, c, d, e, f, g, h, count, rest @ ..]) => {
+                Ok((Self::Iterated { hash, salt: [*a, *b, *c, *d, *e, *f, *g, *h], count: *count }, rest))
+            }
             _ => Err(OpenError::WrongKeyOrCorrupt),
         }
     }
@@ -132,8 +114,7 @@ impl S2k {
     ) -> Result<DerivedKey, OpenError> {
         let mut key = DerivedKey(Zeroizing::new(vec![0; cipher.key_len()]));
         let out = &mut key.0[..];
-        let (Self::Simple { hash } | Self::Salted { hash, .. } | Self::Iterated { hash, .. }) =
-            *self;
+        let (Self::Simple { hash } | Self::Salted { hash, .. } | Self::Iterated { hash, .. }) = *self;
         match hash {
             Hash::Md5 => self.fill::<Md5>(secret, laid_out, out, work),
             Hash::Sha1 => self.fill::<Sha1>(secret, laid_out, out, work),
@@ -190,11 +171,7 @@ impl S2k {
     }
 
     /// Salt and secret, as often as they fit and are needed.
-    fn repeated<'laid>(
-        &self,
-        secret: &[u8],
-        laid_out: &'laid mut LaidOut,
-    ) -> Result<&'laid [u8], OpenError> {
+    fn repeated<'laid>(&self, secret: &[u8], laid_out: &'laid mut LaidOut) -> Result<&'laid [u8], OpenError> {
         let (salt, times) = match self {
             Self::Simple { .. } => (&[][..], 1),
             Self::Salted { salt, .. } => (&salt[..], 1),
@@ -265,23 +242,13 @@ mod tests {
     use super::*;
     use pgp::{crypto::hash::HashAlgorithm, types::StringToKey};
 
-    const HASHES: [Hash; 7] = [
-        Hash::Md5,
-        Hash::Sha1,
-        Hash::Ripemd160,
-        Hash::Sha256,
-        Hash::Sha384,
-        Hash::Sha512,
-        Hash::Sha224,
-    ];
+    const HASHES: [Hash; 7] =
+        [Hash::Md5, Hash::Sha1, Hash::Ripemd160, Hash::Sha256, Hash::Sha384, Hash::Sha512, Hash::Sha224];
 
     #[test]
     fn derives_what_the_reference_derives_for_every_hash_mode_and_secret_length() {
         let salts = [[7, 1, 2, 3, 4, 5, 6, 200], [0; SALT]];
-        for (hash, salt) in HASHES
-            .into_iter()
-            .flat_map(|hash| salts.map(|salt| (hash, salt)))
-        {
+        for (hash, salt) in HASHES.into_iter().flat_map(|hash| salts.map(|salt| (hash, salt))) {
             let hash_alg = HashAlgorithm::from(hash.code());
             for secret_len in [0, 1, 7, 8, 16, 55, 56, 64, 1000, 9000, 70_000] {
                 let secret: Vec<u8> = (0..secret_len).map(|i| (i % 251) as u8).collect();
@@ -289,47 +256,22 @@ mod tests {
                 for cipher in [Cipher::Aes128, Cipher::TripleDes, Cipher::Aes256] {
                     let pairs = [
                         (S2k::Simple { hash }, StringToKey::Simple { hash_alg }),
+                        (S2k::Salted { hash, salt }, StringToKey::Salted { hash_alg, salt }),
                         (
-                            S2k::Salted { hash, salt },
-                            StringToKey::Salted { hash_alg, salt },
+                            S2k::Iterated { hash, salt, count: 0 },
+                            StringToKey::IteratedAndSalted { hash_alg, salt, count: 0 },
                         ),
                         (
-                            S2k::Iterated {
-                                hash,
-                                salt,
-                                count: 0,
-                            },
-                            StringToKey::IteratedAndSalted {
-                                hash_alg,
-                                salt,
-                                count: 0,
-                            },
-                        ),
-                        (
-                            S2k::Iterated {
-                                hash,
-                                salt,
-                                count: 0x63,
-                            },
-                            StringToKey::IteratedAndSalted {
-                                hash_alg,
-                                salt,
-                                count: 0x63,
-                            },
+                            S2k::Iterated { hash, salt, count: 0x63 },
+                            StringToKey::IteratedAndSalted { hash_alg, salt, count: 0x63 },
                         ),
                     ];
                     for (ours, reference) in pairs {
-                        let expected = reference
-                            .derive_key(&secret, cipher.key_len())
-                            .expect("known hash");
+                        let expected = reference.derive_key(&secret, cipher.key_len()).expect("known hash");
                         let key = ours
                             .derive(&secret, &mut laid_out, cipher, &mut Work::new(&mut || true))
                             .expect("nobody stops it");
-                        assert_eq!(
-                            key.as_bytes(),
-                            expected.as_ref(),
-                            "{ours:?} {cipher:?} secret of {secret_len}"
-                        );
+                        assert_eq!(key.as_bytes(), expected.as_ref(), "{ours:?} {cipher:?} secret of {secret_len}");
                     }
                 }
             }
@@ -344,15 +286,8 @@ mod tests {
             let mut laid_out = LaidOut::default();
             // 1,024 octets are hashed, then 65,536.
             for (count, at_least) in [(0, 1024), (0x60, LAID_OUT - unit)] {
-                let s2k = S2k::Iterated {
-                    hash: Hash::Sha256,
-                    salt: [1; SALT],
-                    count,
-                };
-                let length = s2k
-                    .repeated(&secret, &mut laid_out)
-                    .expect("there is memory")
-                    .len();
+                let s2k = S2k::Iterated { hash: Hash::Sha256, salt: [1; SALT], count };
+                let length = s2k.repeated(&secret, &mut laid_out).expect("there is memory").len();
                 assert!((at_least..=8192).contains(&length), "{length}");
                 assert_eq!(laid_out.octets.len(), length);
             }
@@ -361,14 +296,7 @@ mod tests {
 
     #[test]
     fn an_unknown_hash_or_mode_or_a_cut_specifier_is_refused() {
-        for bytes in [
-            &[][..],
-            &[3],
-            &[0, 99],
-            &[2, 8],
-            &[3, 8, 1, 2, 3],
-            &[1, 2, 0],
-        ] {
+        for bytes in [&[][..], &[3], &[0, 99], &[2, 8], &[3, 8, 1, 2, 3], &[1, 2, 0]] {
             assert!(S2k::parse(bytes).is_err());
         }
     }

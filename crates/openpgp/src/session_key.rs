@@ -32,11 +32,7 @@ impl<'a> SessionKeyPacket<'a> {
         if encrypted_key.len() > 1 + MAX_KEY {
             return Err(OpenError::WrongKeyOrCorrupt);
         }
-        Ok(Self {
-            cipher,
-            s2k,
-            encrypted_key,
-        })
+        Ok(Self { cipher, s2k, encrypted_key })
     }
 
     /// Calls `attempt` with the session key, if the secret gives one.

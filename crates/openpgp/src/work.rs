@@ -17,27 +17,17 @@ pub(crate) struct Work<'a, 'b> {
 
 impl<'a, 'b> Work<'a, 'b> {
     pub(crate) fn new(keep_going: &'a mut KeepGoing<'b>) -> Self {
-        Self {
-            hashing_left: MAX_HASHED,
-            keep_going,
-        }
+        Self { hashing_left: MAX_HASHED, keep_going }
     }
 
     /// Accounts for a derivation over `octets`, derived before or not: whether a message is
     /// opened must not depend on what was opened before it.
     pub(crate) fn charge(&mut self, octets: usize) -> Result<(), OpenError> {
-        self.hashing_left = self
-            .hashing_left
-            .checked_sub(octets)
-            .ok_or(OpenError::TooCostly)?;
+        self.hashing_left = self.hashing_left.checked_sub(octets).ok_or(OpenError::TooCostly)?;
         Ok(())
     }
 
     pub(crate) fn pause(&mut self) -> Result<(), OpenError> {
-        if (self.keep_going)() {
-            Ok(())
-        } else {
-            Err(OpenError::Stopped)
-        }
+        if (self.keep_going)() { Ok(()) } else { Err(OpenError::Stopped) }
     }
 }

@@ -56,25 +56,12 @@ impl Sealer {
     pub fn new(secret: &[u8]) -> Result<Self, SealError> {
         let mut salt = [0; SALT];
         rand::thread_rng().fill_bytes(&mut salt);
-        let s2k = S2k::Iterated {
-            hash: HASH,
-            salt,
-            count: COUNT,
-        };
+        let s2k = S2k::Iterated { hash: HASH, salt, count: COUNT };
         let mut session_key = Vec::new();
-        packet::write_header(
-            &mut session_key,
-            packet::SYMMETRIC_KEY_SESSION_KEY,
-            4 + SALT + 1,
-        );
+        packet::write_header(&mut session_key, packet::SYMMETRIC_KEY_SESSION_KEY, 4 + SALT + 1);
         session_key::write_body(&mut session_key, CIPHER, s2k);
         let key = s2k
-            .derive(
-                secret,
-                &mut LaidOut::default(),
-                CIPHER,
-                &mut Work::new(&mut || true),
-            )
+            .derive(secret, &mut LaidOut::default(), CIPHER, &mut Work::new(&mut || true))
             .map_err(|_| SealError::OutOfMemory)?;
         Ok(Self {
             key: Aes256Enc::new_from_slice(key.as_bytes())
@@ -126,9 +113,7 @@ impl Sealer {
 /// Whether a session key packet is of the form [`Sealer`] writes. Any count is: a higher one, which
 /// earlier versions wrote, is no reason to write a value anew.
 pub(crate) fn is_current(packet: &SessionKeyPacket<'_>) -> bool {
-    packet.cipher == CIPHER
-        && packet.encrypted_key.is_empty()
-        && matches!(packet.s2k, S2k::Iterated { hash: HASH, .. })
+    packet.cipher == CIPHER && packet.encrypted_key.is_empty() && matches!(packet.s2k, S2k::Iterated { hash: HASH, .. })
 }
 
 #[cfg(test)]

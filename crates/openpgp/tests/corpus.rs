@@ -25,12 +25,10 @@ fn inputs(mut corpus: &[u8]) -> Vec<&[u8]> {
 /// Reads a message, and says whether it was opened.
 fn read(message: &[u8]) -> bool {
     let start = Instant::now();
-    let opened = Opener::new(SECRET)
-        .open(message, &mut || true)
-        .is_ok_and(|text| {
-            assert!(text.len() <= MAX_PLAINTEXT && !text.contains('\0'));
-            true
-        });
+    let opened = Opener::new(SECRET).open(message, &mut || true).is_ok_and(|text| {
+        assert!(text.len() <= MAX_PLAINTEXT && !text.contains('\0'));
+        true
+    });
     assert!(start.elapsed() < Duration::from_secs(20));
     opened
 }
@@ -45,11 +43,7 @@ fn every_message_that_fuzzing_found_is_read_or_refused() {
         })
         .filter(|input| read(input))
         .count();
-    assert!(
-        inputs.len() > 100 && opened > 10,
-        "{opened} of {}",
-        inputs.len()
-    );
+    assert!(inputs.len() > 100 && opened > 10, "{opened} of {}", inputs.len());
 }
 
 #[test]
@@ -60,9 +54,5 @@ fn every_content_that_fuzzing_found_is_read_or_refused() {
         .filter_map(|input| input.split_first())
         .filter(|(protected, packets)| read(&encrypt(packets, **protected & 1 == 1)))
         .count();
-    assert!(
-        inputs.len() > 100 && opened > 10,
-        "{opened} of {}",
-        inputs.len()
-    );
+    assert!(inputs.len() > 100 && opened > 10, "{opened} of {}", inputs.len());
 }

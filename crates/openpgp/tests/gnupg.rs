@@ -18,13 +18,7 @@ fn gpg(home: &Path, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let mut child = Command::new("gpg")
         .arg("--homedir")
         .arg(home)
-        .args([
-            "--batch",
-            "--quiet",
-            "--no-tty",
-            "--pinentry-mode",
-            "loopback",
-        ])
+        .args(["--batch", "--quiet", "--no-tty", "--pinentry-mode", "loopback"])
         .arg("--passphrase")
         .arg(std::str::from_utf8(SECRET).unwrap())
         .args(arguments)
@@ -38,11 +32,7 @@ fn gpg(home: &Path, arguments: &[&str], input: &[u8]) -> Vec<u8> {
     let feeder = std::thread::spawn(move || stdin.write_all(&input));
     let output = child.wait_with_output().unwrap();
     feeder.join().unwrap().unwrap();
-    assert!(
-        output.status.success(),
-        "gpg {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "gpg {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }
 
@@ -57,11 +47,7 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        let _ = Command::new("gpgconf")
-            .arg("--homedir")
-            .arg(self.0.path())
-            .args(["--kill", "all"])
-            .status();
+        let _ = Command::new("gpgconf").arg("--homedir").arg(self.0.path()).args(["--kill", "all"]).status();
     }
 }
 
@@ -71,15 +57,7 @@ fn what_gpg_writes_with_each_cipher_digest_mode_and_compression_is_read() {
     let text = "Maria da Conceição 🦷 ".repeat(40);
     let mut opener = Opener::new(SECRET);
     let ciphers = ["AES", "AES192", "AES256", "3DES", "CAST5", "BLOWFISH"];
-    let digests = [
-        "MD5",
-        "SHA1",
-        "RIPEMD160",
-        "SHA224",
-        "SHA256",
-        "SHA384",
-        "SHA512",
-    ];
+    let digests = ["MD5", "SHA1", "RIPEMD160", "SHA224", "SHA256", "SHA384", "SHA512"];
     let forms = [("0", "none"), ("1", "zip"), ("3", "zlib"), ("3", "none")];
     // Not the full product, which pgcrypto is asked for: gpg takes a second for each message.
     let with_ciphers = ciphers.into_iter().map(|cipher| (cipher, "SHA1"));
@@ -103,9 +81,7 @@ fn what_gpg_writes_with_each_cipher_digest_mode_and_compression_is_read() {
                 "--symmetric",
             ];
             let message = gpg(home.0.path(), &arguments, text.as_bytes());
-            let opened = opener
-                .open(&message, &mut || true)
-                .unwrap_or_else(|error| panic!("{error} {arguments:?}"));
+            let opened = opener.open(&message, &mut || true).unwrap_or_else(|error| panic!("{error} {arguments:?}"));
             assert_eq!(&*opened, text, "{arguments:?}");
             assert!(!opened.is_current_form());
         }
@@ -125,17 +101,12 @@ fn gpg_defaults_text_mode_old_style_packets_and_large_inputs_are_read() {
         (&["--disable-mdc", "--rfc2440", "--symmetric"], &lines),
         (&["--set-filename", "ficha.txt", "--symmetric"], &lines),
         (&["--compress-algo", "none", "--symmetric"], &large),
-        (
-            &["--compress-algo", "zip", "-z", "9", "--symmetric"],
-            &large,
-        ),
+        (&["--compress-algo", "zip", "-z", "9", "--symmetric"], &large),
         (&["--textmode", "--symmetric"], &large),
         (&["--symmetric"], &String::new()),
     ] {
         let message = gpg(home.0.path(), arguments, text.as_bytes());
-        let opened = opener
-            .open(&message, &mut || true)
-            .unwrap_or_else(|error| panic!("{error} {arguments:?}"));
+        let opened = opener.open(&message, &mut || true).unwrap_or_else(|error| panic!("{error} {arguments:?}"));
         assert!(*opened == **text, "{arguments:?}");
     }
 }
@@ -144,19 +115,10 @@ fn gpg_defaults_text_mode_old_style_packets_and_large_inputs_are_read() {
 fn gpg_reads_what_is_written() {
     let home = Home::new();
     let sealer = Sealer::new(SECRET).unwrap();
-    for text in [
-        "",
-        "Ana",
-        "linha 1\nlinha 2\n",
-        "João 🦷",
-        &"ção ".repeat(300_000),
-    ] {
+    for text in ["", "Ana", "linha 1\nlinha 2\n", "João 🦷", &"ção ".repeat(300_000)] {
         let nobodys = sealer.seal(text).unwrap();
         // Every octet that an id may have, those that end a C string or a line among them.
-        for message in [nobodys]
-            .into_iter()
-            .chain(OWNERS.map(|owner| sealer.seal_for(text, &owner).unwrap()))
-        {
+        for message in [nobodys].into_iter().chain(OWNERS.map(|owner| sealer.seal_for(text, &owner).unwrap())) {
             let read = gpg(home.0.path(), &["--decrypt"], &message);
             assert!(read == text.as_bytes(), "{} octets", text.len());
         }
@@ -167,12 +129,8 @@ fn gpg_reads_what_is_written() {
 fn a_file_name_that_gpg_writes_is_no_owner() {
     let home = Home::new();
     for mode in [&[][..], &["--textmode"]] {
-        let named = [
-            mode,
-            &["--set-filename", "ficha-medica.txt", "--compress-algo"],
-            &["none", "--symmetric"],
-        ]
-        .concat();
+        let named =
+            [mode, &["--set-filename", "ficha-medica.txt", "--compress-algo"], &["none", "--symmetric"]].concat();
         let message = gpg(home.0.path(), &named, b"text");
         let mut opener = Opener::new(SECRET);
         let opened = opener.open(&message, &mut || true).unwrap();
@@ -186,8 +144,5 @@ fn a_message_for_another_passphrase_is_not_read() {
     let home = Home::new();
     let message = gpg(home.0.path(), &["--symmetric"], b"text");
     let mut other = Opener::new(b"some other secret of length");
-    assert_eq!(
-        other.open(&message, &mut || true).unwrap_err(),
-        OpenError::WrongKeyOrCorrupt
-    );
+    assert_eq!(other.open(&message, &mut || true).unwrap_err(), OpenError::WrongKeyOrCorrupt);
 }

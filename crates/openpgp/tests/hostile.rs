@@ -4,33 +4,26 @@
 
 mod common;
 
-use auria_openpgp::{
-    MAX_PLAINTEXT, OpenError, Opener, SealError, Sealer, describe, limits::MAX_MESSAGE,
-};
+use auria_openpgp::{MAX_PLAINTEXT, OpenError, Opener, SealError, Sealer, describe, limits::MAX_MESSAGE};
 use common::{OWNERS, Outer, SECRET, encrypt, in_crumbs, literal, packet, stored, zip, zlib};
 
 fn open(message: &[u8]) -> Result<String, OpenError> {
-    Opener::new(SECRET)
-        .open(message, &mut || true)
-        .map(|text| text.to_string())
+    Opener::new(SECRET).open(message, &mut || true).map(|text| text.to_string())
 }
 
 #[test]
 fn flipping_any_bit_of_a_message_gives_the_one_error_or_nothing_else_than_the_text() {
     let sealer = Sealer::new(SECRET).unwrap();
-    for message in [
-        sealer.seal("Maria da Conceição").unwrap(),
-        sealer.seal_for("Maria da Conceição", &OWNERS[0]).unwrap(),
-    ] {
+    for message in
+        [sealer.seal("Maria da Conceição").unwrap(), sealer.seal_for("Maria da Conceição", &OWNERS[0]).unwrap()]
+    {
         let mut opener = Opener::new(SECRET);
         for position in 0..message.len() {
             for bit in 0..8 {
                 let mut damaged = message.clone();
                 damaged[position] ^= 1 << bit;
                 assert_eq!(
-                    opener
-                        .open(&damaged, &mut || true)
-                        .map(|text| text.to_string()),
+                    opener.open(&damaged, &mut || true).map(|text| text.to_string()),
                     Err(OpenError::WrongKeyOrCorrupt),
                     "octet {position} bit {bit}"
                 );
@@ -53,10 +46,7 @@ fn every_truncation_and_every_extension_of_a_message_is_refused() {
 
 #[test]
 fn a_wrong_secret_gives_the_same_error_as_damage() {
-    let message = Sealer::new(b"another secret of thirty octets")
-        .unwrap()
-        .seal("Maria")
-        .unwrap();
+    let message = Sealer::new(b"another secret of thirty octets").unwrap().seal("Maria").unwrap();
     assert_eq!(open(&message), Err(OpenError::WrongKeyOrCorrupt));
 }
 
@@ -79,19 +69,11 @@ fn an_old_packet_without_mdc_gives_no_more_away_than_one_with() {
 fn a_bomb_of_each_kind_stops_at_the_limit() {
     let zeros = literal(b't', &vec![b'0'; MAX_PLAINTEXT + (2 << 20)]);
     for protected in [true, false] {
-        for bomb in [
-            zip(&zeros),
-            zlib(&zeros),
-            zip(&zip(&zeros)),
-            zlib(&zip(&zlib(&zeros))),
-        ] {
+        for bomb in [zip(&zeros), zlib(&zeros), zip(&zip(&zeros)), zlib(&zip(&zlib(&zeros)))] {
             assert!(bomb.len() < 1 << 20);
             assert_eq!(open(&encrypt(&bomb, protected)), Err(OpenError::TooLarge));
         }
-        assert_eq!(
-            open(&encrypt(&stored(&zeros), protected)),
-            Err(OpenError::TooLarge)
-        );
+        assert_eq!(open(&encrypt(&stored(&zeros), protected)), Err(OpenError::TooLarge));
         assert_eq!(open(&encrypt(&zeros, protected)), Err(OpenError::TooLarge));
     }
 }
@@ -103,10 +85,7 @@ fn inflating_stops_at_the_limit_and_does_not_look_at_what_comes_after() {
     for bomb in [zip(&zeros), zlib(&zeros)] {
         assert_eq!(open(&encrypt(&bomb, true)), Err(OpenError::TooLarge));
     }
-    for (length, expected) in [
-        (MAX_MESSAGE, OpenError::WrongKeyOrCorrupt),
-        (MAX_MESSAGE + 1, OpenError::TooLarge),
-    ] {
+    for (length, expected) in [(MAX_MESSAGE, OpenError::WrongKeyOrCorrupt), (MAX_MESSAGE + 1, OpenError::TooLarge)] {
         let message = encrypt(&zip(&zeros[..length]), true);
         assert_eq!(open(&message), Err(expected), "{length}");
     }
@@ -115,53 +94,26 @@ fn inflating_stops_at_the_limit_and_does_not_look_at_what_comes_after() {
 #[test]
 fn the_limit_is_on_the_plaintext_to_the_octet() {
     let longest = vec![b'x'; MAX_PLAINTEXT];
-    assert_eq!(
-        open(&encrypt(&zip(&literal(b't', &longest)), true))
-            .unwrap()
-            .len(),
-        MAX_PLAINTEXT
-    );
-    assert_eq!(
-        open(&encrypt(&literal(b't', &longest), true))
-            .unwrap()
-            .len(),
-        MAX_PLAINTEXT
-    );
+    assert_eq!(open(&encrypt(&zip(&literal(b't', &longest)), true)).unwrap().len(), MAX_PLAINTEXT);
+    assert_eq!(open(&encrypt(&literal(b't', &longest), true)).unwrap().len(), MAX_PLAINTEXT);
     let longer = vec![b'x'; MAX_PLAINTEXT + 1];
-    assert_eq!(
-        open(&encrypt(&zip(&literal(b't', &longer)), true)),
-        Err(OpenError::TooLarge)
-    );
-    assert_eq!(
-        open(&encrypt(&literal(b't', &longer), true)),
-        Err(OpenError::TooLarge)
-    );
+    assert_eq!(open(&encrypt(&zip(&literal(b't', &longer)), true)), Err(OpenError::TooLarge));
+    assert_eq!(open(&encrypt(&literal(b't', &longer), true)), Err(OpenError::TooLarge));
 
     let sealer = Sealer::new(SECRET).unwrap();
     let longest = String::from_utf8(longest).unwrap();
     assert_eq!(open(&sealer.seal(&longest).unwrap()), Ok(longest));
     let longer = String::from_utf8(longer).unwrap();
     assert_eq!(sealer.seal(&longer), Err(SealError::TooLarge));
-    assert_eq!(
-        sealer.seal_for(&longer, &OWNERS[0]),
-        Err(SealError::TooLarge)
-    );
+    assert_eq!(sealer.seal_for(&longer, &OWNERS[0]), Err(SealError::TooLarge));
 }
 
 #[test]
 fn compressed_packets_nest_only_so_deep() {
     let mut packets = literal(b'u', b"deep");
     for depth in 1..=50 {
-        packets = if depth % 2 == 0 {
-            zip(&packets)
-        } else {
-            stored(&packets)
-        };
-        let expected = if depth <= 4 {
-            Ok("deep".to_owned())
-        } else {
-            Err(OpenError::TooDeep)
-        };
+        packets = if depth % 2 == 0 { zip(&packets) } else { stored(&packets) };
+        let expected = if depth <= 4 { Ok("deep".to_owned()) } else { Err(OpenError::TooDeep) };
         assert_eq!(open(&encrypt(&packets, true)), expected, "depth {depth}");
     }
 }
@@ -172,32 +124,19 @@ fn a_deflate_stream_that_is_cut_or_garbled_is_damage_and_octets_after_its_end_ar
     let body = &whole[6..];
     for length in 0..body.len() - 1 {
         let cut = packet(8, &body[..length]);
-        assert_eq!(
-            open(&encrypt(&cut, true)),
-            Err(OpenError::WrongKeyOrCorrupt),
-            "{length}"
-        );
+        assert_eq!(open(&encrypt(&cut, true)), Err(OpenError::WrongKeyOrCorrupt), "{length}");
     }
     let padded = packet(8, &[body, &[0]].concat());
     assert_eq!(open(&encrypt(&padded, true)).unwrap().len(), 31);
     let unknown = packet(8, &[&[9], &body[1..]].concat());
-    assert_eq!(
-        open(&encrypt(&unknown, true)),
-        Err(OpenError::WrongKeyOrCorrupt)
-    );
+    assert_eq!(open(&encrypt(&unknown, true)), Err(OpenError::WrongKeyOrCorrupt));
 }
 
 #[test]
 fn what_is_intact_but_not_text_says_so() {
     for data in [&b"\xff\xd8\xff\xe0"[..], b"a\0b", b"\xed\xa0\x80"] {
-        assert_eq!(
-            open(&encrypt(&literal(b'b', data), true)),
-            Err(OpenError::NotText)
-        );
-        assert_eq!(
-            open(&encrypt(&literal(b'b', data), false)),
-            Err(OpenError::WrongKeyOrCorrupt)
-        );
+        assert_eq!(open(&encrypt(&literal(b'b', data), true)), Err(OpenError::NotText));
+        assert_eq!(open(&encrypt(&literal(b'b', data), false)), Err(OpenError::WrongKeyOrCorrupt));
     }
 }
 
@@ -229,11 +168,7 @@ fn markers_inside_are_passed_over_and_nothing_may_follow_the_text() {
 fn data_that_is_too_short_for_its_prefix_and_digest_is_damage() {
     let (session_key, _) = Outer::current().encrypt(&[]);
     for length in 0..80 {
-        for data in [
-            packet(18, &[1; 80][..length]),
-            packet(18, &[0; 80][..length]),
-            packet(9, &[1; 80][..length]),
-        ] {
+        for data in [packet(18, &[1; 80][..length]), packet(18, &[0; 80][..length]), packet(9, &[1; 80][..length])] {
             let message = [&session_key[..], &data].concat();
             assert_eq!(open(&message), Err(OpenError::WrongKeyOrCorrupt));
         }
@@ -265,10 +200,7 @@ fn an_error_says_what_it_is_and_an_opened_text_is_not_shown() {
     let different: std::collections::BTreeSet<_> = errors.iter().collect();
     assert_eq!(different.len(), errors.len());
     assert!(errors.iter().all(|error| !error.is_empty()));
-    assert_eq!(
-        SealError::OutOfMemory.to_string(),
-        OpenError::OutOfMemory.to_string()
-    );
+    assert_eq!(SealError::OutOfMemory.to_string(), OpenError::OutOfMemory.to_string());
     let message = Sealer::new(SECRET).unwrap().seal("Maria").unwrap();
     let mut opener = Opener::new(SECRET);
     let opened = opener.open(&message, &mut || true).unwrap();
@@ -283,22 +215,13 @@ fn session_key_packets_are_tried_in_turn_but_not_without_end() {
     assert_eq!(open(&behind(3)).as_deref(), Ok("text"));
     assert_eq!(open(&behind(4)), Err(OpenError::WrongKeyOrCorrupt));
     let marker = packet(10, b"PGP");
-    assert_eq!(
-        open(&[marker.clone(), message.clone()].concat()).as_deref(),
-        Ok("text")
-    );
-    assert_eq!(
-        open(&[marker.repeat(1000), message].concat()),
-        Err(OpenError::WrongKeyOrCorrupt)
-    );
+    assert_eq!(open(&[marker.clone(), message.clone()].concat()).as_deref(), Ok("text"));
+    assert_eq!(open(&[marker.repeat(1000), message].concat()), Err(OpenError::WrongKeyOrCorrupt));
 }
 
 #[test]
 fn a_message_longer_than_any_plaintext_needs_is_refused_unread() {
-    for (length, expected) in [
-        (MAX_MESSAGE, OpenError::WrongKeyOrCorrupt),
-        (MAX_MESSAGE + 1, OpenError::TooLarge),
-    ] {
+    for (length, expected) in [(MAX_MESSAGE, OpenError::WrongKeyOrCorrupt), (MAX_MESSAGE + 1, OpenError::TooLarge)] {
         assert_eq!(open(&vec![0xC3; length]), Err(expected), "{length}");
     }
     assert_eq!(describe(&[]), Err(OpenError::WrongKeyOrCorrupt));
@@ -324,10 +247,7 @@ fn all_derivations_of_one_message_together_cost_no_more_than_the_largest_that_it
     let message = encrypt(&literal(b'u', b"text"), true);
     let behind = |packets: &[Vec<u8>]| [packets.concat(), message.clone()].concat();
     // 0xFE is 62,914,560 octets, 0xFF 65,011,712; the last one, simply salted, takes 44.
-    assert_eq!(
-        open(&behind(&[passphrase_packet(1, 0xFE)])).as_deref(),
-        Ok("text")
-    );
+    assert_eq!(open(&behind(&[passphrase_packet(1, 0xFE)])).as_deref(), Ok("text"));
     for packets in [
         vec![passphrase_packet(1, 0xFF)],
         vec![passphrase_packet(1, 0xFE), passphrase_packet(2, 0xFE)],
@@ -346,19 +266,12 @@ fn the_limit_does_not_depend_on_what_was_derived_before() {
         let refused = opener.open(&costly, &mut || true).err();
         assert_eq!(refused, Some(OpenError::TooCostly));
     }
-    assert_eq!(
-        opener.open(&message, &mut || true).as_deref().ok(),
-        Some("text")
-    );
+    assert_eq!(opener.open(&message, &mut || true).as_deref().ok(), Some("text"));
 }
 
 #[test]
 fn every_mebibyte_of_hashing_and_deciphering_asks_whether_to_go_on() {
-    let costly = [
-        passphrase_packet(1, 0xFE),
-        encrypt(&literal(b'u', b"text"), true),
-    ]
-    .concat();
+    let costly = [passphrase_packet(1, 0xFE), encrypt(&literal(b'u', b"text"), true)].concat();
     let mut asked = 0;
     let mut opener = Opener::new(SECRET);
     let mut count = || {

@@ -55,16 +55,9 @@ fn lengths_on_both_sides_of_every_header_border_come_back() {
     let mut opener = Opener::new(SECRET);
     let owner = &OWNERS[1];
     for length in (0..400).chain(8300..8400).chain([65_535, 65_536, 1 << 20]) {
-        let text = "ã\r\n".repeat(length)[..]
-            .chars()
-            .take(length)
-            .collect::<String>();
+        let text = "ã\r\n".repeat(length)[..].chars().take(length).collect::<String>();
         for message in [sealer.seal(&text), sealer.seal_for(&text, owner)] {
-            assert_eq!(
-                &*opener.open(&message.unwrap(), &mut || true).unwrap(),
-                text,
-                "{length}"
-            );
+            assert_eq!(&*opener.open(&message.unwrap(), &mut || true).unwrap(), text, "{length}");
         }
     }
 }
@@ -78,13 +71,7 @@ fn one_sealer_has_one_salt_and_two_messages_share_nothing_else() {
     assert!(description.current_form && description.integrity_protected);
     assert!(!description.separate_session_key);
     assert_eq!(description.cipher, Cipher::Aes256);
-    assert!(matches!(
-        description.s2k,
-        S2k::Iterated {
-            hash: Hash::Sha256,
-            ..
-        }
-    ));
+    assert!(matches!(description.s2k, S2k::Iterated { hash: Hash::Sha256, .. }));
     // Past the two headers, the first block is already random.
     assert_ne!(first[18..34], second[18..34]);
     let other = describe(&Sealer::new(SECRET).unwrap().seal("João").unwrap()).unwrap();
@@ -95,10 +82,7 @@ fn one_sealer_has_one_salt_and_two_messages_share_nothing_else() {
 fn the_reference_implementation_reads_what_is_written() {
     for text in ["", "Ana", "linha 1\r\nlinha 2\n", &"ção ".repeat(5000)] {
         let sealer = Sealer::new(SECRET).unwrap();
-        for (sealed, name) in [
-            (sealer.seal(text), &[][..]),
-            (sealer.seal_for(text, &OWNERS[1]), &OWNERS[1][..]),
-        ] {
+        for (sealed, name) in [(sealer.seal(text), &[][..]), (sealer.seal_for(text, &OWNERS[1]), &OWNERS[1][..])] {
             let sealed = sealed.unwrap();
             let password = Password::from(SECRET);
             let ring = TheRing {
@@ -106,10 +90,7 @@ fn the_reference_implementation_reads_what_is_written() {
                 decrypt_options: DecryptionOptions::new(),
                 ..Default::default()
             };
-            let (mut message, _) = Message::from_bytes(&sealed[..])
-                .unwrap()
-                .decrypt_the_ring(ring, true)
-                .unwrap();
+            let (mut message, _) = Message::from_bytes(&sealed[..]).unwrap().decrypt_the_ring(ring, true).unwrap();
             assert_eq!(message.as_data_string().unwrap(), text);
             assert_eq!(message.literal_data_header().unwrap().file_name(), name);
         }
@@ -120,12 +101,7 @@ fn the_reference_implementation_reads_what_is_written() {
 fn a_text_that_another_writer_made_canonical_gets_its_line_endings_back() {
     let mut opener = Opener::new(SECRET);
     let mut read = |mode, text: &str| {
-        opener
-            .open(&encrypt(&literal(mode, text.as_bytes()), true), &mut || {
-                true
-            })
-            .unwrap()
-            .to_string()
+        opener.open(&encrypt(&literal(mode, text.as_bytes()), true), &mut || true).unwrap().to_string()
     };
     assert_eq!(read(b't', "a\r\nb"), "a\nb");
     assert_eq!(read(b'u', "a\r\nb"), "a\nb");
@@ -148,10 +124,7 @@ fn is_current(message: &[u8]) -> bool {
     let mut opener = Opener::new(SECRET);
     let opened = opener.open(message, &mut || true).unwrap();
     assert_eq!(&*opened, "x");
-    assert_eq!(
-        opened.owner(),
-        opened.is_current_form().then_some(&OWNERS[1])
-    );
+    assert_eq!(opened.owner(), opened.is_current_form().then_some(&OWNERS[1]));
     opened.is_current_form()
 }
 
@@ -160,37 +133,15 @@ fn the_current_form_is_what_is_written_and_no_other_outside() {
     let current = Outer::current();
     let sha256 = HashAlgorithm::Sha256;
     let foreign = [
+        Outer { cipher: SymmetricKeyAlgorithm::AES192, ..current.clone() },
         Outer {
-            cipher: SymmetricKeyAlgorithm::AES192,
+            s2k: StringToKey::IteratedAndSalted { hash_alg: HashAlgorithm::Sha512, salt: [5; 8], count: 0 },
             ..current.clone()
         },
-        Outer {
-            s2k: StringToKey::IteratedAndSalted {
-                hash_alg: HashAlgorithm::Sha512,
-                salt: [5; 8],
-                count: 0,
-            },
-            ..current.clone()
-        },
-        Outer {
-            s2k: StringToKey::Salted {
-                hash_alg: sha256,
-                salt: [5; 8],
-            },
-            ..current.clone()
-        },
-        Outer {
-            s2k: StringToKey::Simple { hash_alg: sha256 },
-            ..current.clone()
-        },
-        Outer {
-            session_key: Some(SymmetricKeyAlgorithm::AES256),
-            ..current.clone()
-        },
-        Outer {
-            protected: false,
-            ..current.clone()
-        },
+        Outer { s2k: StringToKey::Salted { hash_alg: sha256, salt: [5; 8] }, ..current.clone() },
+        Outer { s2k: StringToKey::Simple { hash_alg: sha256 }, ..current.clone() },
+        Outer { session_key: Some(SymmetricKeyAlgorithm::AES256), ..current.clone() },
+        Outer { protected: false, ..current.clone() },
     ];
     let (session_key, data) = current.encrypt(&our_literal());
     let ours = [&session_key[..], &data].concat();
@@ -252,16 +203,9 @@ fn every_digest_is_read_in_every_way_of_deriving_a_key() {
         for s2k in [
             StringToKey::Simple { hash_alg },
             StringToKey::Salted { hash_alg, salt },
-            StringToKey::IteratedAndSalted {
-                hash_alg,
-                salt,
-                count: 0x10,
-            },
+            StringToKey::IteratedAndSalted { hash_alg, salt, count: 0x10 },
         ] {
-            let outer = Outer {
-                s2k,
-                ..Outer::current()
-            };
+            let outer = Outer { s2k, ..Outer::current() };
             let (session_key, data) = outer.encrypt(&our_literal());
             let message = [session_key, data].concat();
             let iterated = matches!(outer.s2k, StringToKey::IteratedAndSalted { .. });
@@ -281,15 +225,10 @@ fn a_session_key_of_its_own_is_read_whichever_ciphers_are_used() {
         SymmetricKeyAlgorithm::AES192,
         SymmetricKeyAlgorithm::AES256,
     ];
-    for (cipher, session_cipher) in ciphers
-        .into_iter()
-        .flat_map(|cipher| ciphers.map(|session_cipher| (cipher, session_cipher)))
+    for (cipher, session_cipher) in
+        ciphers.into_iter().flat_map(|cipher| ciphers.map(|session_cipher| (cipher, session_cipher)))
     {
-        let outer = Outer {
-            cipher,
-            session_key: Some(session_cipher),
-            ..Outer::current()
-        };
+        let outer = Outer { cipher, session_key: Some(session_cipher), ..Outer::current() };
         let (session_key, data) = outer.encrypt(&our_literal());
         let message = [session_key, data].concat();
         assert!(!is_current(&message), "{cipher:?} {session_cipher:?}");

@@ -30,11 +30,7 @@ pub struct Job {
 /// four in the morning is one in Brasília.
 pub const JOBS: &[Job] = &[
     // A month ends at any hour of any day, and its dentist waits for the new credits.
-    Job {
-        name: "auria_reset_monthly",
-        schedule: "7 * * * *",
-        command: "CALL auria.reset_monthly()",
-    },
+    Job { name: "auria_reset_monthly", schedule: "7 * * * *", command: "CALL auria.reset_monthly()" },
     Job {
         name: "auria_cleanup_rate_limits",
         schedule: "23 4 * * *",
@@ -86,15 +82,7 @@ impl Job {
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)] // a result row of SQL
 fn schedule() -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(job, String),
-            name!(schedule, String),
-            name!(command, String),
-            name!(active, bool),
-        ),
-    >,
+    TableIterator<'static, (name!(job, String), name!(schedule, String), name!(command, String), name!(active, bool))>,
     ErrorReport,
 > {
     transaction::refuse_if_read_only(c"auria.schedule()");
@@ -103,9 +91,7 @@ fn schedule() -> Result<
         let database = pg_cron::database(spi)?;
         // Two at once would both find nothing: names are unique per owner only.
         transaction::lock(Lock::Schedule, 0);
-        JOBS.iter()
-            .map(|job| register(spi, job, &database))
-            .collect::<Result<Vec<_>>>()
+        JOBS.iter().map(|job| register(spi, job, &database)).collect::<Result<Vec<_>>>()
     })?;
     Ok(TableIterator::new(registered))
 }
@@ -131,10 +117,7 @@ fn register(spi: &Spi, job: &Job, database: &str) -> Result<(String, String, Str
             (row.expect(2)?, row.expect(3)?)
         }
         None => {
-            spi.execute(
-                "SELECT cron.schedule($1, $2, $3)",
-                &[Arg::from(&name), Arg::from(job.schedule), command],
-            )?;
+            spi.execute("SELECT cron.schedule($1, $2, $3)", &[Arg::from(&name), Arg::from(job.schedule), command])?;
             (job.schedule.to_owned(), true)
         }
     };
@@ -211,9 +194,7 @@ fn owner_of_jobs(spi: &Spi) -> Result<Option<(pg_sys::Oid, String)>> {
           WHERE c.relname = 'job'",
         &[],
     )?;
-    rows.first()
-        .map(|row| Ok((row.expect(1)?, row.expect(2)?)))
-        .transpose()
+    rows.first().map(|row| Ok((row.expect(1)?, row.expect(2)?))).transpose()
 }
 
 /// What is wrong with the jobs, where pg_cron is in this database: those that
@@ -232,10 +213,7 @@ pub fn wrong_jobs(spi: &Spi) -> Result<Vec<String>> {
                 args![&job.name_in(&database)],
             )?;
             if !is_there {
-                wrong.push(format!(
-                    "job {} is not scheduled: run SELECT * FROM auria.schedule()",
-                    job.name
-                ));
+                wrong.push(format!("job {} is not scheduled: run SELECT * FROM auria.schedule()", job.name));
             }
         }
         Ok(wrong)
@@ -266,7 +244,5 @@ pub fn last_runs<T>(spi: &Spi, of: impl FnOnce(&Rows<'_>) -> Result<T>) -> Resul
     let Some((owner, _)) = owner_of_jobs(spi)? else {
         return Ok(None);
     };
-    roles::acting_as(owner, || {
-        of(&spi.read_once(include_str!("last_runs.sql"), &[])?).map(Some)
-    })
+    roles::acting_as(owner, || of(&spi.read_once(include_str!("last_runs.sql"), &[])?).map(Some))
 }

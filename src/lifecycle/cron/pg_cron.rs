@@ -67,9 +67,7 @@ impl Surroundings {
                            pg_catalog.to_regprocedure('cron.alter_job(bigint, text, text, text, text, boolean)'))))",
             &[],
         )?;
-        let row = rows
-            .first()
-            .unwrap_or_else(|| unreachable!("a SELECT without FROM gives a row"));
+        let row = rows.first().unwrap_or_else(|| unreachable!("a SELECT without FROM gives a row"));
         Ok(Self {
             database: row.expect(1)?,
             server_version: row.expect(2)?,
@@ -84,13 +82,7 @@ impl Surroundings {
         let (detail, first) = if self.available {
             ("Its library is not preloaded.", String::new())
         } else {
-            (
-                "It is not installed.",
-                format!(
-                    "install the package postgresql-{}-cron, ",
-                    self.server_version
-                ),
-            )
+            ("It is not installed.", format!("install the package postgresql-{}-cron, ", self.server_version))
         };
         unavailable(
             "pg_cron does not run on this server",
@@ -107,14 +99,9 @@ impl Surroundings {
         let calls: String = JOBS
             .iter()
             .map(|job| {
-                let arguments = [
-                    job.name_in(&self.database).as_str(),
-                    job.schedule,
-                    job.command,
-                    &self.database,
-                ]
-                .map(spi::quoted_literal)
-                .join(", ");
+                let arguments = [job.name_in(&self.database).as_str(), job.schedule, job.command, &self.database]
+                    .map(spi::quoted_literal)
+                    .join(", ");
                 format!("\nSELECT cron.schedule_in_database({arguments});")
             })
             .collect();
@@ -128,16 +115,8 @@ impl Surroundings {
 
 /// 55000, with what to do if it has to be without pg_cron.
 fn unavailable(message: &'static str, detail: &str, hint: &str) -> Error {
-    let commands: String = JOBS
-        .iter()
-        .map(|job| format!("\n{}  {}", job.schedule, job.command))
-        .collect();
-    Error::new(
-        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        message,
+    let commands: String = JOBS.iter().map(|job| format!("\n{}  {}", job.schedule, job.command)).collect();
+    Error::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message).detail(detail.to_owned()).hint(
+        format!("{hint}\nOr let any other timer, such as systemd's or cron, run with psql in this database:{commands}"),
     )
-    .detail(detail.to_owned())
-    .hint(format!(
-        "{hint}\nOr let any other timer, such as systemd's or cron, run with psql in this database:{commands}"
-    ))
 }

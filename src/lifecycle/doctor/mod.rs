@@ -33,21 +33,14 @@ struct Findings {
 
 impl From<Vec<String>> for Findings {
     fn from(failures: Vec<String>) -> Self {
-        Self {
-            failures,
-            notes: Vec::new(),
-        }
+        Self { failures, notes: Vec::new() }
     }
 }
 
 impl Findings {
     fn detail(&self) -> String {
         let mut parts = abbreviated(&self.failures);
-        parts.extend(
-            abbreviated(&self.notes)
-                .into_iter()
-                .map(|note| format!("note: {note}")),
-        );
+        parts.extend(abbreviated(&self.notes).into_iter().map(|note| format!("note: {note}")));
         parts.join("; ")
     }
 }
@@ -95,10 +88,8 @@ const READING_ROWS: &[&str] = &["PHI encrypted", "ledger", "subscriptions", "pla
 /// It reads as the schema's owner. For service_role, as a monitoring job that
 /// needs no superuser.
 #[pg_extern(sql = false)]
-fn doctor() -> Result<
-    TableIterator<'static, (name!(check, String), name!(ok, bool), name!(detail, String))>,
-    ErrorReport,
-> {
+fn doctor()
+-> Result<TableIterator<'static, (name!(check, String), name!(ok, bool), name!(detail, String))>, ErrorReport> {
     let rows = CHECKS
         .iter()
         .map(|(name, check)| {
@@ -126,21 +117,14 @@ fn outcome(check: fn(&Spi) -> Result<Findings>) -> (bool, String) {
 /// Whether each check fails, of those that read the catalogue and no rows, and
 /// so cost the same however many there are.
 pub fn catalogue_failures() -> impl Iterator<Item = (&'static str, bool)> {
-    CHECKS
-        .iter()
-        .filter(|(name, _)| !READING_ROWS.contains(name))
-        .map(|(name, check)| (*name, !outcome(*check).0))
+    CHECKS.iter().filter(|(name, _)| !READING_ROWS.contains(name)).map(|(name, check)| (*name, !outcome(*check).0))
 }
 
 /// What is reported of a check that failed. The message is shown where it is
 /// about an object and its privileges; others may quote a row.
 fn failed(caught: &Caught) -> String {
     let code = sqlstate(caught.code);
-    let message = if code.starts_with("42") {
-        format!(": {}", caught.message)
-    } else {
-        String::new()
-    };
+    let message = if code.starts_with("42") { format!(": {}", caught.message) } else { String::new() };
     format!("the check itself failed with SQLSTATE {code}{message}")
 }
 
@@ -198,10 +182,7 @@ fn versions(spi: &Spi) -> Result<Findings> {
 
 /// A version's numbers, to be compared: 0.10.0 is later than 0.9.0.
 fn numbers(version: &str) -> Vec<u32> {
-    version
-        .split('.')
-        .map(|number| number.parse().unwrap_or(0))
-        .collect()
+    version.split('.').map(|number| number.parse().unwrap_or(0)).collect()
 }
 
 fn migrations(spi: &Spi) -> Result<Findings> {
@@ -210,15 +191,9 @@ fn migrations(spi: &Spi) -> Result<Findings> {
     }
     let mut findings = Findings::default();
     for migration in MIGRATIONS {
-        let rows = spi.read_once(
-            "SELECT sha256 FROM auria.migrations WHERE number = $1",
-            args![migration.number],
-        )?;
+        let rows = spi.read_once("SELECT sha256 FROM auria.migrations WHERE number = $1", args![migration.number])?;
         match rows.first() {
-            None => findings.failures.push(format!(
-                "{} is pending: run SELECT * FROM auria.migrate()",
-                migration.name
-            )),
+            None => findings.failures.push(format!("{} is pending: run SELECT * FROM auria.migrate()", migration.name)),
             Some(row) if row.expect::<String>(1)? != migrate::checksum(migration) => {
                 findings.failures.push(format!(
                     "{} has changed since it was applied: run SELECT * FROM auria.migrate(again => true)",
@@ -259,10 +234,7 @@ fn layout_of_tables(spi: &Spi) -> Result<Findings> {
     findings.notes.push("patient data is sealed".to_owned());
     for table in columns::TABLES {
         if !sealed.contains(&table.name) {
-            findings.failures.push(format!(
-                "table public.{} is not sealed: run CALL auria.phi_seal()",
-                table.name
-            ));
+            findings.failures.push(format!("table public.{} is not sealed: run CALL auria.phi_seal()", table.name));
         }
     }
     for wrong in each_row(spi, include_str!("layout.sql"), args![&sealed.join(" ")])? {
@@ -285,12 +257,9 @@ fn as_open(line: &str, sealed: &[&str]) -> String {
     sealed.iter().fold(line.to_owned(), |line, name| {
         let stored = format!("auria_raw.{name}_raw");
         // After its rename a table has an alias in expressions: its old name.
-        line.replace(
-            &format!("{stored}{name}WHERE"),
-            &format!("public.{name}WHERE"),
-        )
-        .replace(&stored, &format!("public.{name}"))
-        .replace(&format!("{name}_raw."), &format!("{name}."))
+        line.replace(&format!("{stored}{name}WHERE"), &format!("public.{name}WHERE"))
+            .replace(&stored, &format!("public.{name}"))
+            .replace(&format!("{name}_raw."), &format!("{name}."))
     })
 }
 
@@ -299,11 +268,7 @@ fn row_security(spi: &Spi) -> Result<Findings> {
 }
 
 fn policies(spi: &Spi) -> Result<Findings> {
-    let in_force = each_row(
-        spi,
-        include_str!("../schema/expected/policies.sql"),
-        args![&POLICIES.join(" ")],
-    )?;
+    let in_force = each_row(spi, include_str!("../schema/expected/policies.sql"), args![&POLICIES.join(" ")])?;
     let sealed = sealed_names(spi)?;
     let in_force: Vec<String> = in_force.iter().map(|line| as_open(line, &sealed)).collect();
     Ok(differences(
@@ -338,19 +303,12 @@ fn other_policies(spi: &Spi) -> Result<Findings> {
 /// is the team's decision.
 fn grants(spi: &Spi) -> Result<Findings> {
     let compiled = compiled_functions(spi)?;
-    let in_force = each_row(
-        spi,
-        include_str!("../schema/expected/grants.sql"),
-        args![&tables(), &compiled.join("|")],
-    )?;
+    let in_force = each_row(spi, include_str!("../schema/expected/grants.sql"), args![&tables(), &compiled.join("|")])?;
     let unspaced = |text: &str| text.replace(' ', "");
     let is_compared = |line: &&str| {
         let object = line.split(' ').next().unwrap_or_default();
         let is_function = object.starts_with("public.") && object.contains('(');
-        !is_function
-            || compiled
-                .iter()
-                .any(|signature| unspaced(signature) == object)
+        !is_function || compiled.iter().any(|signature| unspaced(signature) == object)
     };
     let mut failures = differences(
         access::expected_grants().filter(is_compared),
@@ -358,11 +316,7 @@ fn grants(spi: &Spi) -> Result<Findings> {
         str::to_owned,
         "run SELECT * FROM auria.migrate(again => true)",
     );
-    failures.extend(each_row(
-        spi,
-        include_str!("partition_grants.sql"),
-        args![&tables()],
-    )?);
+    failures.extend(each_row(spi, include_str!("partition_grants.sql"), args![&tables()])?);
     Ok(failures.into())
 }
 
@@ -386,17 +340,9 @@ struct FunctionState {
 
 /// `None` where nothing does.
 fn function_state(spi: &Spi, function: &Function) -> Result<Option<FunctionState>> {
-    let rows = spi.read_once(
-        include_str!("function.sql"),
-        args![function.signature, function.symbol],
-    )?;
+    let rows = spi.read_once(include_str!("function.sql"), args![function.signature, function.symbol])?;
     rows.first()
-        .map(|row| {
-            Ok(FunctionState {
-                is_compiled: row.expect(1)?,
-                public_may_execute: row.expect(2)?,
-            })
-        })
+        .map(|row| Ok(FunctionState { is_compiled: row.expect(1)?, public_may_execute: row.expect(2)? }))
         .transpose()
 }
 
@@ -422,11 +368,7 @@ fn differences(
 fn owners(spi: &Spi) -> Result<Findings> {
     let mut failures: Vec<String> = trust::untrusted(spi)?
         .into_iter()
-        .map(|object| {
-            format!(
-                "{object}: give it to the schema's owner, or name that role in auria.trusted_owners"
-            )
-        })
+        .map(|object| format!("{object}: give it to the schema's owner, or name that role in auria.trusted_owners"))
         .collect();
     failures.extend(owner::definer_functions_of_superusers(spi)?);
     failures.extend(each_row(
@@ -439,8 +381,7 @@ fn owners(spi: &Spi) -> Result<Findings> {
           WHERE c.relkind IN ('r', 'p') \
             AND (n.nspname = 'public' AND c.relname = ANY (pg_catalog.string_to_array($1, ' ')) \
                  OR n.nspname = 'auria_raw') ORDER BY 1",
-        args![&tables(),
-            &owner::determine(spi)?],
+        args![&tables(), &owner::determine(spi)?],
     )?);
     Ok(failures.into())
 }
@@ -453,15 +394,11 @@ fn functions(spi: &Spi) -> Result<Findings> {
         let signature = function.signature;
         let restore = restore_statement(function);
         let Some(state) = function_state(spi, function)? else {
-            findings
-                .failures
-                .push(format!("{signature} is missing: run {restore}"));
+            findings.failures.push(format!("{signature} is missing: run {restore}"));
             continue;
         };
         if !state.is_compiled {
-            findings.notes.push(format!(
-                "{signature} is not the compiled function; to restore that, run {restore}"
-            ));
+            findings.notes.push(format!("{signature} is not the compiled function; to restore that, run {restore}"));
         }
         if state.public_may_execute {
             findings.failures.push(if state.is_compiled {
@@ -485,28 +422,16 @@ fn triggers(spi: &Spi) -> Result<Findings> {
     let expected: Vec<String> = TRIGGERS
         .iter()
         .filter_map(|trigger| {
-            let stored = sealed
-                .iter()
-                .find(|name| trigger.relation.strip_prefix("public.") == Some(name));
+            let stored = sealed.iter().find(|name| trigger.relation.strip_prefix("public.") == Some(name));
             match stored {
                 // The view's own triggers encrypt.
                 Some(_) if trigger.name.starts_with("encrypt_") => None,
-                Some(name) => Some(format!(
-                    "auria_raw.{name}_raw {} {}",
-                    trigger.name, trigger.function
-                )),
-                None => Some(format!(
-                    "{} {} {}",
-                    trigger.relation, trigger.name, trigger.function
-                )),
+                Some(name) => Some(format!("auria_raw.{name}_raw {} {}", trigger.name, trigger.function)),
+                None => Some(format!("{} {} {}", trigger.relation, trigger.name, trigger.function)),
             }
         })
         .collect();
-    graded_rows(
-        spi,
-        include_str!("triggers.sql"),
-        args![&expected.join("|")],
-    )
+    graded_rows(spi, include_str!("triggers.sql"), args![&expected.join("|")])
 }
 
 fn api_roles(spi: &Spi) -> Result<Findings> {
@@ -564,16 +489,8 @@ fn phi_encrypted(spi: &Spi) -> Result<Findings> {
             }
             for (rows, state, advice) in [
                 (count.not_encrypted, "are not encrypted", backfill),
-                (
-                    count.differing - count.without_plain,
-                    "have an encrypted value that says something else",
-                    backfill,
-                ),
-                (
-                    count.without_plain,
-                    "have an encrypted value and no plain one",
-                    &erase,
-                ),
+                (count.differing - count.without_plain, "have an encrypted value that says something else", backfill),
+                (count.without_plain, "have an encrypted value and no plain one", &erase),
                 (
                     count.unreadable,
                     "have an encrypted value that no key opens",
@@ -641,10 +558,7 @@ fn jobs(spi: &Spi) -> Result<Findings> {
 }
 
 fn table_exists(spi: &Spi, name: &str) -> Result<bool> {
-    spi.exists(
-        "SELECT WHERE pg_catalog.to_regclass($1) IS NOT NULL",
-        args![name],
-    )
+    spi.exists("SELECT WHERE pg_catalog.to_regclass($1) IS NOT NULL", args![name])
 }
 
 fn column_exists(spi: &Spi, relation: &str, column: &str) -> Result<bool> {

@@ -73,11 +73,7 @@ fn finish_install() -> Result<(), ErrorReport> {
         warn_about_views(spi)
     })?;
     if let Err(error) = phi::check_key() {
-        extension::warn(&format!(
-            "patients cannot be stored yet: {}. {}",
-            error.summary(),
-            error.advice()
-        ));
+        extension::warn(&format!("patients cannot be stored yet: {}. {}", error.summary(), error.advice()));
     }
     extension::inform(&format!(
         "{} tables and {} functions belong to role \"{}\"; SELECT * FROM auria.doctor() checks them",

@@ -34,24 +34,15 @@ fn refuse_other_user_ids(spi: &Spi) -> Result<()> {
     let Some(row) = rows.first() else {
         return Ok(());
     };
-    Err(Error::new(
-        PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
-        "auth.users.id must be of type uuid",
-    )
-    .detail(format!(
-        "It is of type {}; nothing was changed.",
-        row.expect::<String>(1)?
-    ))
-    .hint("Find out whose table it is: Supabase's has ids of type uuid."))
+    Err(Error::new(PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH, "auth.users.id must be of type uuid")
+        .detail(format!("It is of type {}; nothing was changed.", row.expect::<String>(1)?))
+        .hint("Find out whose table it is: Supabase's has ids of type uuid."))
 }
 
 /// A partition is refused, too: who reads its parent reads it past its policies.
 fn refuse_no_table(spi: &Spi) -> Result<()> {
     // The original's views over its raw tables are replaced.
-    let raw: Vec<_> = raw_tables::found(spi)?
-        .iter()
-        .map(|table| table.name)
-        .collect();
+    let raw: Vec<_> = raw_tables::found(spi)?.iter().map(|table| table.name).collect();
     let rows = spi.query_once(
         "SELECT CASE c.relkind WHEN 'r' THEN 'partition' WHEN 'p' THEN 'partition' \
                                WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' \
@@ -73,10 +64,7 @@ fn refuse_no_table(spi: &Spi) -> Result<()> {
         PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
         format!("will not take over {kind} {name}: it is no table of its own"),
     )
-    .detail(format!(
-        "{} such objects were found; nothing was changed.",
-        rows.len()
-    ))
+    .detail(format!("{} such objects were found; nothing was changed.", rows.len()))
     .hint("Rename it, move it to another schema or drop it, then create the extension again."))
 }
 
@@ -84,11 +72,8 @@ fn refuse_no_table(spi: &Spi) -> Result<()> {
 /// or returns something else cannot be called by a trigger, so it cannot stay
 /// as the team's own either.
 fn refuse_no_trigger_function(spi: &Spi) -> Result<()> {
-    let trigger_functions: Vec<&str> = FUNCTIONS
-        .iter()
-        .filter(|function| function.returns == "trigger")
-        .map(|function| function.signature)
-        .collect();
+    let trigger_functions: Vec<&str> =
+        FUNCTIONS.iter().filter(|function| function.returns == "trigger").map(|function| function.signature).collect();
     let rows = spi.query_once(
         "SELECT signature, \
                 pg_catalog.format('It is a %s and returns %s.', \
@@ -108,10 +93,7 @@ fn refuse_no_trigger_function(spi: &Spi) -> Result<()> {
         PgSqlErrorCode::ERRCODE_INVALID_FUNCTION_DEFINITION,
         format!("will not take over {signature}: it is no trigger function"),
     )
-    .detail(format!(
-        "{difference} {} such functions were found; nothing was changed.",
-        rows.len()
-    ))
+    .detail(format!("{difference} {} such functions were found; nothing was changed.", rows.len()))
     .hint(format!(
         "ALTER ROUTINE {signature} RENAME TO another name keeps what depends on it; \
          DROP ROUTINE does not. Then create the extension again."

@@ -25,18 +25,12 @@ pub fn refuse_untrusted(spi: &Spi) -> Result<()> {
     let Some(first) = found.first() else {
         return Ok(());
     };
-    Err(Error::new(
-        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        format!("will not take over {first}"),
-    )
-    .detail(format!(
-        "{} such objects were found; nothing was changed.",
-        found.len()
-    ))
-    .hint(
-        "Give it to a superuser or to the owner of the database, or, if you trust that role, \
+    Err(Error::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, format!("will not take over {first}"))
+        .detail(format!("{} such objects were found; nothing was changed.", found.len()))
+        .hint(
+            "Give it to a superuser or to the owner of the database, or, if you trust that role, \
          name it in the setting auria.trusted_owners and create the extension again.",
-    ))
+        ))
 }
 
 /// The objects that belong to roles that are not trusted. Trusted are the role
@@ -46,22 +40,13 @@ pub fn refuse_untrusted(spi: &Spi) -> Result<()> {
 pub fn untrusted(spi: &Spi) -> Result<Vec<String>> {
     let owner = owner::determine(spi)?;
     let raw = raw_tables::found(spi)?;
-    let names = raw.iter().fold(tables(), |names, table| {
-        format!("{names} {}_raw", table.name)
-    });
+    let names = raw.iter().fold(tables(), |names, table| format!("{names} {}_raw", table.name));
     // The planner expects far more rows of the recursive parts than there are,
     // and would spend seconds on compiling the query.
     extension::with_settings(&[(c"jit", c"off")], || {
         let rows = spi.query_once(
             include_str!("untrusted.sql"),
-            args![
-                &names,
-                &signatures(),
-                &guc::trusted_owners().join(","),
-                &owner,
-                owner::OWNER,
-                MAY_SET_ROLE
-            ],
+            args![&names, &signatures(), &guc::trusted_owners().join(","), &owner, owner::OWNER, MAY_SET_ROLE],
         )?;
         rows.column()
     })

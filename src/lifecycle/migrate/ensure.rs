@@ -120,17 +120,11 @@ fn ensure_foreign_key(
         let name = &foreign_key_over(spi, table, name, &column, references, &referenced)?;
         let quoted = quoted_identifier(name);
         let mut existing = constraint(spi, table, name)?;
-        if existing
-            .as_ref()
-            .is_some_and(|constraint| constraint.on_delete != action)
-        {
+        if existing.as_ref().is_some_and(|constraint| constraint.on_delete != action) {
             spi.execute_script(&format!("ALTER TABLE {table} DROP CONSTRAINT {quoted}"))?;
             existing = None;
         }
-        if existing
-            .as_ref()
-            .is_some_and(|constraint| constraint.is_valid)
-        {
+        if existing.as_ref().is_some_and(|constraint| constraint.is_valid) {
             return Ok(());
         }
         let orphans = format!(
@@ -141,17 +135,10 @@ fn ensure_foreign_key(
             "ALTER TABLE {table} ADD CONSTRAINT {quoted} FOREIGN KEY ({column}) \
              REFERENCES {references} ({referenced}) ON DELETE {on_delete}"
         );
-        let is_hidden = references == USERS
-            && spi.exists(
-                "SELECT WHERE pg_catalog.row_security_active('auth.users')",
-                &[],
-            )?;
+        let is_hidden =
+            references == USERS && spi.exists("SELECT WHERE pg_catalog.row_security_active('auth.users')", &[])?;
         let orphan_count = || {
-            if is_hidden {
-                count_without_user(spi, table, &column)
-            } else {
-                count(spi, &orphans)
-            }
+            if is_hidden { count_without_user(spi, table, &column) } else { count(spi, &orphans) }
         };
         if existing.is_none() && is_partitioned(spi, table)? {
             // PostgreSQL adds it to a partitioned table validated, or not at all.
@@ -194,9 +181,8 @@ fn ensure_unique(
         }
         let quoted = quoted_identifier(name);
         if spi.exists(UNIQUE_INDEX_OF_THAT_NAME, args![table, name])? {
-            return spi.execute_script(&format!(
-                "ALTER TABLE {table} ADD CONSTRAINT {quoted} UNIQUE USING INDEX {quoted}"
-            ));
+            return spi
+                .execute_script(&format!("ALTER TABLE {table} ADD CONSTRAINT {quoted} UNIQUE USING INDEX {quoted}"));
         }
         if unique_index_over(spi, table, &columns)? {
             return Ok(());
@@ -205,9 +191,7 @@ fn ensure_unique(
         if has_duplicates(spi, table, "constraint", name, &columns, &columns_list)? {
             return Ok(());
         }
-        spi.execute_script(&format!(
-            "ALTER TABLE {table} ADD CONSTRAINT {quoted} UNIQUE ({columns_list})"
-        ))
+        spi.execute_script(&format!("ALTER TABLE {table} ADD CONSTRAINT {quoted} UNIQUE ({columns_list})"))
     })?;
     Ok(())
 }
@@ -216,10 +200,7 @@ fn ensure_unique(
 /// key that a unique index has to hold.
 fn unique_columns(spi: &Spi, table: &str, columns: &[String]) -> Result<String> {
     let partition_key = missing_partition_key(spi, table, &columns.join(","))?;
-    let quoted: Vec<String> = columns
-        .iter()
-        .map(|column| quoted_identifier(column))
-        .collect();
+    let quoted: Vec<String> = columns.iter().map(|column| quoted_identifier(column)).collect();
     Ok(quoted.join(", ") + &partition_key)
 }
 
@@ -238,12 +219,8 @@ fn has_duplicates(
         .map(|column| format!("{} IS NOT NULL", quoted_identifier(column)))
         .collect::<Vec<_>>()
         .join(" AND ");
-    let duplicates =
-        format!("FROM {table} WHERE {all_present} GROUP BY {columns_list} HAVING count(*) > 1");
-    let count = count(
-        spi,
-        &format!("FROM (SELECT {columns_list} {duplicates}) AS duplicates"),
-    )?;
+    let duplicates = format!("FROM {table} WHERE {all_present} GROUP BY {columns_list} HAVING count(*) > 1");
+    let count = count(spi, &format!("FROM (SELECT {columns_list} {duplicates}) AS duplicates"))?;
     if count > 0 {
         found(format!(
             "{kind} {name} was not added: {count} values of ({columns_list}) occur more \
@@ -260,11 +237,7 @@ fn has_duplicates(
 /// `auria.migrate(again => true)` replaces it. `p_definition` is what follows the table in CREATE INDEX, in the form in
 /// which PostgreSQL writes it back. For migrations.
 #[pg_extern(sql = false)]
-fn ensure_index(
-    p_table: Option<&str>,
-    p_name: Option<&str>,
-    p_definition: Option<&str>,
-) -> Result<(), ErrorReport> {
+fn ensure_index(p_table: Option<&str>, p_name: Option<&str>, p_definition: Option<&str>) -> Result<(), ErrorReport> {
     let table = required(p_table, "auria.ensure_index", "p_table")?;
     let name = required(p_name, "auria.ensure_index", "p_name")?;
     let definition = required(p_definition, "auria.ensure_index", "p_definition")?;
@@ -281,10 +254,7 @@ fn ensure_index(
             };
             spi.execute_script(&format!("DROP INDEX {own}"))?;
             if let Some(alike) = alike.first() {
-                return spi.execute_script(&format!(
-                    "ALTER INDEX {} RENAME TO {quoted}",
-                    alike.qualified
-                ));
+                return spi.execute_script(&format!("ALTER INDEX {} RENAME TO {quoted}", alike.qualified));
             }
         } else if !alike.is_empty() {
             return Ok(());
@@ -317,8 +287,7 @@ fn ensure_unique_index(
         let Some(predicate) = p_predicate else {
             return make_unique_index(spi, table, name, columns);
         };
-        let duplicates =
-            format!("FROM {table} WHERE {predicate} GROUP BY {columns} HAVING count(*) > 1");
+        let duplicates = format!("FROM {table} WHERE {predicate} GROUP BY {columns} HAVING count(*) > 1");
         let last_duplicate = spi
             .query_once(
                 &format!(
@@ -352,10 +321,7 @@ fn ensure_unique_index(
 }
 
 fn make_unique_index(spi: &Spi, table: &str, name: &str, columns: &str) -> Result<()> {
-    let columns: Vec<String> = columns
-        .split(',')
-        .map(|column| column.trim().to_owned())
-        .collect();
+    let columns: Vec<String> = columns.split(',').map(|column| column.trim().to_owned()).collect();
     if unique_index_over(spi, table, &columns)? {
         return Ok(());
     }
@@ -363,10 +329,7 @@ fn make_unique_index(spi: &Spi, table: &str, name: &str, columns: &str) -> Resul
     if has_duplicates(spi, table, "index", name, &columns, &columns_list)? {
         return Ok(());
     }
-    spi.execute_script(&format!(
-        "CREATE UNIQUE INDEX {} ON {table} ({columns_list})",
-        quoted_identifier(name)
-    ))
+    spi.execute_script(&format!("CREATE UNIQUE INDEX {} ON {table} ({columns_list})", quoted_identifier(name)))
 }
 
 /// The name of the foreign key over this column to that one: the given name
@@ -390,14 +353,14 @@ fn foreign_key_over(
           ORDER BY c.conname <> $2, c.conname",
         args![table, name, column, references, referenced],
     )?;
-    rows.first()
-        .map_or_else(|| Ok(name.to_owned()), |row| row.expect(1))
+    rows.first().map_or_else(|| Ok(name.to_owned()), |row| row.expect(1))
 }
 
 /// Whether a unique index, of a constraint or not, is over exactly these
 /// columns and all rows.
 fn unique_index_over(spi: &Spi, table: &str, columns: &[String]) -> Result<bool> {
-    spi.exists("SELECT FROM pg_catalog.pg_index i \
+    spi.exists(
+        "SELECT FROM pg_catalog.pg_index i \
               WHERE i.indrelid = $1::pg_catalog.regclass AND i.indisunique AND i.indisvalid \
                 AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL \
                 AND (SELECT pg_catalog.array_agg(a.attname::text ORDER BY a.attname::text COLLATE \"C\") \
@@ -437,10 +400,7 @@ fn index_like(spi: &Spi, table: &str, definition: &str) -> Result<Vec<Index>> {
     let mut alike = Vec::new();
     for row in rows.iter() {
         if without_notation(&row.expect::<String>(1)?) == sought {
-            alike.push(Index {
-                name: row.expect(2)?,
-                qualified: row.expect(3)?,
-            });
+            alike.push(Index { name: row.expect(2)?, qualified: row.expect(3)? });
         }
     }
     Ok(alike)
@@ -462,10 +422,7 @@ fn replaceable(spi: &Spi, table: &str, name: &str) -> Result<Option<String>> {
 /// An index definition without what PostgreSQL adds when it writes one back:
 /// white space, parentheses and the types of literals.
 fn without_notation(definition: &str) -> String {
-    let mut plain: String = definition
-        .chars()
-        .filter(|c| !c.is_whitespace() && !matches!(c, '(' | ')'))
-        .collect();
+    let mut plain: String = definition.chars().filter(|c| !c.is_whitespace() && !matches!(c, '(' | ')')).collect();
     for literal_type in ["::text", "::jsonb"] {
         plain = plain.replace(literal_type, "");
     }
@@ -484,14 +441,7 @@ fn constraint(spi: &Spi, table: &str, name: &str) -> Result<Option<Constraint>> 
           WHERE conrelid = $1::pg_catalog.regclass AND conname = $2",
         args![table, name],
     )?;
-    rows.first()
-        .map(|row| {
-            Ok(Constraint {
-                is_valid: row.expect(1)?,
-                on_delete: row.expect(2)?,
-            })
-        })
-        .transpose()
+    rows.first().map(|row| Ok(Constraint { is_valid: row.expect(1)?, on_delete: row.expect(2)? })).transpose()
 }
 
 /// The users of the platform.
@@ -503,9 +453,7 @@ const USERS: &str = "auth.users";
 /// Which users exist is asked with the rights of that table's owner, by a
 /// statement that is fixed: the caller's text is never run with these rights.
 fn count_without_user(spi: &Spi, table: &str, column: &str) -> Result<i64> {
-    let array = |rows: spi::Rows<'_>| -> Result<String> {
-        Ok(rows.one()?.unwrap_or_else(|| "{}".to_owned()))
-    };
+    let array = |rows: spi::Rows<'_>| -> Result<String> { Ok(rows.one()?.unwrap_or_else(|| "{}".to_owned())) };
     let referenced = array(spi.query_once(
         &format!(
             "SELECT COALESCE(pg_catalog.array_agg(DISTINCT {column}), '{{}}')::text FROM {table} \
@@ -514,10 +462,7 @@ fn count_without_user(spi: &Spi, table: &str, column: &str) -> Result<i64> {
         &[],
     )?)?;
     let owner = spi
-        .query_once(
-            "SELECT relowner FROM pg_catalog.pg_class WHERE oid = 'auth.users'::pg_catalog.regclass",
-            &[],
-        )?
+        .query_once("SELECT relowner FROM pg_catalog.pg_class WHERE oid = 'auth.users'::pg_catalog.regclass", &[])?
         .first()
         .map_or_else(|| Err(error::unexpected_null(USERS)), |row| row.expect(1))?;
     let missing = roles::acting_as(owner, || {
@@ -539,10 +484,7 @@ fn count_without_user(spi: &Spi, table: &str, column: &str) -> Result<i64> {
 /// Validates a constraint unless rows break it; those are reported.
 fn validate(spi: &Spi, table: &str, name: &str, rows: i64, offending: &str) -> Result<()> {
     match rows {
-        0 => spi.execute_script(&format!(
-            "ALTER TABLE {table} VALIDATE CONSTRAINT {}",
-            quoted_identifier(name)
-        )),
+        0 => spi.execute_script(&format!("ALTER TABLE {table} VALIDATE CONSTRAINT {}", quoted_identifier(name))),
         rows => {
             found(format!(
                 "constraint {name} holds for new rows only: {rows} rows of {table} break it. \
@@ -556,10 +498,7 @@ fn validate(spi: &Spi, table: &str, name: &str, rows: i64, offending: &str) -> R
 }
 
 fn is_partitioned(spi: &Spi, table: &str) -> Result<bool> {
-    spi.exists(
-        "SELECT FROM pg_catalog.pg_class WHERE oid = $1::pg_catalog.regclass AND relkind = 'p'",
-        args![table],
-    )
+    spi.exists("SELECT FROM pg_catalog.pg_class WHERE oid = $1::pg_catalog.regclass AND relkind = 'p'", args![table])
 }
 
 /// The columns of a table's partition key that an index over `columns` lacks,

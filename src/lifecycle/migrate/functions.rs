@@ -41,9 +41,9 @@ impl Body {
     /// Whether it is one that the original shipped under this signature, and
     /// that the extension covers.
     pub fn is_known(&self, signature: &str) -> bool {
-        COVERED_BODIES.iter().any(|body| {
-            body.signature == signature && (body.md5 == self.md5 || body.md5 == self.md5_without_cr)
-        })
+        COVERED_BODIES
+            .iter()
+            .any(|body| body.signature == signature && (body.md5 == self.md5 || body.md5 == self.md5_without_cr))
     }
 }
 
@@ -73,13 +73,7 @@ pub fn ensure(spi: &Spi, owner: &Owner, replace: Replace, report: &mut Report) -
 }
 
 /// Makes or replaces one function.
-pub fn ensure_one(
-    spi: &Spi,
-    function: &Function,
-    owner: &Owner,
-    replace: Replace,
-    report: &mut Report,
-) -> Result<()> {
+pub fn ensure_one(spi: &Spi, function: &Function, owner: &Owner, replace: Replace, report: &mut Report) -> Result<()> {
     let signature = function.signature;
     let Some(existing) = existing(spi, function)? else {
         if replace == Replace::Nothing && owner.act(|| was_installed(spi, function))? {
@@ -106,9 +100,7 @@ pub fn ensure_one(
     let wanted = match replace {
         Replace::Everything => true,
         Replace::Nothing => false,
-        Replace::Adopted => {
-            existing.body.is_known(signature) || guc::adopt_functions() == AdoptFunctions::All
-        }
+        Replace::Adopted => existing.body.is_known(signature) || guc::adopt_functions() == AdoptFunctions::All,
     };
     if !wanted {
         let text = format!(
@@ -123,8 +115,7 @@ pub fn ensure_one(
         }
         return let_owner_execute(spi, function, owner);
     }
-    if !existing.is_function || !existing.is_replaceable && has_dependants(spi, existing.body.oid)?
-    {
+    if !existing.is_function || !existing.is_replaceable && has_dependants(spi, existing.body.oid)? {
         report.warn(format!(
             "function {signature} was left unchanged: its declaration differs and other objects \
              depend on it; drop it, then run {}",
@@ -151,15 +142,8 @@ pub fn ensure_one(
 fn create(spi: &Spi, function: &Function, owner: &Owner) -> Result<()> {
     let signature = function.signature;
     let (library, _) = library_and_extension(spi)?;
-    spi.execute_script(
-        &function
-            .create
-            .replace("'MODULE_PATHNAME'", &quoted_literal(&library)),
-    )?;
-    spi.execute_script(&format!(
-        "ALTER FUNCTION {signature} OWNER TO {}",
-        owner.quoted()
-    ))?;
+    spi.execute_script(&function.create.replace("'MODULE_PATHNAME'", &quoted_literal(&library)))?;
+    spi.execute_script(&format!("ALTER FUNCTION {signature} OWNER TO {}", owner.quoted()))?;
     tie(spi, signature, true)?;
     owner.act(|| {
         spi.query_once(
@@ -174,9 +158,7 @@ fn create(spi: &Spi, function: &Function, owner: &Owner) -> Result<()> {
 pub fn tie(spi: &Spi, signature: &str, tied: bool) -> Result<()> {
     let (_, extension) = library_and_extension(spi)?;
     let no = if tied { "" } else { "NO " };
-    spi.execute_script(&format!(
-        "ALTER FUNCTION {signature} {no}DEPENDS ON EXTENSION {extension}"
-    ))
+    spi.execute_script(&format!("ALTER FUNCTION {signature} {no}DEPENDS ON EXTENSION {extension}"))
 }
 
 /// The library, and the extension that owns this call's functions: it may have
@@ -240,13 +222,7 @@ pub fn body(spi: &Spi, signature: &str) -> Result<Option<Body>> {
         args![signature],
     )?;
     rows.first()
-        .map(|row| {
-            Ok(Body {
-                oid: row.expect(1)?,
-                md5: row.expect(2)?,
-                md5_without_cr: row.expect(3)?,
-            })
-        })
+        .map(|row| Ok(Body { oid: row.expect(1)?, md5: row.expect(2)?, md5_without_cr: row.expect(3)? }))
         .transpose()
 }
 
@@ -279,52 +255,36 @@ pub fn keep(spi: &Spi, function: pg_sys::Oid, signature: &str) -> Result<()> {
 
 /// Runs `work`, which writes to this table of schema `auria`, with the rights of
 /// the table's owner: a superuser, where nobody else is to write it.
-pub fn as_owner_of_record<T>(
-    spi: &Spi,
-    table: &str,
-    work: impl FnOnce() -> Result<T>,
-) -> Result<T> {
+pub fn as_owner_of_record<T>(spi: &Spi, table: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let record = spi.query_once(
         "SELECT c.relowner FROM pg_catalog.pg_class c \
           WHERE c.oid = $1::pg_catalog.regclass",
         args![table],
     )?;
-    let record_owner: pg_sys::Oid = record
-        .one()?
-        .ok_or_else(|| crate::error::unexpected_null(table))?;
+    let record_owner: pg_sys::Oid = record.one()?.ok_or_else(|| crate::error::unexpected_null(table))?;
     roles::acting_as(record_owner, work)
 }
 
 fn was_installed(spi: &Spi, function: &Function) -> Result<bool> {
-    spi.exists(
-        "SELECT FROM auria.installed_functions WHERE signature = $1",
-        args![function.signature],
-    )
+    spi.exists("SELECT FROM auria.installed_functions WHERE signature = $1", args![function.signature])
 }
 
 /// To make a trigger, the owner needs EXECUTE on its function, which stays
 /// with another role.
 fn let_owner_execute(spi: &Spi, function: &Function, owner: &Owner) -> Result<()> {
-    let may_execute = spi.exists("SELECT WHERE pg_catalog.has_function_privilege($1, $2::pg_catalog.regprocedure, 'EXECUTE')",
-        args![&owner.name,
-            function.signature],
+    let may_execute = spi.exists(
+        "SELECT WHERE pg_catalog.has_function_privilege($1, $2::pg_catalog.regprocedure, 'EXECUTE')",
+        args![&owner.name, function.signature],
     )?;
     if function.returns != "trigger" || may_execute {
         return Ok(());
     }
-    spi.execute_script(&format!(
-        "GRANT EXECUTE ON ROUTINE {} TO {}",
-        function.signature,
-        owner.quoted()
-    ))
+    spi.execute_script(&format!("GRANT EXECUTE ON ROUTINE {} TO {}", function.signature, owner.quoted()))
 }
 
 /// The statement that replaces a function by the shipped one.
 pub fn restore_statement(function: &Function) -> String {
-    format!(
-        "SELECT auria.restore_function({})",
-        quoted_literal(function.signature)
-    )
+    format!("SELECT auria.restore_function({})", quoted_literal(function.signature))
 }
 
 /// Overloads of managed functions: same name, other argument types. They stay,

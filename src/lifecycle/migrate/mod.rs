@@ -106,14 +106,7 @@ pub struct Outcome {
 fn migrate(
     again: Option<bool>,
 ) -> Result<
-    TableIterator<
-        'static,
-        (
-            name!(number, Option<i32>),
-            name!(name, String),
-            name!(warnings, String),
-        ),
-    >,
+    TableIterator<'static, (name!(number, Option<i32>), name!(name, String), name!(warnings, String))>,
     ErrorReport,
 > {
     let again = error::required(again, "auria.migrate", "again")?;
@@ -122,13 +115,7 @@ fn migrate(
     let mut rows: Vec<_> = outcome
         .applied
         .into_iter()
-        .map(|migration| {
-            (
-                Some(migration.number),
-                migration.name.to_owned(),
-                migration.warnings.join("\n"),
-            )
-        })
+        .map(|migration| (Some(migration.number), migration.name.to_owned(), migration.warnings.join("\n")))
         .collect();
     let report = outcome.report;
     if scope == Scope::Pending {
@@ -136,19 +123,9 @@ fn migrate(
             extension::inform(&text);
         }
     } else {
-        rows.extend(
-            report
-                .information
-                .into_iter()
-                .map(|text| (None, text, String::new())),
-        );
+        rows.extend(report.information.into_iter().map(|text| (None, text, String::new())));
     }
-    rows.extend(
-        report
-            .warnings
-            .into_iter()
-            .map(|text| (None, "warning".to_owned(), text)),
-    );
+    rows.extend(report.warnings.into_iter().map(|text| (None, "warning".to_owned(), text)));
     Ok(TableIterator::new(rows))
 }
 
@@ -187,11 +164,8 @@ fn managed_function(spi: &Spi, name: &str) -> Result<&'static super::schema::Fun
             return Ok(function);
         }
     }
-    Err(Error::new(
-        PgSqlErrorCode::ERRCODE_UNDEFINED_FUNCTION,
-        "no managed function has this signature",
-    )
-    .hint("Name the function as SELECT * FROM auria.doctor() does, such as public.use_credits(uuid,text)."))
+    Err(Error::new(PgSqlErrorCode::ERRCODE_UNDEFINED_FUNCTION, "no managed function has this signature")
+        .hint("Name the function as SELECT * FROM auria.doctor() does, such as public.use_credits(uuid,text)."))
 }
 
 /// 42501 unless a superuser calls.
@@ -199,11 +173,8 @@ pub fn require_superuser(function: &'static str) -> Result<()> {
     if roles::is_superuser(roles::effective()) {
         return Ok(());
     }
-    Err(Error::new(
-        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        format!("only a superuser can call {function}()"),
-    )
-    .hint("It makes C functions, which PostgreSQL allows superusers only: connect as one and call it again."))
+    Err(Error::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, format!("only a superuser can call {function}()"))
+        .hint("It makes C functions, which PostgreSQL allows superusers only: connect as one and call it again."))
 }
 
 /// Migrates, and raises a WARNING for everything that the DBA must act on.
@@ -293,11 +264,7 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
             }
             record(spi, migration, &warnings)
         })?;
-        applied.push(Applied {
-            number: migration.number,
-            name: migration.name,
-            warnings,
-        });
+        applied.push(Applied { number: migration.number, name: migration.name, warnings });
     }
     if !due.is_empty() {
         reopen::close(spi, &owner, &sealed, scope != Scope::Pending)?;
@@ -306,32 +273,21 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
         raw_tables::encrypt_leftovers(spi, &owner, &mut report)?;
         let warnings = ensure::collecting_warnings(|| {
             owner.act(|| {
-                let open = TABLES
-                    .into_iter()
-                    .filter(|table| !sealed.iter().any(|one| one.name == table.name));
-                open.into_iter()
-                    .try_for_each(|table| layout::seal(spi, table))
+                let open = TABLES.into_iter().filter(|table| !sealed.iter().any(|one| one.name == table.name));
+                open.into_iter().try_for_each(|table| layout::seal(spi, table))
             })
         })?;
-        warnings
-            .into_iter()
-            .for_each(|warning| report.warn(warning));
+        warnings.into_iter().for_each(|warning| report.warn(warning));
     }
     for name in owner.act(|| rules::promote(spi))? {
-        report.inform(format!(
-            "no row breaks rule {name} any more: it is a constraint now"
-        ));
+        report.inform(format!("no row breaks rule {name} any more: it is a constraint now"));
     }
     if scope == Scope::Install {
         for warning in policies::over_permissive(spi)? {
             report.warn(warning);
         }
     }
-    Ok(Outcome {
-        applied,
-        report,
-        owner,
-    })
+    Ok(Outcome { applied, report, owner })
 }
 
 /// Whose rights a section of a migration has.
@@ -409,10 +365,7 @@ fn record(spi: &Spi, migration: &Migration, warnings: &[String]) -> Result<()> {
         "INSERT INTO auria.migrations (number, name, sha256, warnings) VALUES ($1, $2, $3, NULLIF($4, '')) \
          ON CONFLICT (number) DO UPDATE \
             SET name = excluded.name, sha256 = excluded.sha256, warnings = excluded.warnings",
-        args![migration.number,
-            migration.name,
-            &checksum(migration),
-            &warnings.join("\n")],
+        args![migration.number, migration.name, &checksum(migration), &warnings.join("\n")],
     )?;
     Ok(())
 }
@@ -433,10 +386,7 @@ fn trigram_schema(spi: &Spi) -> Result<String> {
     )?;
     match rows.first() {
         Some(row) => row.expect(1),
-        None => Err(Error::new(
-            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
-            "the extension pg_trgm is missing",
-        )
-        .hint("Run CREATE EXTENSION pg_trgm, in whichever schema you keep extensions.")),
+        None => Err(Error::new(PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED, "the extension pg_trgm is missing")
+            .hint("Run CREATE EXTENSION pg_trgm, in whichever schema you keep extensions.")),
     }
 }

@@ -16,20 +16,11 @@ use crate::pg::spi::Spi;
 /// migrations make a policy that is as wide or narrower, so that whoever wrote
 /// the policy, nobody loses a right that the access rules give.
 pub fn drop_original(spi: &Spi, owner: &Owner) -> Result<()> {
-    let rows = spi.query_once(
-        include_str!("original_policies.sql"),
-        args![&POLICIES.join(" "), &tables()],
-    )?;
-    let statements: Vec<(String, bool)> = rows
-        .iter()
-        .map(|row| Ok((row.expect(1)?, row.expect(2)?)))
-        .collect::<Result<_>>()?;
+    let rows = spi.query_once(include_str!("original_policies.sql"), args![&POLICIES.join(" "), &tables()])?;
+    let statements: Vec<(String, bool)> =
+        rows.iter().map(|row| Ok((row.expect(1)?, row.expect(2)?))).collect::<Result<_>>()?;
     statements.iter().try_for_each(|(statement, is_managed)| {
-        if *is_managed {
-            owner.act(|| spi.execute_script(statement))
-        } else {
-            spi.execute_script(statement)
-        }
+        if *is_managed { owner.act(|| spi.execute_script(statement)) } else { spi.execute_script(statement) }
     })
 }
 

@@ -20,43 +20,29 @@ use crate::phi::{self, leftovers};
 /// The tables that the original brought to `public.*_raw`, by the names that
 /// its views have.
 pub fn found(spi: &Spi) -> Result<Vec<&'static Table>> {
-    let encrypted: Vec<_> = TABLES
-        .iter()
-        .flat_map(|table| table.columns)
-        .map(|column| column.encrypted.to_string_lossy())
-        .collect();
+    let encrypted: Vec<_> =
+        TABLES.iter().flat_map(|table| table.columns).map(|column| column.encrypted.to_string_lossy()).collect();
     let rows = spi.query_once(
         include_str!("raw_tables.sql"),
-        args![
-            &TABLES.map(|table| table.name).join(" "),
-            &encrypted.join(" ")
-        ],
+        args![&TABLES.map(|table| table.name).join(" "), &encrypted.join(" ")],
     )?;
     let names: Vec<String> = rows.column()?;
-    Ok(TABLES
-        .into_iter()
-        .filter(|table| names.iter().any(|name| name == table.name))
-        .collect())
+    Ok(TABLES.into_iter().filter(|table| names.iter().any(|name| name == table.name)).collect())
 }
 
 /// Refuses (2BP01) what would be lost with the original's views.
 pub fn refuse_obstacles(spi: &Spi) -> Result<()> {
     for table in found(spi)? {
         let view = format!("public.{}", table.name);
-        let rows = spi.query_once(
-            include_str!("raw_obstacles.sql"),
-            args![&view, &trigger_functions(table).join("|")],
-        )?;
+        let rows =
+            spi.query_once(include_str!("raw_obstacles.sql"), args![&view, &trigger_functions(table).join("|")])?;
         if let Some(row) = rows.first() {
             let object: String = row.expect(1)?;
             return Err(Error::new(
                 PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
                 format!("will not replace view {view}: {object} depends on it"),
             )
-            .detail(format!(
-                "{} such objects were found; nothing was changed.",
-                rows.len()
-            ))
+            .detail(format!("{} such objects were found; nothing was changed.", rows.len()))
             .hint(
                 "Keep its definition, drop it, create the extension again, and then make it \
                  again: the new view has the same columns.",
@@ -196,9 +182,7 @@ fn drop_trigger_function(spi: &Spi, signature: &str, report: &mut Report) -> Res
         return Ok(());
     }
     if functions::has_dependants(spi, body.oid)? {
-        report.warn(format!(
-            "function {signature} was left unchanged: other objects depend on it"
-        ));
+        report.warn(format!("function {signature} was left unchanged: other objects depend on it"));
         return Ok(());
     }
     functions::keep(spi, body.oid, signature)?;

@@ -17,22 +17,13 @@ use crate::pg::trigger::{self, TriggeredRow};
 /// Adds the CHECK constraint `name`, or the triggers that stand in for it. A
 /// constraint of another name that says the same counts as this one; where it
 /// is NOT VALID, this one takes its place.
-pub fn ensure(
-    spi: &Spi,
-    table: &str,
-    name: &str,
-    expression: &str,
-    comment: Option<&str>,
-) -> Result<()> {
+pub fn ensure(spi: &Spi, table: &str, name: &str, expression: &str, comment: Option<&str>) -> Result<()> {
     let existing = spi.query_once(
         "SELECT convalidated FROM pg_catalog.pg_constraint \
           WHERE conrelid = $1::pg_catalog.regclass AND conname = $2 AND contype = 'c'",
         args![table, name],
     )?;
-    let is_valid = existing
-        .first()
-        .map(|row| row.expect::<bool>(1))
-        .transpose()?;
+    let is_valid = existing.first().map(|row| row.expect::<bool>(1)).transpose()?;
     if is_valid == Some(true) {
         return Ok(());
     }
@@ -43,15 +34,12 @@ pub fn ensure(
     let quoted = quoted_identifier(name);
     let drop = format!("ALTER TABLE {table} DROP CONSTRAINT {quoted}");
     if is_valid.is_none() {
-        spi.execute_script(&format!(
-            "ALTER TABLE {table} ADD CONSTRAINT {quoted} CHECK ({expression}) NOT VALID"
-        ))?;
+        spi.execute_script(&format!("ALTER TABLE {table} ADD CONSTRAINT {quoted} CHECK ({expression}) NOT VALID"))?;
         match same_under_another_name(spi, table, name)? {
             Some((_, true)) => return spi.execute_script(&drop),
-            Some((other, false)) => spi.execute_script(&format!(
-                "ALTER TABLE {table} DROP CONSTRAINT {}",
-                quoted_identifier(&other)
-            ))?,
+            Some((other, false)) => {
+                spi.execute_script(&format!("ALTER TABLE {table} DROP CONSTRAINT {}", quoted_identifier(&other)))?
+            }
             None => {}
         }
     }
@@ -59,10 +47,9 @@ pub fn ensure(
         drop_triggers(spi, table, name)?;
         spi.execute_script(&format!("ALTER TABLE {table} VALIDATE CONSTRAINT {quoted}"))?;
         return match comment {
-            Some(text) => spi.execute_script(&format!(
-                "COMMENT ON CONSTRAINT {quoted} ON {table} IS {}",
-                quoted_literal(text)
-            )),
+            Some(text) => {
+                spi.execute_script(&format!("COMMENT ON CONSTRAINT {quoted} ON {table} IS {}", quoted_literal(text)))
+            }
             None => Ok(()),
         };
     }
@@ -90,9 +77,7 @@ fn same_under_another_name(spi: &Spi, table: &str, name: &str) -> Result<Option<
           ORDER BY other.convalidated DESC",
         args![table, name],
     )?;
-    rows.first()
-        .map(|row| Ok((row.expect(1)?, row.expect(2)?)))
-        .transpose()
+    rows.first().map(|row| Ok((row.expect(1)?, row.expect(2)?))).transpose()
 }
 
 /// Turns each rule that no row breaks any more into its constraint, and
@@ -101,14 +86,7 @@ pub fn promote(spi: &Spi) -> Result<Vec<String>> {
     let rows = spi.query_once(include_str!("rules.sql"), &[])?;
     let rules: Vec<(String, String, String, String)> = rows
         .iter()
-        .map(|row| {
-            Ok((
-                row.expect(1)?,
-                row.expect(2)?,
-                row.expect(3)?,
-                row.expect(4)?,
-            ))
-        })
+        .map(|row| Ok((row.expect(1)?, row.expect(2)?, row.expect(3)?, row.expect(4)?)))
         .collect::<Result<_>>()?;
     let mut promoted = Vec::new();
     for (table, name, expression, comment) in rules {
@@ -140,10 +118,7 @@ fn trigger_names(name: &str) -> [String; 2] {
 
 fn drop_triggers(spi: &Spi, table: &str, name: &str) -> Result<()> {
     trigger_names(name).iter().try_for_each(|trigger| {
-        spi.execute_script(&format!(
-            "DROP TRIGGER IF EXISTS {} ON {table}",
-            quoted_identifier(trigger)
-        ))
+        spi.execute_script(&format!("DROP TRIGGER IF EXISTS {} ON {table}", quoted_identifier(trigger)))
     })
 }
 
@@ -162,27 +137,13 @@ fn make_triggers(
         let column = quoted_identifier(column);
         format!("NEW.{column} IS DISTINCT FROM OLD.{column}")
     };
-    let any_changed = columns
-        .iter()
-        .map(|column| changes(column))
-        .collect::<Vec<_>>()
-        .join(" OR ");
-    let whole = substituted(expression, columns, |column| {
-        format!("NEW.{}", quoted_identifier(column))
-    });
+    let any_changed = columns.iter().map(|column| changes(column)).collect::<Vec<_>>().join(" OR ");
+    let whole = substituted(expression, columns, |column| format!("NEW.{}", quoted_identifier(column)));
     let unchanged_alone = substituted(expression, columns, |column| {
-        format!(
-            "(CASE WHEN {} THEN NULL ELSE NEW.{} END)",
-            changes(column),
-            quoted_identifier(column)
-        )
+        format!("(CASE WHEN {} THEN NULL ELSE NEW.{} END)", changes(column), quoted_identifier(column))
     });
     let changed_alone = substituted(expression, columns, |column| {
-        format!(
-            "(CASE WHEN {} THEN NEW.{} END)",
-            changes(column),
-            quoted_identifier(column)
-        )
+        format!("(CASE WHEN {} THEN NEW.{} END)", changes(column), quoted_identifier(column))
     });
     // Refused is what the changed values break, by themselves or together with
     // the others; not what the unchanged ones broke before.
@@ -193,13 +154,10 @@ fn make_triggers(
     let broken_by_insert = format!("NOT ({whole})");
     let [on_insert, on_update] = trigger_names(name);
     // What `promote` needs to make the constraint.
-    let arguments = [name, expression, comment.unwrap_or_default()]
-        .map(quoted_literal)
-        .join(", ");
-    for (trigger, event, condition) in [
-        (on_insert, "INSERT", broken_by_insert),
-        (on_update, "UPDATE", broken_by_update),
-    ] {
+    let arguments = [name, expression, comment.unwrap_or_default()].map(quoted_literal).join(", ");
+    for (trigger, event, condition) in
+        [(on_insert, "INSERT", broken_by_insert), (on_update, "UPDATE", broken_by_update)]
+    {
         spi.execute_script(&format!(
             "CREATE TRIGGER {} AFTER {event} ON {table} FOR EACH ROW WHEN ({condition}) \
              EXECUTE FUNCTION auria.refuse_row({arguments})",
@@ -217,8 +175,7 @@ fn substituted(expression: &str, columns: &[String], by: impl Fn(&str) -> String
         let length = if first == '\'' {
             rest[1..].find('\'').map_or(rest.len(), |end| end + 2)
         } else if first.is_ascii_alphabetic() || first == '_' {
-            rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                .unwrap_or(rest.len())
+            rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())
         } else {
             first.len_utf8()
         };
@@ -241,14 +198,9 @@ fn refuse_row(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
         let rule = row.argument(0).unwrap_or_default();
         Err(Error::new(
             PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
-            format!(
-                "new row for relation \"{}\" violates check constraint \"{rule}\"",
-                row.table()
-            ),
+            format!("new row for relation \"{}\" violates check constraint \"{rule}\"", row.table()),
         )
-        .detail(
-            "Older rows break this rule, so it is enforced on the values that a statement changes.",
-        )
+        .detail("Older rows break this rule, so it is enforced on the values that a statement changes.")
         .hint("Write values that the rule allows."))
     })
 }

@@ -38,9 +38,7 @@ pub fn expected_grants() -> impl Iterator<Item = &'static str> {
 }
 
 fn expected(kind: &'static str) -> impl Iterator<Item = &'static str> {
-    include_str!("expected/access.txt")
-        .lines()
-        .filter_map(move |line| line.strip_prefix(kind))
+    include_str!("expected/access.txt").lines().filter_map(move |line| line.strip_prefix(kind))
 }
 
 /// Permissive policies on our tables, or reaching into our buckets, that the

@@ -58,10 +58,7 @@ include!(concat!(env!("OUT_DIR"), "/sql.rs"));
 /// The signatures of all functions, separated by `|`: types such as
 /// `timestamp with time zone` hold spaces.
 pub fn signatures() -> String {
-    let signatures: Vec<&str> = FUNCTIONS
-        .iter()
-        .map(|function| function.signature)
-        .collect();
+    let signatures: Vec<&str> = FUNCTIONS.iter().map(|function| function.signature).collect();
     signatures.join("|")
 }
 

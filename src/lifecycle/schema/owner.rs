@@ -25,20 +25,15 @@ statement! {
 /// 55000 where nothing is installed, or a superuser owns it.
 pub fn of_schema(spi: &Spi) -> Result<pg_sys::Oid> {
     let rows = spi.query(&OWNER_OF_THE_RECORD, Snapshot::Caller, &[])?;
-    let owner = rows
-        .first()
-        .map(|row| row.expect::<pg_sys::Oid>(1))
-        .transpose()?;
-    owner
-        .filter(|owner| !roles::is_superuser(*owner))
-        .ok_or_else(|| {
-            Error::new(
-                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                "the AURIA schema is not installed in this database",
-            )
-            .detail("auria.migrations is missing or belongs to a superuser.")
-            .hint("As a superuser, run SELECT * FROM auria.migrate().")
-        })
+    let owner = rows.first().map(|row| row.expect::<pg_sys::Oid>(1)).transpose()?;
+    owner.filter(|owner| !roles::is_superuser(*owner)).ok_or_else(|| {
+        Error::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "the AURIA schema is not installed in this database",
+        )
+        .detail("auria.migrations is missing or belongs to a superuser.")
+        .hint("As a superuser, run SELECT * FROM auria.migrate().")
+    })
 }
 
 /// The role that owns the schema.
@@ -114,9 +109,7 @@ pub fn take_ownership(spi: &Spi, owner: &Owner) -> Result<()> {
         args![&tables(), &owner.name],
     )?;
     let statements: Vec<String> = rows.column()?;
-    statements
-        .iter()
-        .try_for_each(|statement| spi.execute_script(statement))
+    statements.iter().try_for_each(|statement| spi.execute_script(statement))
 }
 
 /// Grants the owner what the schema refers to outside of `public`.
@@ -154,8 +147,7 @@ pub fn definer_functions_of_superusers(spi: &Spi) -> Result<Vec<String>> {
                              WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
                                AND d.objid = p.oid AND d.deptype = 'e') \
           ORDER BY 1",
-        args![&determine(spi)?,
-            &signatures()],
+        args![&determine(spi)?, &signatures()],
     )?;
     rows.column()
 }

@@ -27,8 +27,7 @@ pub(super) fn of(relation: &Relation, triggers: &[Trigger]) -> Option<Vec<Foreig
         .filter(|trigger| {
             // SAFETY: compares a number.
             let kind = unsafe { pg_sys::RI_FKey_trigger_type(trigger.function) };
-            kind == pg_sys::RI_TRIGGER_FK as i32
-                && shape::fires(trigger, pg_sys::TRIGGER_TYPE_INSERT)
+            kind == pg_sys::RI_TRIGGER_FK as i32 && shape::fires(trigger, pg_sys::TRIGGER_TYPE_INSERT)
         })
         .map(|trigger| {
             let constraint = constraints.iter().find(|c| c.oid == trigger.constraint)?;
@@ -37,9 +36,8 @@ pub(super) fn of(relation: &Relation, triggers: &[Trigger]) -> Option<Vec<Foreig
             };
             // SAFETY: the column's position is within the descriptor.
             let type_oid = unsafe { attribute(relation.descriptor(), column.into()).atttypid };
-            let is_usual = !trigger.is_deferrable
-                && equality(type_oid).is_some()
-                && constraint.is_equality_of(type_oid);
+            let is_usual =
+                !trigger.is_deferrable && equality(type_oid).is_some() && constraint.is_equality_of(type_oid);
             if !is_usual {
                 return None;
             }
@@ -57,22 +55,17 @@ pub(super) fn of(relation: &Relation, triggers: &[Trigger]) -> Option<Vec<Foreig
 /// Whether one of these columns is part of a foreign key, or of an index that another
 /// table's key can reference.
 pub(super) fn involves(relation: &Relation, changed: &[pg_sys::AttrNumber]) -> bool {
-    constraints_of(relation)
-        .iter()
-        .any(|constraint| constraint.columns.iter().any(|c| changed.contains(c)))
-        || {
-            // SAFETY: the set is a copy; its members are offset so that none is negative.
-            unsafe {
-                let keys = pg_sys::RelationGetIndexAttrBitmap(
-                    relation.0,
-                    pg_sys::IndexAttrBitmapKind::INDEX_ATTR_BITMAP_KEY,
-                );
-                changed.iter().any(|column| {
-                    let offset = pg_sys::FirstLowInvalidHeapAttributeNumber;
-                    pg_sys::bms_is_member(i32::from(*column) - offset, keys)
-                })
-            }
+    constraints_of(relation).iter().any(|constraint| constraint.columns.iter().any(|c| changed.contains(c))) || {
+        // SAFETY: the set is a copy; its members are offset so that none is negative.
+        unsafe {
+            let keys =
+                pg_sys::RelationGetIndexAttrBitmap(relation.0, pg_sys::IndexAttrBitmapKind::INDEX_ATTR_BITMAP_KEY);
+            changed.iter().any(|column| {
+                let offset = pg_sys::FirstLowInvalidHeapAttributeNumber;
+                pg_sys::bms_is_member(i32::from(*column) - offset, keys)
+            })
         }
+    }
 }
 
 impl ForeignKey {
@@ -89,15 +82,10 @@ impl ForeignKey {
         let Some(index) = Relation::open(self.index, pg_sys::AccessShareLock) else {
             return false;
         };
-        let equal = Equal {
-            type_oid: self.type_oid,
-            value,
-        };
+        let equal = Equal { type_oid: self.type_oid, value };
         // SAFETY: the entry is alive while it is open.
         let fits = table.is_plain_heap()
-            && unsafe {
-                *(*index.0).rd_opcintype == self.type_oid && (*(*index.0).rd_index).indnkeyatts == 1
-            };
+            && unsafe { *(*index.0).rd_opcintype == self.type_oid && (*(*index.0).rd_index).indnkeyatts == 1 };
         if !fits {
             return false;
         }
@@ -106,8 +94,7 @@ impl ForeignKey {
         };
         // A row that was changed meanwhile still has its key: only FOR UPDATE could
         // have taken that away, and then the row is looked for again, by SQL.
-        row.lock(&table, pg_sys::LockTupleMode::LockTupleKeyShare)
-            .is_some_and(|locked| !locked.was_changed)
+        row.lock(&table, pg_sys::LockTupleMode::LockTupleKeyShare).is_some_and(|locked| !locked.was_changed)
     }
 }
 
@@ -135,8 +122,7 @@ fn constraints_of(relation: &Relation) -> Vec<Constraint> {
     // SAFETY: the list belongs to the entry, which is alive while it is open, and is
     // copied before anything else happens.
     unsafe {
-        let list =
-            PgList::<pg_sys::ForeignKeyCacheInfo>::from_pg(pg_sys::RelationGetFKeyList(relation.0));
+        let list = PgList::<pg_sys::ForeignKeyCacheInfo>::from_pg(pg_sys::RelationGetFKeyList(relation.0));
         list.iter_ptr()
             .map(|key| {
                 let key = &*key;

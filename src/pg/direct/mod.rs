@@ -90,14 +90,7 @@ impl Table {
         changed: &'static [i32],
         keys: &'static [Key],
     ) -> Self {
-        Self {
-            schema,
-            name,
-            columns,
-            changed,
-            keys,
-            shape: RefCell::new(None),
-        }
+        Self { schema, name, columns, changed, keys, shape: RefCell::new(None) }
     }
 
     /// Opens the table to read it with the caller's snapshot; `None` where SQL has
@@ -105,8 +98,7 @@ impl Table {
     pub fn open_to_read(&self) -> Option<Open<'_>> {
         // Who reads under SERIALIZABLE has to leave a trace of it.
         // SAFETY: reads the state of the backend.
-        if transaction::is_serializable() || is_audited() || !unsafe { pg_sys::ActiveSnapshotSet() }
-        {
+        if transaction::is_serializable() || is_audited() || !unsafe { pg_sys::ActiveSnapshotSet() } {
             return None;
         }
         self.open(pg_sys::AccessShareLock)
@@ -120,8 +112,7 @@ impl Table {
     fn open(&self, lock: u32) -> Option<Open<'_>> {
         // SAFETY: reads the role in force.
         let user = unsafe { pg_sys::GetUserId() };
-        let is_current =
-            |shape: &Shape| shape.user == user && shape.generation == relcache::generation();
+        let is_current = |shape: &Shape| shape.user == user && shape.generation == relcache::generation();
         let known = self.shape.borrow().clone();
         let oid = match known.as_ref().filter(|shape| is_current(shape)) {
             Some(shape) => shape.table,
@@ -141,11 +132,7 @@ impl Table {
                 shape
             }
         };
-        shape.is_ordinary().then_some(Open {
-            table: self,
-            shape,
-            relation,
-        })
+        shape.is_ordinary().then_some(Open { table: self, shape, relation })
     }
 }
 
@@ -178,9 +165,7 @@ impl Writing {
             pg_sys::CommandCounterIncrement();
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         }
-        Some(Self {
-            _not_send: PhantomData,
-        })
+        Some(Self { _not_send: PhantomData })
     }
 
     /// Takes a new snapshot, after a wait for a lock.

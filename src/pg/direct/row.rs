@@ -43,10 +43,7 @@ impl Open<'_> {
             .iter()
             .zip(columns)
             .map(|(value, column)| {
-                Some(Equal {
-                    type_oid: self.table.columns[*column as usize - 1].1,
-                    value: value.datum()?,
-                })
+                Some(Equal { type_oid: self.table.columns[*column as usize - 1].1, value: value.datum()? })
             })
             .collect();
         let slot = equal.and_then(|equal| Slot::found(&self.relation, &index, &equal, from));
@@ -137,17 +134,10 @@ impl Slot {
             let slot = Self(pg_sys::table_slot_create(heap.0, std::ptr::null_mut()));
             let count = keys.len() as i32;
             #[cfg(not(feature = "pg18"))]
-            let scan =
-                pg_sys::index_beginscan(heap.0, index.0, pg_sys::GetActiveSnapshot(), count, 0);
+            let scan = pg_sys::index_beginscan(heap.0, index.0, pg_sys::GetActiveSnapshot(), count, 0);
             #[cfg(feature = "pg18")]
-            let scan = pg_sys::index_beginscan(
-                heap.0,
-                index.0,
-                pg_sys::GetActiveSnapshot(),
-                std::ptr::null_mut(),
-                count,
-                0,
-            );
+            let scan =
+                pg_sys::index_beginscan(heap.0, index.0, pg_sys::GetActiveSnapshot(), std::ptr::null_mut(), count, 0);
             pg_sys::index_rescan(scan, keys.as_mut_ptr(), count, std::ptr::null_mut(), 0);
             let is_found = pg_sys::index_getnext_slot(scan, direction, slot.0);
             pg_sys::index_endscan(scan);
@@ -177,14 +167,11 @@ impl Slot {
                     command,
                     mode,
                     pg_sys::LockWaitPolicy::LockWaitBlock,
-                    (pg_sys::TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS
-                        | pg_sys::TUPLE_LOCK_FLAG_FIND_LAST_VERSION) as u8,
+                    (pg_sys::TUPLE_LOCK_FLAG_LOCK_UPDATE_IN_PROGRESS | pg_sys::TUPLE_LOCK_FLAG_FIND_LAST_VERSION) as u8,
                     &mut failure,
                 )
             });
-            (outcome == pg_sys::TM_Result::TM_Ok).then_some(Locked {
-                was_changed: failure.traversed,
-            })
+            (outcome == pg_sys::TM_Result::TM_Ok).then_some(Locked { was_changed: failure.traversed })
         }
     }
 
@@ -196,10 +183,7 @@ impl Slot {
                 pg_sys::slot_getsomeattrs_int(self.0, attribute.into());
             }
             let place = attribute as usize - 1;
-            (
-                *(*self.0).tts_values.add(place),
-                *(*self.0).tts_isnull.add(place),
-            )
+            (*(*self.0).tts_values.add(place), *(*self.0).tts_isnull.add(place))
         }
     }
 }

@@ -14,10 +14,7 @@ use crate::pg::relcache;
 
 /// Our triggers that do nothing to an update of the columns that are changed here:
 /// one sets `updated_at`, as the callers do, the other acts on another plan.
-const HARMLESS: [&CStr; 2] = [
-    c"update_updated_at_column_wrapper",
-    c"settle_plan_change_wrapper",
-];
+const HARMLESS: [&CStr; 2] = [c"update_updated_at_column_wrapper", c"settle_plan_change_wrapper"];
 
 /// Objects with a number below this are PostgreSQL's own.
 const FIRST_OF_OTHERS: u32 = pg_sys::FirstNormalObjectId;
@@ -53,12 +50,7 @@ impl Shape {
             relcache::watch(index.oid());
         }
         let generation = relcache::generation();
-        Self {
-            table: relation.oid(),
-            user,
-            generation,
-            found: Found::of(table, relation, &indexes, user),
-        }
+        Self { table: relation.oid(), user, generation, found: Found::of(table, relation, &indexes, user) }
     }
 
     pub fn is_ordinary(&self) -> bool {
@@ -83,20 +75,12 @@ impl Shape {
 }
 
 impl Found {
-    fn of(
-        table: &Table,
-        relation: &Relation,
-        indexes: &[Relation],
-        user: pg_sys::Oid,
-    ) -> Option<Self> {
+    fn of(table: &Table, relation: &Relation, indexes: &[Relation], user: pg_sys::Oid) -> Option<Self> {
         if !relation.is_plain_heap() || !is_in_the_hands_of(relation, user) {
             return None;
         }
-        let attributes = table
-            .columns
-            .iter()
-            .map(|column| relation.column(column.0, column.1))
-            .collect::<Option<Vec<_>>>()?;
+        let attributes =
+            table.columns.iter().map(|column| relation.column(column.0, column.1)).collect::<Option<Vec<_>>>()?;
         let at = |position: &i32| attributes[*position as usize - 1];
         let changed: Vec<_> = table.changed.iter().map(at).collect();
         let is_writable = has_no_code_of_others(relation, indexes);
@@ -120,8 +104,7 @@ impl Found {
                 }),
             may_insert: is_writable
                 && triggers.iter().all(|trigger| {
-                    !fires(trigger, pg_sys::TRIGGER_TYPE_INSERT)
-                        || is_row_trigger(trigger) && is_of_key(trigger)
+                    !fires(trigger, pg_sys::TRIGGER_TYPE_INSERT) || is_row_trigger(trigger) && is_of_key(trigger)
                 }),
             attributes,
             executor: OnceCell::new(),
@@ -132,20 +115,14 @@ impl Found {
 /// Whether the role in force owns the table and has all rights that an owner has,
 /// row-level security does not hold for it, and no rule changes what a statement does.
 fn is_in_the_hands_of(relation: &Relation, user: pg_sys::Oid) -> bool {
-    const RIGHTS: pg_sys::AclMode =
-        (pg_sys::ACL_SELECT | pg_sys::ACL_INSERT | pg_sys::ACL_UPDATE) as pg_sys::AclMode;
+    const RIGHTS: pg_sys::AclMode = (pg_sys::ACL_SELECT | pg_sys::ACL_INSERT | pg_sys::ACL_UPDATE) as pg_sys::AclMode;
     let class = relation.class();
     // SAFETY: catalogue look-ups inside a transaction; the entry is alive.
     class.relowner == user
         && !class.relforcerowsecurity
         && unsafe {
             (*relation.0).rd_rules.is_null()
-                && pg_sys::pg_class_aclmask(
-                    relation.oid(),
-                    user,
-                    RIGHTS,
-                    pg_sys::AclMaskHow::ACLMASK_ALL,
-                ) == RIGHTS
+                && pg_sys::pg_class_aclmask(relation.oid(), user, RIGHTS, pg_sys::AclMaskHow::ACLMASK_ALL) == RIGHTS
         }
 }
 
@@ -157,19 +134,12 @@ fn indexes_of(relation: &Relation) -> Vec<Relation> {
         let list = PgList::<pg_sys::Oid>::from_pg(pg_sys::RelationGetIndexList(relation.0));
         list.iter_oid().collect()
     };
-    oids.into_iter()
-        .filter_map(|oid| Relation::open(oid, pg_sys::AccessShareLock))
-        .collect()
+    oids.into_iter().filter_map(|oid| Relation::open(oid, pg_sys::AccessShareLock)).collect()
 }
 
 /// Whether an index begins with the key's columns and finds every row with values
 /// there: with no predicate, or one that says no more than IS NOT NULL of one of them.
-fn serves(
-    index: &Relation,
-    key: &Key,
-    table: &Table,
-    at: &impl Fn(&i32) -> pg_sys::AttrNumber,
-) -> bool {
+fn serves(index: &Relation, key: &Key, table: &Table, at: &impl Fn(&i32) -> pg_sys::AttrNumber) -> bool {
     // SAFETY: the entry is alive while it is open, and its arrays have as many places
     // as it has key columns.
     unsafe {
@@ -184,8 +154,7 @@ fn serves(
                     && *(*index.0).rd_indoption.add(place) == 0
                     && row::equality(type_oid).is_some()
             });
-        let is_alone = key.then.is_some()
-            || entry.indisunique && entry.indimmediate && columns == key.columns.len();
+        let is_alone = key.then.is_some() || entry.indisunique && entry.indimmediate && columns == key.columns.len();
         let attributes: Vec<_> = key.columns.iter().map(at).collect();
         index.class().relam == pg_sys::BTREE_AM_OID
             && entry.indisvalid
@@ -228,8 +197,7 @@ fn has_no_code_of_others(relation: &Relation, indexes: &[Relation]) -> bool {
         let columns_are_plain = (1..=(*descriptor).natts).all(|place| {
             let column = attribute(descriptor, place);
             column.attisdropped
-                || column.attgenerated == 0
-                    && pg_sys::get_typtype(column.atttypid) as u8 != pg_sys::TYPTYPE_DOMAIN
+                || column.attgenerated == 0 && pg_sys::get_typtype(column.atttypid) as u8 != pg_sys::TYPTYPE_DOMAIN
         });
         let constraints = (*descriptor).constr;
         let mut texts: Vec<&CStr> = Vec::new();
@@ -246,10 +214,7 @@ fn has_no_code_of_others(relation: &Relation, indexes: &[Relation]) -> bool {
             if !entry.indimmediate || entry.indisexclusion {
                 return false;
             }
-            let nodes = [
-                pg_sys::RelationGetIndexExpressions(index.0),
-                pg_sys::RelationGetIndexPredicate(index.0),
-            ];
+            let nodes = [pg_sys::RelationGetIndexExpressions(index.0), pg_sys::RelationGetIndexPredicate(index.0)];
             for list in nodes {
                 texts.push(CStr::from_ptr(pg_sys::nodeToString(list.cast())));
             }
@@ -261,14 +226,12 @@ fn has_no_code_of_others(relation: &Relation, indexes: &[Relation]) -> bool {
 /// Reads the functions' numbers from an expression as PostgreSQL stores it.
 fn calls_own_functions_only(expression: &CStr) -> bool {
     let text = expression.to_string_lossy();
-    [":funcid ", ":opfuncid ", ":hashfuncid "]
-        .iter()
-        .all(|field| {
-            text.split(field).skip(1).all(|rest| {
-                let number = rest.split([' ', '}']).next().unwrap_or_default();
-                number.parse().is_ok_and(|oid: u32| oid < FIRST_OF_OTHERS)
-            })
+    [":funcid ", ":opfuncid ", ":hashfuncid "].iter().all(|field| {
+        text.split(field).skip(1).all(|rest| {
+            let number = rest.split([' ', '}']).next().unwrap_or_default();
+            number.parse().is_ok_and(|oid: u32| oid < FIRST_OF_OTHERS)
         })
+    })
 }
 
 /// A trigger: a copy, as the relcache replaces its own whenever a catalogue is read.
@@ -323,23 +286,15 @@ fn is_row_trigger(trigger: &Trigger) -> bool {
 
 /// Whether an update of these columns calls the trigger.
 fn names_any(trigger: &Trigger, changed: &[pg_sys::AttrNumber]) -> bool {
-    trigger.columns.is_empty()
-        || trigger
-            .columns
-            .iter()
-            .any(|column| changed.contains(column))
+    trigger.columns.is_empty() || trigger.columns.iter().any(|column| changed.contains(column))
 }
 
 /// Whether it is one of the triggers that PostgreSQL makes for a foreign key.
 fn is_of_key(trigger: &Trigger) -> bool {
     // SAFETY: compares a number.
-    trigger.is_internal
-        && unsafe { pg_sys::RI_FKey_trigger_type(trigger.function) }
-            != pg_sys::RI_TRIGGER_NONE as i32
+    trigger.is_internal && unsafe { pg_sys::RI_FKey_trigger_type(trigger.function) } != pg_sys::RI_TRIGGER_NONE as i32
 }
 
 fn is_harmless(trigger: &Trigger) -> bool {
-    HARMLESS
-        .iter()
-        .any(|symbol| procedure::is_ours(trigger.function, symbol))
+    HARMLESS.iter().any(|symbol| procedure::is_ours(trigger.function, symbol))
 }

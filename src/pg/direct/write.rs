@@ -23,23 +23,16 @@ impl Open<'_> {
     /// Makes sure that a row to be inserted references what is there, and locks that
     /// until the transaction ends: false where SQL has to see. `held` is a row that is
     /// locked already, and the position of its key.
-    pub fn hold_references(
-        &self,
-        values: &[(i32, Arg<'_>)],
-        held: Option<(&Row<'_>, i32)>,
-    ) -> bool {
+    pub fn hold_references(&self, values: &[(i32, Arg<'_>)], held: Option<(&Row<'_>, i32)>) -> bool {
         let held = held.map(|(row, key)| (row.open.shape.table, row.open.shape.attribute(key)));
         let Some(keys) = &self.shape.found().foreign_keys else {
             return false;
         };
         keys.iter().all(|key| {
-            values
-                .iter()
-                .filter(|(position, _)| self.shape.attribute(*position) == key.column)
-                .all(|(_, value)| {
-                    held.is_some_and(|(table, column)| key.references(table, column))
-                        || value.datum().is_none_or(|datum| key.hold(datum))
-                })
+            values.iter().filter(|(position, _)| self.shape.attribute(*position) == key.column).all(|(_, value)| {
+                held.is_some_and(|(table, column)| key.references(table, column))
+                    || value.datum().is_none_or(|datum| key.hold(datum))
+            })
         })
     }
 
@@ -55,10 +48,7 @@ impl Open<'_> {
         // one row at a time.
         unsafe {
             let slot = virtual_slot(&self.relation);
-            let given: Vec<_> = values
-                .iter()
-                .map(|(p, _)| self.shape.attribute(*p))
-                .collect();
+            let given: Vec<_> = values.iter().map(|(p, _)| self.shape.attribute(*p)).collect();
             for (attribute, default) in (1..).zip(&executor.defaults) {
                 if !given.contains(&attribute) {
                     let place = attribute as usize - 1;
@@ -130,10 +120,8 @@ impl Row<'_> {
             #[cfg(feature = "pg15")]
             let (any, summarizing_only) = (changes, false);
             #[cfg(not(feature = "pg15"))]
-            let (any, summarizing_only) = (
-                changes != pg_sys::TU_UpdateIndexes::TU_None,
-                changes == pg_sys::TU_UpdateIndexes::TU_Summarizing,
-            );
+            let (any, summarizing_only) =
+                (changes != pg_sys::TU_UpdateIndexes::TU_None, changes == pg_sys::TU_UpdateIndexes::TU_Summarizing);
             if any {
                 executor.insert_into_indexes(&slot, Some(summarizing_only));
             }
@@ -150,9 +138,7 @@ impl Row<'_> {
         let is_own = unsafe {
             let mut is_copy = false;
             let tuple = pg_sys::ExecFetchSlotHeapTuple(self.slot.0, false, &mut is_copy);
-            pg_sys::TransactionIdIsCurrentTransactionId(pg_sys::htup::HeapTupleHeaderGetXmin(
-                (*tuple).t_data,
-            ))
+            pg_sys::TransactionIdIsCurrentTransactionId(pg_sys::htup::HeapTupleHeaderGetXmin((*tuple).t_data))
         };
         !is_own
             || keys.as_ref().is_some_and(|keys| {
@@ -183,8 +169,7 @@ impl Executor {
             let outer = pg_sys::MemoryContextSwitchTo(memory.0);
             let state = pg_sys::CreateExecutorState();
             pg_sys::MemoryContextSwitchTo((*state).es_query_cxt);
-            let result: *mut pg_sys::ResultRelInfo =
-                pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
+            let result: *mut pg_sys::ResultRelInfo = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
             (*result).type_ = pg_sys::NodeTag::T_ResultRelInfo;
             pg_sys::InitResultRelInfo(result, relation.0, 0, std::ptr::null_mut(), 0);
             pg_sys::ExecOpenIndices(result, false);
@@ -206,13 +191,7 @@ impl Executor {
                 })
                 .collect();
             pg_sys::MemoryContextSwitchTo(outer);
-            Self {
-                state,
-                result,
-                indexes,
-                defaults,
-                _memory: memory,
-            }
+            Self { state, result, indexes, defaults, _memory: memory }
         }
     }
 
@@ -309,12 +288,7 @@ impl Executor {
 /// An empty slot for a row of the table.
 fn virtual_slot(relation: &Relation) -> Slot {
     // SAFETY: the descriptor belongs to the open table, and the slot holds on to it.
-    unsafe {
-        Slot(pg_sys::MakeSingleTupleTableSlot(
-            relation.descriptor(),
-            &pg_sys::TTSOpsVirtual,
-        ))
-    }
+    unsafe { Slot(pg_sys::MakeSingleTupleTableSlot(relation.descriptor(), &pg_sys::TTSOpsVirtual)) }
 }
 
 /// Memory that the backend keeps until the drop.

@@ -7,16 +7,13 @@ use std::time::{Duration, Instant};
 use crate::random::Random;
 use crate::world::World;
 
-const CLIENTS: &str =
-    "SELECT pid FROM pg_stat_activity WHERE usename = 'authenticator' AND pid <> pg_backend_pid()";
+const CLIENTS: &str = "SELECT pid FROM pg_stat_activity WHERE usename = 'authenticator' AND pid <> pg_backend_pid()";
 
 /// Some clients lose their sessions.
 pub fn terminate_backends(world: &World, random: &mut Random) -> bool {
     let mut admin = world.admin();
     for _ in 0..6 {
-        admin.run(&format!(
-            "SELECT pg_terminate_backend(pid) FROM ({CLIENTS} ORDER BY random() LIMIT 3) AS victims"
-        ));
+        admin.run(&format!("SELECT pg_terminate_backend(pid) FROM ({CLIENTS} ORDER BY random() LIMIT 3) AS victims"));
         thread::sleep(Duration::from_millis(100 + random.below(300) as u64));
     }
     true
@@ -29,10 +26,7 @@ pub fn kill_backend(world: &World, random: &mut Random) -> bool {
     let deadline = Instant::now() + Duration::from_secs(2);
     let mut victim = None;
     while victim.is_none() && Instant::now() < deadline {
-        victim = admin
-            .query_opt(&active, &[])
-            .unwrap_or_default()
-            .map(|row| row.get::<_, i32>(0));
+        victim = admin.query_opt(&active, &[]).unwrap_or_default().map(|row| row.get::<_, i32>(0));
     }
     let Some(pid) = victim else {
         return false;
@@ -82,8 +76,5 @@ pub fn kill_postgrest(world: &World) -> bool {
 }
 
 fn kill(pid: i32) -> bool {
-    Command::new("kill")
-        .args(["-KILL", &pid.to_string()])
-        .status()
-        .is_ok_and(|status| status.success())
+    Command::new("kill").args(["-KILL", &pid.to_string()]).status().is_ok_and(|status| status.success())
 }

@@ -21,13 +21,7 @@ use std::sync::Mutex;
 const FAULTS_BETWEEN_CHECKS: u32 = 8;
 
 /// Deals faults until the time is over.
-pub fn deal(
-    world: &World,
-    options: &Options,
-    mut random: Random,
-    practices: &[Mutex<Vec<Practice>>],
-    end: Instant,
-) {
+pub fn deal(world: &World, options: &Options, mut random: Random, practices: &[Mutex<Vec<Practice>>], end: Instant) {
     let middle = Instant::now() + options.duration() / 2;
     let mut deck: Vec<Fault> = Vec::new();
     let mut unchecked = 0;

@@ -48,10 +48,8 @@ pub fn set_clock_back(world: &World, random: &mut Random) -> bool {
     world.set_clock(-60 * (1 + random.below(720) as i64));
     world.cluster.restart();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let is_behind: bool = world.admin().value(&format!(
-        "SELECT extract(epoch FROM clock_timestamp()) < {} - 30",
-        now.as_secs()
-    ));
+    let is_behind: bool =
+        world.admin().value(&format!("SELECT extract(epoch FROM clock_timestamp()) < {} - 30", now.as_secs()));
     assert!(is_behind, "the server's clock was not set back");
     thread::sleep(Duration::from_secs(4));
     world.set_clock(0);
@@ -67,10 +65,7 @@ pub fn migrate_again(world: &World) -> bool {
 /// To the version before and to this one, as a release's script does it.
 pub fn update_extension(world: &World) -> bool {
     for version in [OLDER, CURRENT] {
-        change_schema(
-            world,
-            &format!("ALTER EXTENSION auria UPDATE TO '{version}'"),
-        );
+        change_schema(world, &format!("ALTER EXTENSION auria UPDATE TO '{version}'"));
     }
     true
 }
@@ -90,9 +85,7 @@ fn change_schema(world: &World, statement: &str) -> bool {
             return true;
         }
     }
-    world.report.violation(format!(
-        "{statement} did not get its locks in three minutes"
-    ));
+    world.report.violation(format!("{statement} did not get its locks in three minutes"));
     true
 }
 
@@ -110,8 +103,7 @@ pub fn lock_storm(world: &World) -> bool {
                         _ => "SELECT FROM public.subscriptions ORDER BY id FOR UPDATE",
                     };
                     // It may lose a deadlock; what it locks is of no consequence.
-                    let _ = session
-                        .batch_execute(&format!("BEGIN; {lock}; SELECT pg_sleep(0.2); COMMIT"));
+                    let _ = session.batch_execute(&format!("BEGIN; {lock}; SELECT pg_sleep(0.2); COMMIT"));
                     let _ = session.batch_execute("ROLLBACK");
                 }
             });

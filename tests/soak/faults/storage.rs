@@ -44,8 +44,7 @@ pub fn fill_disk(world: &World) -> bool {
 /// As docs/phi.md describes it, with files: old secret under its second name, new one, backfill, status, and the old
 /// one goes.
 pub fn rotate_key(world: &World, random: &mut Random) -> bool {
-    let secret =
-        |random: &mut Random| format!("{}{}", random.uuid().simple(), random.uuid().simple());
+    let secret = |random: &mut Random| format!("{}{}", random.uuid().simple(), random.uuid().simple());
     let directory = world.cluster.socket_directory();
     let key = directory.join("phi.key");
     let old = fs::read_to_string(&key).unwrap();
@@ -60,20 +59,17 @@ pub fn rotate_key(world: &World, random: &mut Random) -> bool {
         let outcome = admin.batch_execute("CALL auria.phi_backfill(100)");
         let Err(error) = outcome else { break };
         if attempt == 5 {
-            world
-                .report
-                .violation(format!("the backfill of a rotation fails: {error:?}"));
+            world.report.violation(format!("the backfill of a rotation fails: {error:?}"));
             return true;
         }
     }
-    let needed: Option<bool> =
-        admin.value("SELECT bool_or(previous_key_needed) FROM auria.phi_status()");
+    let needed: Option<bool> = admin.value("SELECT bool_or(previous_key_needed) FROM auria.phi_status()");
     if needed == Some(false) {
         replace("phi.previous", &secret(random));
     } else {
-        world.report.violation(format!(
-            "after the backfill of a rotation the previous key is still needed: {needed:?}"
-        ));
+        world
+            .report
+            .violation(format!("after the backfill of a rotation the previous key is still needed: {needed:?}"));
     }
     true
 }
@@ -93,9 +89,7 @@ pub fn seal(world: &World) -> bool {
     for _ in 0..20 {
         match admin.batch_execute("CALL auria.phi_seal()") {
             Ok(()) => {
-                world
-                    .is_sealed
-                    .store(true, std::sync::atomic::Ordering::Relaxed);
+                world.is_sealed.store(true, std::sync::atomic::Ordering::Relaxed);
                 return true;
             }
             Err(error) => {
@@ -110,8 +104,6 @@ pub fn seal(world: &World) -> bool {
         }
         thread::sleep(Duration::from_millis(500));
     }
-    world
-        .report
-        .violation("phi_seal found no moment for its locks in twenty attempts".into());
+    world.report.violation("phi_seal found no moment for its locks in twenty attempts".into());
     true
 }

@@ -13,31 +13,11 @@ pub struct Plan {
 
 /// The seed's plans, and one without limit that the soak adds.
 pub const PLANS: [Plan; 5] = [
-    Plan {
-        id: "starter",
-        monthly: Some(5),
-        carries_over: None,
-    },
-    Plan {
-        id: "price_essencial_monthly",
-        monthly: Some(20),
-        carries_over: None,
-    },
-    Plan {
-        id: "price_pro_monthly_v2",
-        monthly: Some(60),
-        carries_over: Some(30),
-    },
-    Plan {
-        id: "price_elite_monthly",
-        monthly: Some(200),
-        carries_over: Some(100),
-    },
-    Plan {
-        id: UNLIMITED,
-        monthly: None,
-        carries_over: None,
-    },
+    Plan { id: "starter", monthly: Some(5), carries_over: None },
+    Plan { id: "price_essencial_monthly", monthly: Some(20), carries_over: None },
+    Plan { id: "price_pro_monthly_v2", monthly: Some(60), carries_over: Some(30) },
+    Plan { id: "price_elite_monthly", monthly: Some(200), carries_over: Some(100) },
+    Plan { id: UNLIMITED, monthly: None, carries_over: None },
 ];
 
 pub const UNLIMITED: &str = "soak_unlimited";
@@ -45,14 +25,7 @@ pub const CASE: &str = "case_analysis";
 pub const DSD: &str = "dsd_simulation";
 
 fn plan(id: Option<&str>) -> Plan {
-    PLANS
-        .into_iter()
-        .find(|plan| Some(plan.id) == id)
-        .unwrap_or(Plan {
-            id: "",
-            monthly: Some(0),
-            carries_over: None,
-        })
+    PLANS.into_iter().find(|plan| Some(plan.id) == id).unwrap_or(Plan { id: "", monthly: Some(0), carries_over: None })
 }
 
 /// What an operation costs in the soak's database.
@@ -120,26 +93,15 @@ impl Books {
     pub fn is(&self, stored: &Stored) -> bool {
         self.account == stored.account
             && self.ledger.len() == stored.ledger.len()
-            && self
-                .ledger
-                .iter()
-                .zip(&stored.ledger)
-                .all(|(entry, row)| entry.row == *row)
+            && self.ledger.iter().zip(&stored.ledger).all(|(entry, row)| entry.row == *row)
     }
 
     /// The first difference, for a person to read.
     pub fn difference(&self, stored: &Stored) -> String {
         if self.account != stored.account {
-            return format!(
-                "the account is {:?}, expected {:?}",
-                stored.account, self.account
-            );
+            return format!("the account is {:?}, expected {:?}", stored.account, self.account);
         }
-        let place = self
-            .ledger
-            .iter()
-            .zip(&stored.ledger)
-            .position(|(entry, row)| entry.row != *row);
+        let place = self.ledger.iter().zip(&stored.ledger).position(|(entry, row)| entry.row != *row);
         match place {
             Some(place) => format!(
                 "entry {place} of the ledger is {:?}, expected {:?}",
@@ -156,9 +118,7 @@ impl Books {
     }
 
     fn counts(&self) -> bool {
-        self.account
-            .as_ref()
-            .is_some_and(|account| matches!(account.status.as_str(), "active" | "trialing"))
+        self.account.as_ref().is_some_and(|account| matches!(account.status.as_str(), "active" | "trialing"))
     }
 
     fn open_use(&self, operation: &str, reference: Option<Uuid>) -> Option<usize> {
@@ -174,9 +134,7 @@ impl Books {
         if let Some(account) = self.account.as_ref().filter(|_| self.counts()) {
             return match plan(account.plan.as_deref()).monthly {
                 None => true,
-                Some(monthly) => {
-                    monthly + account.rollover + account.bonus - account.used >= cost(operation)
-                }
+                Some(monthly) => monthly + account.rollover + account.bonus - account.used >= cost(operation),
             };
         }
         let allowed = match operation {
@@ -184,10 +142,8 @@ impl Books {
             DSD => 2,
             _ => 0,
         };
-        let used = self
-            .ledger
-            .iter()
-            .filter(|entry| entry.row.operation == operation && entry.row.free && entry.row.open);
+        let used =
+            self.ledger.iter().filter(|entry| entry.row.operation == operation && entry.row.free && entry.row.open);
         used.count() < allowed
     }
 
@@ -227,9 +183,10 @@ impl Books {
     pub fn refund(&mut self, operation: &str, reference: Option<Uuid>) -> bool {
         let Some(place) = self.open_use(operation, reference) else {
             return reference.is_some()
-                && self.ledger.iter().any(|entry| {
-                    entry.row.operation == operation && entry.row.reference == reference
-                });
+                && self
+                    .ledger
+                    .iter()
+                    .any(|entry| entry.row.operation == operation && entry.row.reference == reference);
         };
         self.ledger[place].row.open = false;
         let given = self.ledger[place].clone();
@@ -262,8 +219,7 @@ impl Books {
                 account.bonus += to_bonus;
                 account.cases = (account.cases - i64::from(operation == CASE)).max(0);
                 account.dsd = (account.dsd - i64::from(operation == DSD)).max(0);
-                (row.from_rollover, row.from_bonus, row.from_hidden) =
-                    (-to_rollover, -to_bonus, -off_hidden);
+                (row.from_rollover, row.from_bonus, row.from_hidden) = (-to_rollover, -to_bonus, -off_hidden);
             }
         }
         self.write(row);
@@ -272,9 +228,7 @@ impl Books {
 
     /// What add_bonus_credits does.
     pub fn purchase(&mut self, credits: i64) {
-        self.account
-            .get_or_insert_with(|| Account::new("starter", "active"))
-            .bonus += credits;
+        self.account.get_or_insert_with(|| Account::new("starter", "active")).bonus += credits;
     }
 
     /// What a webhook's upsert of the subscription does.
@@ -293,9 +247,7 @@ impl Books {
         account.rollover -= rollover;
         account.bonus -= bonus;
         account.plan = Some(plan_id.to_owned());
-        account.used = plan(Some(plan_id))
-            .monthly
-            .map_or(spent, |monthly| spent.min(monthly));
+        account.used = plan(Some(plan_id)).monthly.map_or(spent, |monthly| spent.min(monthly));
         account.hidden = spent - account.used;
         let difference = account.used - before;
         self.plan_of_month += 1;
@@ -332,11 +284,7 @@ impl Books {
     }
 
     fn write(&mut self, row: Row) {
-        self.ledger.push(Entry {
-            row,
-            month: self.month,
-            plan_of_month: self.plan_of_month,
-        });
+        self.ledger.push(Entry { row, month: self.month, plan_of_month: self.plan_of_month });
     }
 }
 
@@ -356,9 +304,7 @@ impl Account {
 
     /// What was used, by where it came from: plan, rollover, bonus.
     fn split(&self) -> (i64, i64, i64) {
-        let monthly = plan(self.plan.as_deref())
-            .monthly
-            .map_or(self.used, |granted| self.used.min(granted));
+        let monthly = plan(self.plan.as_deref()).monthly.map_or(self.used, |granted| self.used.min(granted));
         let rollover = (self.used - monthly).min(self.rollover);
         let bonus = (self.used - monthly - rollover).min(self.bonus);
         (monthly, rollover, bonus)

@@ -37,19 +37,8 @@ mod tests {
 
     #[test]
     fn only_a_sum_of_purchases_is_accepted() {
-        let crowd = || Crowd {
-            bought: 10,
-            perhaps_bought: vec![3, 5],
-            ..Crowd::default()
-        };
-        for (stored, possible) in [
-            (10, true),
-            (13, true),
-            (18, true),
-            (11, false),
-            (9, false),
-            (23, false),
-        ] {
+        let crowd = || Crowd { bought: 10, perhaps_bought: vec![3, 5], ..Crowd::default() };
+        for (stored, possible) in [(10, true), (13, true), (18, true), (11, false), (9, false), (23, false)] {
             assert_eq!(crowd().settle_purchases(stored), possible, "{stored}");
         }
     }

@@ -15,15 +15,7 @@ pub const TRACKED: [Tracked; 9] = [
     Tracked {
         table: "patients",
         key: "id",
-        columns: &[
-            "id",
-            "user_id",
-            "name",
-            "phone",
-            "email",
-            "birth_date",
-            "notes",
-        ],
+        columns: &["id", "user_id", "name", "phone", "email", "birth_date", "notes"],
     },
     Tracked {
         table: "evaluations",
@@ -40,26 +32,10 @@ pub const TRACKED: [Tracked; 9] = [
             "patient_document",
         ],
     },
-    Tracked {
-        table: "evaluation_drafts",
-        key: "user_id",
-        columns: &["user_id", "draft_data"],
-    },
-    Tracked {
-        table: "shared_links",
-        key: "id",
-        columns: &["id", "user_id", "session_id", "token"],
-    },
-    Tracked {
-        table: "session_detected_teeth",
-        key: "id",
-        columns: &["id", "user_id", "session_id", "tooth"],
-    },
-    Tracked {
-        table: "profiles",
-        key: "user_id",
-        columns: &["user_id", "full_name", "clinic_name"],
-    },
+    Tracked { table: "evaluation_drafts", key: "user_id", columns: &["user_id", "draft_data"] },
+    Tracked { table: "shared_links", key: "id", columns: &["id", "user_id", "session_id", "token"] },
+    Tracked { table: "session_detected_teeth", key: "id", columns: &["id", "user_id", "session_id", "tooth"] },
+    Tracked { table: "profiles", key: "user_id", columns: &["user_id", "full_name", "clinic_name"] },
     Tracked {
         table: "payment_history",
         key: "id",
@@ -68,15 +44,7 @@ pub const TRACKED: [Tracked; 9] = [
     Tracked {
         table: "credit_pack_purchases",
         key: "id",
-        columns: &[
-            "id",
-            "user_id",
-            "pack_id",
-            "credits",
-            "amount",
-            "stripe_session_id",
-            "status",
-        ],
+        columns: &["id", "user_id", "pack_id", "credits", "amount", "stripe_session_id", "status"],
     },
     Tracked {
         table: "credit_transactions",
@@ -86,10 +54,7 @@ pub const TRACKED: [Tracked; 9] = [
 ];
 
 pub fn tracked(table: &str) -> &'static Tracked {
-    TRACKED
-        .iter()
-        .find(|tracked| tracked.table == table)
-        .expect("a table that the model follows")
+    TRACKED.iter().find(|tracked| tracked.table == table).expect("a table that the model follows")
 }
 
 impl Tracked {
@@ -109,11 +74,7 @@ impl Tracked {
 
     /// The row as an SQL expression of the same form.
     pub fn expression(&self) -> String {
-        let pairs: Vec<String> = self
-            .columns
-            .iter()
-            .map(|column| format!("'{column}', {column}"))
-            .collect();
+        let pairs: Vec<String> = self.columns.iter().map(|column| format!("'{column}', {column}")).collect();
         format!("jsonb_build_object({})", pairs.join(", "))
     }
 }
@@ -134,11 +95,7 @@ impl Records {
     }
 
     pub fn of(&self, table: &'static str) -> BTreeMap<&str, &Value> {
-        self.0
-            .iter()
-            .filter(|((of, _), _)| *of == table)
-            .map(|((_, key), row)| (key.as_str(), row))
-            .collect()
+        self.0.iter().filter(|((of, _), _)| *of == table).map(|((_, key), row)| (key.as_str(), row)).collect()
     }
 
     pub fn keys(&self, table: &'static str) -> Vec<String> {

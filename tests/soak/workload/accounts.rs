@@ -46,12 +46,7 @@ pub fn delete(client: &mut Client<'_>, practice: &mut Practice) -> bool {
             }
         }
     }
-    client
-        .world
-        .users
-        .lock()
-        .unwrap()
-        .retain(|other| *other != user);
+    client.world.users.lock().unwrap().retain(|other| *other != user);
     let counts: Vec<String> = TRACKED
         .iter()
         .map(|tracked| tracked.table)
@@ -60,10 +55,7 @@ pub fn delete(client: &mut Client<'_>, practice: &mut Practice) -> bool {
         .collect();
     let left = client.ask(&format!("SELECT to_jsonb({})", counts.join(" + ")));
     if left != Some(Value::from(0)) {
-        client
-            .world
-            .report
-            .violation(format!("{left:?} rows of the deleted user {user} are left"));
+        client.world.report.violation(format!("{left:?} rows of the deleted user {user} are left"));
     }
     true
 }

@@ -8,9 +8,7 @@ use crate::model::Practice;
 use crate::model::books::{CASE, DSD, PLANS};
 
 const OPERATIONS: [&str; 3] = [CASE, DSD, "soak_extra"];
-const STATUSES: [&str; 6] = [
-    "active", "active", "active", "trialing", "past_due", "canceled",
-];
+const STATUSES: [&str; 6] = ["active", "active", "active", "trialing", "past_due", "canceled"];
 
 /// A reset is due after 30 days.
 const OVERDUE: &str = "(now() - interval '31 days')";
@@ -34,13 +32,8 @@ pub fn step(client: &mut Client<'_>, practice: &mut Practice) {
 
 fn charge(client: &mut Client<'_>, practice: &mut Practice) {
     let operation = *client.random.pick(&OPERATIONS);
-    let request = Request::Call(
-        "use_credits",
-        json!({"p_user_id": practice.user, "p_operation": operation}),
-    );
-    client.keep_books(practice, &request, |books| {
-        Value::from(books.charge(operation, None))
-    });
+    let request = Request::Call("use_credits", json!({"p_user_id": practice.user, "p_operation": operation}));
+    client.keep_books(practice, &request, |books| Value::from(books.charge(operation, None)));
 }
 
 /// With a reference: a new one, or one that was sent before. An unknown outcome is asked for as a client would: by
@@ -58,9 +51,8 @@ fn charge_once(client: &mut Client<'_>, practice: &mut Practice) {
         json!({"p_user_id": practice.user, "p_operation": operation, "p_reference_id": reference}),
     );
     for _ in 0..4 {
-        let outcome = client.keep_books(practice, &request, |books| {
-            Value::from(books.charge(operation, Some(reference)))
-        });
+        let outcome =
+            client.keep_books(practice, &request, |books| Value::from(books.charge(operation, Some(reference))));
         if practice.is_broken || !matches!(outcome, Outcome::Unknown) {
             return;
         }
@@ -69,13 +61,8 @@ fn charge_once(client: &mut Client<'_>, practice: &mut Practice) {
 
 fn refund(client: &mut Client<'_>, practice: &mut Practice) {
     let operation = *client.random.pick(&OPERATIONS);
-    let request = Request::Call(
-        "refund_credits",
-        json!({"p_user_id": practice.user, "p_operation": operation}),
-    );
-    client.keep_books(practice, &request, |books| {
-        Value::from(books.refund(operation, None))
-    });
+    let request = Request::Call("refund_credits", json!({"p_user_id": practice.user, "p_operation": operation}));
+    client.keep_books(practice, &request, |books| Value::from(books.refund(operation, None)));
 }
 
 fn refund_once(client: &mut Client<'_>, practice: &mut Practice) {
@@ -88,9 +75,8 @@ fn refund_once(client: &mut Client<'_>, practice: &mut Practice) {
         json!({"p_user_id": practice.user, "p_operation": operation, "p_reference_id": reference}),
     );
     for _ in 0..4 {
-        let outcome = client.keep_books(practice, &request, |books| {
-            Value::from(books.refund(operation, Some(reference)))
-        });
+        let outcome =
+            client.keep_books(practice, &request, |books| Value::from(books.refund(operation, Some(reference))));
         if practice.is_broken || !matches!(outcome, Outcome::Unknown) {
             return;
         }
@@ -111,10 +97,7 @@ fn sell(client: &mut Client<'_>, practice: &mut Practice) {
     let request = Request::Insert("credit_pack_purchases", row.clone());
     let key = ("credit_pack_purchases", id.as_str());
     client.keep_record(practice, Who::Service, &request, key, Some(row));
-    let request = Request::Call(
-        "add_bonus_credits",
-        json!({"p_user_id": practice.user, "p_credits": credits}),
-    );
+    let request = Request::Call("add_bonus_credits", json!({"p_user_id": practice.user, "p_credits": credits}));
     client.keep_books(practice, &request, |books| {
         books.purchase(credits);
         Value::Null
@@ -132,9 +115,7 @@ fn record_event_twice(client: &mut Client<'_>, id: &str) -> bool {
         Outcome::Done(_) => {}
         Outcome::Refused => return false,
         Outcome::Unknown => {
-            let query = format!(
-                "SELECT to_jsonb(id) FROM public.webhook_events WHERE stripe_event_id = '{event}'"
-            );
+            let query = format!("SELECT to_jsonb(id) FROM public.webhook_events WHERE stripe_event_id = '{event}'");
             if client.ask(&query).is_none() {
                 return false;
             }
@@ -166,9 +147,7 @@ fn end_month(client: &mut Client<'_>, practice: &mut Practice) {
         return;
     }
     let user = practice.user;
-    let statement = format!(
-        "UPDATE public.subscriptions SET usage_reset_at = {OVERDUE} WHERE user_id = '{user}'"
-    );
+    let statement = format!("UPDATE public.subscriptions SET usage_reset_at = {OVERDUE} WHERE user_id = '{user}'");
     let mut after = practice.books.clone();
     after.end_month();
     let request = Request::Call("reset_monthly_usage_with_rollover", json!({}));
@@ -199,15 +178,8 @@ fn end_month(client: &mut Client<'_>, practice: &mut Practice) {
 /// can_use_credits says what use_credits would do, to the backend and to the dentist.
 fn ask_first(client: &mut Client<'_>, practice: &mut Practice) {
     let operation = *client.random.pick(&OPERATIONS);
-    let who = if client.random.one_in(2) {
-        Who::User(practice.user)
-    } else {
-        Who::Service
-    };
-    let request = Request::Call(
-        "can_use_credits",
-        json!({"p_user_id": practice.user, "p_operation": operation}),
-    );
+    let who = if client.random.one_in(2) { Who::User(practice.user) } else { Who::Service };
+    let request = Request::Call("can_use_credits", json!({"p_user_id": practice.user, "p_operation": operation}));
     if let Outcome::Done(answer) = client.call(who, &request) {
         let expected = practice.books.affords(operation);
         if answer != expected {
@@ -222,10 +194,7 @@ fn ask_first(client: &mut Client<'_>, practice: &mut Practice) {
 
 fn charge_and_roll_back(client: &mut Client<'_>, practice: &mut Practice) {
     let operation = *client.random.pick(&OPERATIONS);
-    let request = Request::Call(
-        "use_credits",
-        json!({"p_user_id": practice.user, "p_operation": operation}),
-    );
+    let request = Request::Call("use_credits", json!({"p_user_id": practice.user, "p_operation": operation}));
     client.roll_back(Who::Service, &request);
 }
 

@@ -39,12 +39,7 @@ pub struct Client<'a> {
 
 impl<'a> Client<'a> {
     pub fn new(world: &'a World, door: Door<'a>, random: Random) -> Self {
-        Client {
-            world,
-            random,
-            door,
-            admin: None,
-        }
+        Client { world, random, door, admin: None }
     }
 
     /// Calls. A failure that no fault explains is a violation.
@@ -55,9 +50,9 @@ impl<'a> Client<'a> {
     /// Calls what must be refused with this SQLSTATE.
     pub fn must_be_refused(&mut self, who: Who, request: &Request<'_>, code: &str) {
         if let Outcome::Done(answer) = self.call_expecting(who, request, code) {
-            self.world.report.violation(format!(
-                "{request:?} by {who:?} was not refused with {code}, but answered {answer}"
-            ));
+            self.world
+                .report
+                .violation(format!("{request:?} by {who:?} was not refused with {code}, but answered {answer}"));
         }
     }
 
@@ -286,11 +281,8 @@ impl<'a> Client<'a> {
             }
             Outcome::Refused => {}
             Outcome::Unknown => {
-                let query = format!(
-                    "SELECT {} FROM public.{table} WHERE {} = '{key}'",
-                    tracked.expression(),
-                    tracked.key
-                );
+                let query =
+                    format!("SELECT {} FROM public.{table} WHERE {} = '{key}'", tracked.expression(), tracked.key);
                 let stored = self.ask(&query);
                 if stored != before && stored != after {
                     practice.is_broken = true;

@@ -23,10 +23,7 @@ pub fn step(client: &mut Client<'_>) {
 fn buy(client: &mut Client<'_>, place: usize) {
     let (user, crowd) = &client.world.crowds[place];
     let credits = 1 + client.random.below(9) as i64;
-    let request = Request::Call(
-        "add_bonus_credits",
-        json!({"p_user_id": user, "p_credits": credits}),
-    );
+    let request = Request::Call("add_bonus_credits", json!({"p_user_id": user, "p_credits": credits}));
     match client.call(Who::Service, &request) {
         Outcome::Done(_) => crowd.lock().unwrap().bought += credits,
         Outcome::Unknown => crowd.lock().unwrap().perhaps_bought.push(credits),
@@ -38,20 +35,15 @@ fn buy(client: &mut Client<'_>, place: usize) {
 fn charge_once(client: &mut Client<'_>, place: usize) {
     let (user, crowd) = &client.world.crowds[place];
     let reference = Uuid::from_u128(1 + u128::from(client.random.next()) % REFERENCES);
-    let request = Request::Call(
-        "use_credits",
-        json!({"p_user_id": user, "p_operation": CASE, "p_reference_id": reference}),
-    );
+    let request =
+        Request::Call("use_credits", json!({"p_user_id": user, "p_operation": CASE, "p_reference_id": reference}));
     let outcome = client.call(Who::Service, &request);
     if let Outcome::Done(answer) = outcome {
         let mut crowd = crowd.lock().unwrap();
         if answer == Value::Bool(true) {
             crowd.charged.insert(reference);
         } else if crowd.charged.contains(&reference) {
-            client
-                .world
-                .report
-                .violation(format!("a reference that is charged was answered {answer}"));
+            client.world.report.violation(format!("a reference that is charged was answered {answer}"));
         }
     }
 }
@@ -61,10 +53,7 @@ fn charge_and_refund(client: &mut Client<'_>, place: usize) {
     let (user, _) = &client.world.crowds[place];
     let reference = Uuid::from_u128(1000 + u128::from(client.random.next()) % REFERENCES);
     let function = *client.random.pick(&["use_credits", "refund_credits"]);
-    let request = Request::Call(
-        function,
-        json!({"p_user_id": user, "p_operation": CASE, "p_reference_id": reference}),
-    );
+    let request = Request::Call(function, json!({"p_user_id": user, "p_operation": CASE, "p_reference_id": reference}));
     client.call(Who::Service, &request);
 }
 
@@ -72,10 +61,7 @@ fn charge_and_refund(client: &mut Client<'_>, place: usize) {
 fn charge_single(client: &mut Client<'_>, place: usize) {
     let (user, crowd) = &client.world.crowds[place];
     let operation = format!("soak_{}", client.random.uuid().simple());
-    let request = Request::Call(
-        "use_credits",
-        json!({"p_user_id": user, "p_operation": operation}),
-    );
+    let request = Request::Call("use_credits", json!({"p_user_id": user, "p_operation": operation}));
     let known = match client.call(Who::Service, &request) {
         Outcome::Done(answer) => Some(answer == Value::Bool(true)),
         Outcome::Refused => Some(false),

@@ -38,18 +38,12 @@ pub fn step(client: &mut Client<'_>, practice: &mut Practice) {
 }
 
 fn words(client: &mut Client<'_>) -> String {
-    let first = *client
-        .random
-        .pick(&["Maria", "João", "Zoë", "D'Ávila", "Ana \\ Bea", "李"]);
+    let first = *client.random.pick(&["Maria", "João", "Zoë", "D'Ávila", "Ana \\ Bea", "李"]);
     format!("{first} {MARK} {}", client.random.below(1_000_000_000))
 }
 
 fn perhaps(client: &mut Client<'_>) -> Value {
-    if client.random.one_in(3) {
-        Value::Null
-    } else {
-        Value::from(words(client))
-    }
+    if client.random.one_in(3) { Value::Null } else { Value::from(words(client)) }
 }
 
 fn one_of(client: &mut Client<'_>, practice: &Practice, table: &'static str) -> Option<String> {
@@ -151,16 +145,9 @@ fn share(client: &mut Client<'_>, practice: &mut Practice) {
     let Some(case) = one_of(client, practice, "evaluations") else {
         return;
     };
-    let session = practice
-        .records
-        .get("evaluations", &case)
-        .map(|row| row["session_id"].clone());
+    let session = practice.records.get("evaluations", &case).map(|row| row["session_id"].clone());
     let id = client.random.uuid().to_string();
-    let token = format!(
-        "{}{}",
-        client.random.uuid().simple(),
-        client.random.uuid().simple()
-    );
+    let token = format!("{}{}", client.random.uuid().simple(), client.random.uuid().simple());
     let row = json!({"id": id, "user_id": practice.user, "session_id": session, "token": token});
     let request = Request::Insert("shared_links", row.clone());
     let who = Who::User(practice.user);
@@ -192,19 +179,12 @@ fn detect_tooth(client: &mut Client<'_>, practice: &mut Practice) {
 
 /// Everything the dentist can see in a table, without a filter that would hide a stranger's row: exactly their own.
 fn read_all(client: &mut Client<'_>, practice: &mut Practice) {
-    let table = *client.random.pick(&[
-        "patients",
-        "evaluations",
-        "evaluation_drafts",
-        "shared_links",
-    ]);
+    let table = *client.random.pick(&["patients", "evaluations", "evaluation_drafts", "shared_links"]);
     let tracked = tracked(table);
     let columns = tracked.columns.join(", ");
     // True of every row of the table.
     let everything = match table {
-        "patients" | "evaluations" | "shared_links" | "evaluation_drafts" => {
-            ("user_id", practice.user)
-        }
+        "patients" | "evaluations" | "shared_links" | "evaluation_drafts" => ("user_id", practice.user),
         _ => return,
     };
     let request = Request::Select(table, &columns, (everything.0, everything.1.to_string()));
@@ -218,16 +198,13 @@ fn read_all(client: &mut Client<'_>, practice: &mut Practice) {
         .map(|row| (row[tracked.key].as_str().unwrap_or_default(), row.clone()))
         .collect();
     let expected = practice.records.of(table);
-    let is_same = seen.len() == expected.len()
-        && expected
-            .iter()
-            .all(|(key, row)| seen.get(key) == Some(*row));
+    let is_same = seen.len() == expected.len() && expected.iter().all(|(key, row)| seen.get(key) == Some(*row));
     if !is_same {
         practice.is_broken = true;
-        client.world.report.violation(format!(
-            "dentist {} reads {table}: {seen:?}, expected {expected:?}",
-            practice.user
-        ));
+        client
+            .world
+            .report
+            .violation(format!("dentist {} reads {table}: {seen:?}, expected {expected:?}", practice.user));
     }
 }
 
@@ -237,19 +214,16 @@ fn count(client: &mut Client<'_>, practice: &mut Practice) {
     let Outcome::Done(answer) = client.call(Who::User(practice.user), &request) else {
         return;
     };
-    for (metric, table) in [
-        ("total_patients", "patients"),
-        ("total_evaluations", "evaluations"),
-    ] {
+    for (metric, table) in [("total_patients", "patients"), ("total_evaluations", "evaluations")] {
         let expected = practice.records.of(table).len();
         // A snapshot from before a table was rewritten sees no row of it (docs/phi.md).
         let is_rewritten = || client.world.weather.has_any(&[Fault::Sealing], began);
         if answer[metric] != expected && !(answer[metric] == 0 && is_rewritten()) {
             practice.is_broken = true;
-            client.world.report.violation(format!(
-                "{metric} of {} is {}, expected {expected}",
-                practice.user, answer[metric]
-            ));
+            client
+                .world
+                .report
+                .violation(format!("{metric} of {} is {}, expected {expected}", practice.user, answer[metric]));
         }
     }
 }
@@ -267,10 +241,8 @@ fn peek(client: &mut Client<'_>, practice: &mut Practice) {
     let theirs = ("user_id", other.to_string());
     match client.random.below(5) {
         0 => {
-            let request = Request::Call(
-                "use_credits",
-                json!({"p_user_id": practice.user, "p_operation": "case_analysis"}),
-            );
+            let request =
+                Request::Call("use_credits", json!({"p_user_id": practice.user, "p_operation": "case_analysis"}));
             client.must_be_refused(who, &request, "42501");
         }
         1 => {
@@ -308,8 +280,6 @@ fn expect_nothing(client: &mut Client<'_>, who: Who, request: &Request<'_>) {
     if let Outcome::Done(answer) = client.call(who, request)
         && answer != json!([])
     {
-        client.world.report.violation(format!(
-            "{request:?} by {who:?} reached another user's rows: {answer}"
-        ));
+        client.world.report.violation(format!("{request:?} by {who:?} reached another user's rows: {answer}"));
     }
 }

@@ -11,25 +11,13 @@ use crate::weather::Fault;
 use crate::world::{DATABASE, World};
 
 const TASKS: [(&str, &str); 8] = [
-    (
-        "doctor",
-        "SELECT string_agg(\"check\" || ': ' || detail, '; ') FROM auria.doctor() WHERE NOT ok",
-    ),
+    ("doctor", "SELECT string_agg(\"check\" || ': ' || detail, '; ') FROM auria.doctor() WHERE NOT ok"),
     ("phi_backfill", "CALL auria.phi_backfill(50)"),
     ("phi_status", "SELECT NULL::text FROM auria.phi_status()"),
     ("reset_monthly", "CALL auria.reset_monthly(10)"),
-    (
-        "cleanup_old_rate_limits",
-        "SELECT NULL::text FROM public.cleanup_old_rate_limits()",
-    ),
-    (
-        "cleanup_stuck_evaluations",
-        "SELECT NULL::text FROM public.cleanup_stuck_evaluations()",
-    ),
-    (
-        "verify_phi_encryption",
-        "SELECT NULL::text FROM public.verify_phi_encryption()",
-    ),
+    ("cleanup_old_rate_limits", "SELECT NULL::text FROM public.cleanup_old_rate_limits()"),
+    ("cleanup_stuck_evaluations", "SELECT NULL::text FROM public.cleanup_stuck_evaluations()"),
+    ("verify_phi_encryption", "SELECT NULL::text FROM public.verify_phi_encryption()"),
     ("vacuum", "VACUUM ANALYZE"),
 ];
 
@@ -63,39 +51,27 @@ pub fn work(world: &World, mut random: Random) {
 fn run(world: &World, name: &str, statement: &str) {
     let began = Instant::now();
     world.report.call(&format!("maintenance: {name}"));
-    let outcome = world
-        .cluster
-        .try_session(DATABASE, As::Superuser)
-        .and_then(|mut session| {
-            if statement.starts_with("SELECT") {
-                let row = session.query_opt(
-                    &format!("SELECT max(line) FROM ({statement}) AS lines (line)"),
-                    &[],
-                )?;
-                Ok(row.and_then(|row| row.get::<_, Option<String>>(0)))
-            } else {
-                session.batch_execute(statement).map(|()| None)
-            }
-        });
+    let outcome = world.cluster.try_session(DATABASE, As::Superuser).and_then(|mut session| {
+        if statement.starts_with("SELECT") {
+            let row = session.query_opt(&format!("SELECT max(line) FROM ({statement}) AS lines (line)"), &[])?;
+            Ok(row.and_then(|row| row.get::<_, Option<String>>(0)))
+        } else {
+            session.batch_execute(statement).map(|()| None)
+        }
+    });
     match outcome {
         Ok(None) => {}
         Ok(Some(complaint)) => {
             if !world.weather.has_any(&UNHEALTHY, began) {
-                world
-                    .report
-                    .violation(format!("the doctor under load says: {complaint}"));
+                world.report.violation(format!("the doctor under load says: {complaint}"));
             }
         }
         Err(error) => {
             let (code, message) = match of_postgres(&error) {
                 Failure::Refused { code, message } => (code, message),
-                Failure::Unreachable(message) | Failure::Unknown(message) => {
-                    (String::new(), message)
-                }
+                Failure::Unreachable(message) | Failure::Unknown(message) => (String::new(), message),
             };
-            world
-                .report
-                .refused(if code.is_empty() { "connection" } else { &code });
+            world.report.refused(if code.is_empty() { "connection" } else { &code });
             if !world.weather.explains(&code, began) {
                 world.report.violation(format!("{name}: {code} {message}"));
             }
@@ -108,9 +84,7 @@ fn dump(world: &World) {
     world.report.call("maintenance: pg_dump");
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();
-    let output = world
-        .cluster
-        .client("pg_dump", &["-Fc", "-f", path, DATABASE]);
+    let output = world.cluster.client("pg_dump", &["-Fc", "-f", path, DATABASE]);
     if !output.status.success() {
         let message = String::from_utf8_lossy(&output.stderr).into_owned();
         world.report.refused("pg_dump");

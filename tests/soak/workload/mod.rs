@@ -26,11 +26,8 @@ const PRACTICES: usize = 3;
 
 /// Works until the soak is over. Everything random in it follows from `random`.
 pub fn work(world: &World, number: usize, random: Random, practices: &Mutex<Vec<Practice>>) {
-    let door = if number.is_multiple_of(2) {
-        Door::api(world.postgrest.url())
-    } else {
-        Door::sql(&world.cluster, DATABASE)
-    };
+    let door =
+        if number.is_multiple_of(2) { Door::api(world.postgrest.url()) } else { Door::sql(&world.cluster, DATABASE) };
     let mut client = Client::new(world, door, random);
     while !world.is_over() {
         let _inside = world.gate.enter();

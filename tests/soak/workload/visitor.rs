@@ -14,10 +14,7 @@ pub fn step(client: &mut Client<'_>, practice: &mut Practice) {
     let link = (!links.is_empty()).then(|| {
         let links: Vec<&&Value> = links.values().collect();
         let link = client.random.pick(&links);
-        (
-            link["token"].as_str().unwrap_or_default().to_owned(),
-            link["session_id"].clone(),
-        )
+        (link["token"].as_str().unwrap_or_default().to_owned(), link["session_id"].clone())
     });
     match link {
         Some((token, session)) if !client.random.one_in(4) => {
@@ -51,32 +48,22 @@ fn visit(client: &mut Client<'_>, practice: &mut Practice, token: &str, session:
     let is_rewritten = seen.is_empty() && client.world.weather.has_any(&[Fault::Sealing], began);
     if seen != expected && !is_rewritten {
         practice.is_broken = true;
-        client.world.report.violation(format!(
-            "a visitor with a link of {} sees {seen:?}, expected {expected:?}",
-            practice.user
-        ));
+        client
+            .world
+            .report
+            .violation(format!("a visitor with a link of {} sees {seen:?}, expected {expected:?}", practice.user));
     }
 }
 
 /// A token that nobody made, and tables that are not for visitors.
 fn guess(client: &mut Client<'_>) {
-    let token = format!(
-        "{}{}",
-        client.random.uuid().simple(),
-        client.random.uuid().simple()
-    );
+    let token = format!("{}{}", client.random.uuid().simple(), client.random.uuid().simple());
     let request = Request::Call("check_shared_link_status", json!({"p_token": token}));
     if let Outcome::Done(answer) = client.call(Who::Anon, &request)
         && answer != "not_found"
     {
-        client.world.report.violation(format!(
-            "the status of a token that nobody made is {answer}"
-        ));
+        client.world.report.violation(format!("the status of a token that nobody made is {answer}"));
     }
-    let request = Request::Select(
-        "patients",
-        "id",
-        ("user_id", client.random.uuid().to_string()),
-    );
+    let request = Request::Select("patients", "id", ("user_id", client.random.uuid().to_string()));
     client.must_be_refused(Who::Anon, &request, "42501");
 }

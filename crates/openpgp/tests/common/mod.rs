@@ -18,12 +18,7 @@ pub const SECRET: &[u8] = b"a secret of more than sixteen octets";
 
 /// Ids with every kind of octet: nothing but zeros, line ends, a name that gpg gives a meaning
 /// to, the highest octets.
-pub const OWNERS: [[u8; 16]; 4] = [
-    [0; 16],
-    *b"a\r\nb/../\0%s\x1b[2J\x7f",
-    *b"_CONSOLE_CONSOLE",
-    [0xFF; 16],
-];
+pub const OWNERS: [[u8; 16]; 4] = [[0; 16], *b"a\r\nb/../\0%s\x1b[2J\x7f", *b"_CONSOLE_CONSOLE", [0xFF; 16]];
 
 pub fn packet(tag: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![0xC0 | tag, 255];
@@ -80,11 +75,7 @@ impl Outer {
     pub const fn current() -> Self {
         Self {
             cipher: SymmetricKeyAlgorithm::AES256,
-            s2k: StringToKey::IteratedAndSalted {
-                hash_alg: HashAlgorithm::Sha256,
-                salt: [5; 8],
-                count: 0,
-            },
+            s2k: StringToKey::IteratedAndSalted { hash_alg: HashAlgorithm::Sha256, salt: [5; 8], count: 0 },
             session_key: None,
             protected: true,
         }
@@ -102,23 +93,16 @@ impl Outer {
                 let mut encrypted = vec![cipher.into()];
                 encrypted.extend_from_slice(own.as_ref());
                 let iv = vec![0; self.cipher.block_size()];
-                self.cipher
-                    .encrypt_with_iv_regular(key.as_ref(), &iv, &mut encrypted)
-                    .unwrap();
+                self.cipher.encrypt_with_iv_regular(key.as_ref(), &iv, &mut encrypted).unwrap();
                 session_key.extend(encrypted);
                 (cipher, own.as_ref().to_vec())
             }
         };
         let data = if self.protected {
-            let sealed = cipher
-                .encrypt_protected(rand::thread_rng(), &key, packets)
-                .unwrap();
+            let sealed = cipher.encrypt_protected(rand::thread_rng(), &key, packets).unwrap();
             packet(18, &[&[1], &sealed[..]].concat())
         } else {
-            packet(
-                9,
-                &cipher.encrypt(rand::thread_rng(), &key, packets).unwrap(),
-            )
+            packet(9, &cipher.encrypt(rand::thread_rng(), &key, packets).unwrap())
         };
         (packet(3, &session_key), data)
     }
@@ -128,10 +112,7 @@ impl Outer {
 pub fn encrypt(packets: &[u8], protected: bool) -> Vec<u8> {
     let outer = Outer {
         cipher: SymmetricKeyAlgorithm::AES128,
-        s2k: StringToKey::Salted {
-            hash_alg: HashAlgorithm::Sha1,
-            salt: [5; 8],
-        },
+        s2k: StringToKey::Salted { hash_alg: HashAlgorithm::Sha1, salt: [5; 8] },
         session_key: None,
         protected,
     };
