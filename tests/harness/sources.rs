@@ -7,7 +7,7 @@ use crate::stage::repository;
 
 /// Replaces the compiled functions of a database by the PL/pgSQL peer that the benchmarks compare them with.
 pub const TWIN: &str =
-    concat!(include_str!("../../bench/twin/credits.sql"), include_str!("../../bench/twin/triggers.sql"));
+    concat!(include_str!("../../benches/twin/credits.sql"), include_str!("../../benches/twin/triggers.sql"));
 
 /// A file of sql/migrations.
 pub struct Migration {

@@ -1,6 +1,6 @@
 //! `make bench`: every function beside its peer in one server and one run.
 //!
-//! The peer is what one would run instead: the same rules in PL/pgSQL with pgcrypto (`bench/twin`), over the same tables,
+//! The peer is what one would run instead: the same rules in PL/pgSQL with pgcrypto (`benches/twin`), over the same tables,
 //! indexes, triggers and policies. Both sides run in turn, and the fastest of several rounds counts: what else the machine
 //! does only ever adds to a time.
 //!

@@ -29,7 +29,7 @@ enum Outcome {
 }
 
 fn main() -> ExitCode {
-    let text = fs::read_to_string(repository().join("tests/faults/faults.txt")).unwrap();
+    let text = fs::read_to_string(repository().join("tools/faults/faults.txt")).unwrap();
     let only = env::var("ONLY").unwrap_or_default();
     let faults = read(&text);
     let copy = Copy::make();

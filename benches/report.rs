@@ -172,7 +172,7 @@ impl Report {
     /// Writes all that is kept.
     pub fn write(&self) {
         let root = repository();
-        let result = root.join(format!("bench/results/{}.json", self.date));
+        let result = root.join(format!("benches/results/{}.json", self.date));
         fs::write(&result, format!("{:#}\n", self.json())).unwrap();
         fs::write(root.join("docs/benchmarks.svg"), self.plot()).unwrap();
         let page = root.join("docs/benchmarks.md");
