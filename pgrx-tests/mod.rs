@@ -14,6 +14,7 @@ mod tests {
     use crate::args;
     use crate::error::{self, Error, Result};
     use crate::lifecycle::schema::POLICIES;
+    use crate::pg::caught::{Caught, Text};
     use crate::pg::spi::{self, Snapshot};
     use crate::pg::{extension, random, transaction};
     use crate::statement;
@@ -74,9 +75,12 @@ mod tests {
             in_spi(|spi| spi.query(&COUNT_MARKS, Snapshot::New, &[])?.first().expect("one row").expect(1))
         };
         let add = || spi::connected(|spi| spi.query(&ADD_MARK, Snapshot::New, &[]).map(|_| ()));
-        assert_eq!(transaction::attempt(add), Ok(()));
-        let caught = |code, message: &str, detail: Option<&str>| {
-            Err::<(), _>(transaction::Caught { code, message: message.to_owned(), detail: detail.map(str::to_owned) })
+        assert!(transaction::attempt(add).is_ok());
+        let assert_caught = |outcome: Result<(), Caught>, code: PgSqlErrorCode, message: &str, detail: Option<&str>| {
+            let caught = outcome.expect_err("an error");
+            assert_eq!(caught.code, code);
+            assert_eq!(caught.message(), message);
+            assert_eq!(caught.text(Text::Detail).as_deref(), detail);
         };
         assert_eq!(marks(), 1);
         let by_postgres = transaction::attempt(|| {
@@ -84,19 +88,27 @@ mod tests {
             spi::connected(|spi| spi.execute_script("SELECT 1/0"))
         });
         let division = PgSqlErrorCode::ERRCODE_DIVISION_BY_ZERO;
-        assert_eq!(by_postgres, caught(division, "division by zero", None));
+        assert_caught(by_postgres, division, "division by zero", None);
         let by_us = transaction::attempt(|| {
             add()?;
             Err::<(), _>(error::unknown_user())
         });
         let ours = error::unknown_user();
-        assert_eq!(by_us, caught(ours.code(), ours.message_text(), ours.detail_text()));
+        assert_caught(by_us, ours.code(), ours.message_text(), ours.detail_text());
         let by_a_panic = transaction::attempt(|| {
             add()?;
             panic!("a defect")
         });
         let defect = PgSqlErrorCode::ERRCODE_INTERNAL_ERROR;
-        assert_eq!(by_a_panic, caught(defect, "a defect", None));
+        assert_caught(by_a_panic, defect, "a defect", None);
+        let by_a_team = transaction::attempt(|| {
+            add()?;
+            let raise = "DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = 'PT402', HINT = 'pay'; END $$";
+            spi::connected(|spi| spi.execute_script(raise))
+        });
+        let caught = by_a_team.expect_err("an error");
+        assert_eq!(caught.code.to_string(), "PT402");
+        assert_eq!(caught.text(Text::Hint).as_deref(), Some("pay"));
         assert_eq!(marks(), 1);
         let cancelled = PgTryBuilder::new(|| {
             let _ = transaction::attempt(|| {

@@ -5,13 +5,14 @@
 //! can reach a message or the server log.
 
 use std::borrow::Cow;
+use std::fmt::{self, Write};
 
 use auria_credits::STATUSES;
+use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::{PgLogLevel, PgSqlErrorCode};
 
+use crate::pg::caught::{self, Text};
 use crate::pg::encoding::sendable;
-use crate::pg::fields::{Field, Fields};
 
 /// An error on its way to the client.
 #[derive(Clone, Debug)]
@@ -21,7 +22,8 @@ pub struct Error {
     message: Cow<'static, str>,
     detail: Option<Cow<'static, str>>,
     hint: Option<Cow<'static, str>>,
-    fields: Option<Box<Fields>>,
+    /// The table of schema public, and its column, that clients read as fields of the error.
+    column: Option<Box<(String, String)>>,
 }
 
 /// What a caller may have to decide by. A SQLSTATE is for clients: several
@@ -43,7 +45,7 @@ impl Error {
     /// An error with a SQLSTATE and a message; detail and hint come by
     /// [`Error::detail`] and [`Error::hint`].
     pub fn new(code: PgSqlErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind: Kind::Other, code, message: message.into(), detail: None, hint: None, fields: None }
+        Self { kind: Kind::Other, code, message: message.into(), detail: None, hint: None, column: None }
     }
 
     fn of_kind(mut self, kind: Kind) -> Self {
@@ -63,22 +65,9 @@ impl Error {
         self
     }
 
-    /// Adds the names of objects that clients read as fields of the error.
-    /// They reach a client by [`Error::raise_from_call`] alone.
-    pub fn fields(mut self, fields: Fields) -> Self {
-        self.fields = Some(Box::new(fields));
+    fn of_column(mut self, table: &str, column: &str) -> Self {
+        self.column = Some(Box::new((table.to_owned(), column.to_owned())));
         self
-    }
-
-    fn of_column(self, table: &str, column: &str) -> Self {
-        let fields =
-            Fields::default().with(Field::Schema, "public").with(Field::Table, table).with(Field::Column, column);
-        self.fields(fields)
-    }
-
-    /// The names of objects, if there are any.
-    pub fn named_fields(&self) -> Option<&Fields> {
-        self.fields.as_deref()
     }
 
     /// The SQLSTATE.
@@ -94,6 +83,11 @@ impl Error {
     /// The DETAIL, if there is one.
     pub fn detail_text(&self) -> Option<&str> {
         self.detail.as_deref()
+    }
+
+    /// The hint, if there is one.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// Message and detail in one line, for a report.
@@ -120,18 +114,17 @@ impl Error {
         matches!(self.kind, Kind::WrongKeyOrCorrupt | Kind::StoredValue)
     }
 
-    /// Raises the error, with its fields, at the end of a function that C calls.
-    pub fn raise_from_call(self) -> ! {
-        if let Some(fields) = &self.fields {
-            fields.attach(self.code as i32);
-        }
-        self.raise()
-    }
-
     /// Raises the error now, for callers that have no `Result` to return it in.
+    /// Only so do the names of table and column reach a client.
     pub fn raise(self) -> ! {
-        ErrorReport::from(self).report(PgLogLevel::ERROR);
-        unreachable!("an ERROR does not return")
+        let [message, detail, hint] =
+            [Some(self.message), self.detail, self.hint].map(|text| text.map(sendable).unwrap_or_default());
+        let mut texts = vec![(Text::Message, &*message)];
+        texts.extend([(Text::Detail, &*detail), (Text::Hint, &*hint)].iter().filter(|(_, text)| !text.is_empty()));
+        if let Some(column) = &self.column {
+            texts.extend([(Text::Schema, "public"), (Text::Table, &column.0), (Text::Column, &column.1)]);
+        }
+        caught::throw(self.code.into(), &texts)
     }
 }
 
@@ -148,10 +141,56 @@ impl From<Error> for ErrorReport {
     }
 }
 
+/// A SQLSTATE: any five characters, where [`PgSqlErrorCode`] has those alone
+/// that PostgreSQL raises by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SqlState(i32);
+
+impl SqlState {
+    /// As PostgreSQL packs it: six bits for each character, the first one lowest.
+    pub fn of_packed(packed: i32) -> Self {
+        Self(packed)
+    }
+
+    /// The same.
+    pub fn packed(self) -> i32 {
+        self.0
+    }
+
+    /// Whether these are its first two characters.
+    pub fn is_of_class(self, class: &str) -> bool {
+        self.to_string().starts_with(class)
+    }
+}
+
+impl From<PgSqlErrorCode> for SqlState {
+    fn from(code: PgSqlErrorCode) -> Self {
+        Self(code as i32)
+    }
+}
+
+impl From<SqlState> for PgSqlErrorCode {
+    /// XX000 for a code that is not in its list.
+    fn from(code: SqlState) -> Self {
+        Self::from(code.0)
+    }
+}
+
+impl PartialEq<PgSqlErrorCode> for SqlState {
+    fn eq(&self, code: &PgSqlErrorCode) -> bool {
+        *self == Self::from(*code)
+    }
+}
+
+impl fmt::Display for SqlState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (0..5).try_for_each(|place| formatter.write_char(char::from(b'0' + ((self.0 >> (6 * place)) & 0x3f) as u8)))
+    }
+}
+
 /// The five characters of a SQLSTATE, as clients see them.
-pub fn sqlstate(code: PgSqlErrorCode) -> String {
-    // PostgreSQL packs them six bits each, the first one lowest.
-    (0..5).map(|place| char::from(b'0' + ((code as i32 >> (6 * place)) & 0x3f) as u8)).collect()
+pub fn sqlstate(code: impl Into<SqlState>) -> String {
+    code.into().to_string()
 }
 
 /// 22004: an argument that is required was NULL.
@@ -337,6 +376,13 @@ pub fn phi_too_costly() -> Error {
 pub fn out_of_memory() -> Error {
     Error::new(PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY, "out of memory")
         .detail("There is no memory for a value of patient data.")
+        .hint("Nothing was changed. Try again, or give the server more memory.")
+}
+
+/// 53200: there is no memory to copy an error to.
+pub fn out_of_memory_for_an_error() -> Error {
+    Error::new(PgSqlErrorCode::ERRCODE_OUT_OF_MEMORY, "out of memory")
+        .detail("There is no memory for the text of an error.")
         .hint("Nothing was changed. Try again, or give the server more memory.")
 }
 

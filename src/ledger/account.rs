@@ -157,7 +157,7 @@ impl Account {
         if let Some(account) = Self::lock(spi, user)? {
             return Ok(account);
         }
-        super::naming_unknown_user(|| spi.query(&SUBSCRIBE, Snapshot::New, args![user]).map(drop))?;
+        super::naming_unknown_user(c"subscriptions", || spi.query(&SUBSCRIBE, Snapshot::New, args![user]).map(drop))?;
         Self::lock(spi, user)?.ok_or_else(error::kept_by_a_trigger)
     }
 

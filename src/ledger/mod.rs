@@ -36,10 +36,13 @@ mod rows;
 mod settle;
 mod spend;
 
+use std::ffi::CStr;
+
 use pgrx::PgSqlErrorCode;
 
 use crate::error::{self, Result};
-use crate::pg::transaction;
+use crate::pg::caught;
+use crate::pg::relation::ForeignKeys;
 
 pub use account::Plan;
 pub use cases::{can_create_case, increment_case_usage};
@@ -53,9 +56,15 @@ pub use spend::{can_spend, cost_of, spend};
 /// agree with its entries since the reset.
 pub const CHECK: &str = include_str!("check.sql");
 
-/// Runs `work`, which writes a row for a user. Whether there is such a user is
-/// for the foreign key to say: row-level security hides `auth.users` from the
-/// role that owns these functions.
-fn naming_unknown_user(work: impl FnOnce() -> Result<()>) -> Result<()> {
-    transaction::replacing(PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION, error::unknown_user, work)
+/// Runs `work`, which writes a row for a user into this table of schema public.
+/// Whether there is such a user is for the foreign key to say: row-level
+/// security hides `auth.users` from the role that owns these functions. Every
+/// other error, of another foreign key too, goes on as it is.
+fn naming_unknown_user(table: &CStr, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    // Looked up first: after an error nothing can be.
+    let rules = ForeignKeys::of(table, c"user_id", (c"auth", c"users"));
+    caught::catching(work).unwrap_or_else(|error| {
+        let is_unknown = error.code == PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION && rules.are_named_by(&error);
+        if is_unknown { error::unknown_user().raise() } else { error.raise() }
+    })
 }

@@ -243,7 +243,7 @@ fn spend_free(
         return Ok(false);
     }
     let cost = prices(spi, Snapshot::New, None, operation)?.cost;
-    super::naming_unknown_user(|| {
+    super::naming_unknown_user(c"credit_usage", || {
         entry::record_free(spi, user, inactive_subscription, operation, cost, reference).map(drop)
     })?;
     Ok(true)

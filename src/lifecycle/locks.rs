@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::pg::extension;
 use crate::pg::roles;
 use crate::pg::spi::Spi;
-use crate::pg::transaction::{self, Caught};
+use crate::pg::transaction;
 
 /// How long it is tried before the call fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -111,11 +111,13 @@ fn first_in_use(spi: &Spi, relations: &[String], deadline: Instant) -> Result<Op
     });
     match outcome {
         Ok(()) => Ok(None),
-        Err(Caught {
-            code: PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE | PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED,
-            ..
-        }) => Ok(Some(place)),
-        Err(Caught { code, message, .. }) => Err(Error::new(code, message)),
+        Err(caught)
+            if caught.code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE
+                || caught.code == PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED =>
+        {
+            Ok(Some(place))
+        }
+        Err(caught) => caught.raise(),
     }
 }
 

@@ -137,7 +137,7 @@ fn restore(spi: &Spi, found: &Found, owner: &str, warnings: &mut Vec<String>) ->
     if let Err(caught) = replaced {
         // Other names of arguments, defaults or result: not to be replaced in place.
         if caught.code != PgSqlErrorCode::ERRCODE_INVALID_FUNCTION_DEFINITION {
-            spi.execute_script(&found.definition)?;
+            caught.raise();
         }
         spi.execute_script(&format!("DROP FUNCTION IF EXISTS {signature}"))?;
         spi.execute_script(&found.definition)?;

@@ -1,7 +1,7 @@
 //! The boundary that errors cross: PostgreSQL raises one by a jump, pgrx copies it and makes
 //! a panic of it.
 //!
-//! pgrx 0.18 copies the error before it puts back who handles errors and who adds context to
+//! pgrx copies the error before it puts back who handles errors and who adds context to
 //! them. Both then still point into functions that the jump has left. That goes well as long as
 //! nothing fails; where there is no memory for the copy, PostgreSQL calls what is no longer
 //! there, and the server goes down with all its connections.

@@ -2,7 +2,9 @@
 
 use std::ffi::CStr;
 
-use pgrx::pg_sys;
+use pgrx::{PgList, pg_sys};
+
+use super::caught::{Caught, Text};
 
 /// A relation that is open, closed by its drop; the lock stays until the
 /// transaction ends.
@@ -100,6 +102,50 @@ fn named(schema: &CStr, name: &CStr) -> Option<(pg_sys::Oid, pg_sys::Oid)> {
         let namespace = valid(pg_sys::get_namespace_oid(schema.as_ptr(), true))?;
         let relation = valid(pg_sys::get_relname_relid(name.as_ptr(), namespace))?;
         Some((namespace, relation))
+    }
+}
+
+/// The foreign keys by which one column of a table refers to another table.
+pub struct ForeignKeys {
+    table: String,
+    names: Vec<String>,
+    /// An error names the partition.
+    is_partitioned: bool,
+}
+
+impl ForeignKeys {
+    /// Those of this table of schema public.
+    pub fn of(table: &CStr, column: &CStr, referenced: (&CStr, &CStr)) -> Self {
+        let mut keys = Self { table: table.to_string_lossy().into_owned(), names: Vec::new(), is_partitioned: false };
+        let referenced = find(referenced.0, referenced.1);
+        let opened = find(c"public", table).and_then(|oid| Relation::open(oid, pg_sys::AccessShareLock));
+        let (Some(referenced), Some(table)) = (referenced, opened) else {
+            return keys;
+        };
+        keys.is_partitioned = table.class().relkind as u8 == pg_sys::RELKIND_PARTITIONED_TABLE;
+        // SAFETY: the list belongs to the entry, which is alive while it is open; a name is a C string, or null.
+        unsafe {
+            let position = pg_sys::SPI_fnumber(table.descriptor(), column.as_ptr());
+            let list = PgList::<pg_sys::ForeignKeyCacheInfo>::from_pg(pg_sys::RelationGetFKeyList(table.0));
+            let found = list.iter_ptr().filter(|key| {
+                let key = &**key;
+                key.confrelid == referenced && key.nkeys == 1 && i32::from(key.conkey[0]) == position
+            });
+            for key in found {
+                let name = pg_sys::get_constraint_name((*key).conoid);
+                if !name.is_null() {
+                    keys.names.push(CStr::from_ptr(name).to_string_lossy().into_owned());
+                }
+            }
+        }
+        keys
+    }
+
+    /// Whether it is one of these that the error names.
+    pub fn are_named_by(&self, error: &Caught) -> bool {
+        let says = |text, name: &str| error.text(text).is_some_and(|said| said == name);
+        let of_table = self.is_partitioned || (says(Text::Schema, "public") && says(Text::Table, &self.table));
+        of_table && self.names.iter().any(|name| says(Text::Constraint, name))
     }
 }
 

@@ -1,15 +1,13 @@
 //! The transaction a call runs in.
 
 use std::ffi::CStr;
-use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use pgrx::datum::{Interval, TimestampWithTimeZone};
-use pgrx::pg_sys::panic::CaughtError;
-use pgrx::{IntoDatum, PgSqlErrorCode, PgTryBuilder, pg_sys};
+use pgrx::{IntoDatum, pg_sys};
 
-use super::{boundary, fields};
-use crate::error::{self, Error, Result};
+use super::caught::{Caught, catching};
+use crate::error::{Error, Result};
 
 /// Refuses with PostgreSQL's own error (25006) on a standby or in a read-only
 /// transaction, at once, before anything is looked up.
@@ -74,47 +72,14 @@ pub fn ensure_snapshot() {
 /// makes of that error's message instead. Nothing is rolled back here: the
 /// statement fails in either case, and does so as well where no subtransaction
 /// may be begun. What is not about the work itself goes on as it is: cancels,
-/// shutdowns, conflicts with recovery, a lack of memory.
+/// shutdowns, deadlocks, a lack of memory.
 pub fn rename_errors<T>(work: impl FnOnce() -> T, replace: fn(&str) -> Error) -> T {
-    PgTryBuilder::new(AssertUnwindSafe(|| Ok(boundary::guarded(work))))
-        .catch_others(|caught| {
-            let (CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) = &caught else {
-                caught.rethrow()
-            };
-            let class = error::sqlstate(report.sql_error_code());
-            if ["40", "53", "57", "58"].contains(&&class[..2]) {
-                caught.rethrow()
-            }
-            Err(replace(report.message()))
-        })
-        .execute()
-        // Raised here, after PostgreSQL has forgotten the error that it replaces: it has room for five.
-        .unwrap_or_else(|replacement| replacement.raise())
-}
-
-/// Runs `work` and returns the error that PostgreSQL raises in it, for a caller
-/// that rolls the subtransaction back when it gets one. Cancels and shutdowns
-/// go on as they are.
-pub fn return_errors<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    PgTryBuilder::new(AssertUnwindSafe(|| fields::noting(work)))
-        .catch_others(|caught| {
-            let (CaughtError::PostgresError(report) | CaughtError::ErrorReport(report)) = &caught else {
-                caught.rethrow()
-            };
-            let code = report.sql_error_code();
-            if error::sqlstate(code).starts_with("57") {
-                caught.rethrow()
-            }
-            let mut error = Error::new(code, report.message().to_owned()).fields(fields::take_noted(code as i32));
-            if let Some(detail) = report.detail() {
-                error = error.detail(detail.to_owned());
-            }
-            if let Some(hint) = report.hint() {
-                error = error.hint(hint.to_owned());
-            }
-            Err(error)
-        })
-        .execute()
+    catching(work).unwrap_or_else(|caught| {
+        if caught.may_pass() {
+            caught.raise()
+        }
+        replace(&caught.message()).raise()
+    })
 }
 
 /// What an advisory lock of this extension serialises.
@@ -168,12 +133,6 @@ pub fn is_serializable() -> bool {
     unsafe { pg_sys::XactIsoLevel == pg_sys::XACT_SERIALIZABLE as i32 }
 }
 
-/// Runs `work`; when PostgreSQL raises `code` inside, `instead` is raised in its
-/// place. The transaction fails all the same: nothing is undone here.
-pub fn replacing<T>(code: PgSqlErrorCode, instead: fn() -> Error, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    PgTryBuilder::new(AssertUnwindSafe(|| boundary::guarded(work))).catch_when(code, move |_| Err(instead())).execute()
-}
-
 /// How long a process waits for a lock before it looks for a deadlock.
 pub fn deadlock_timeout() -> Duration {
     // SAFETY: reads a setting, in milliseconds.
@@ -213,84 +172,28 @@ fn timestamp(microseconds: pg_sys::TimestampTz) -> TimestampWithTimeZone {
         .unwrap_or_else(|_| unreachable!("the clock of the server is within the range of timestamptz"))
 }
 
-/// An error that [`attempt`] caught, after everything done since was undone.
-///
-/// Message and detail are PostgreSQL's own where it raised the error, and may
-/// quote values of a row: decide by them, but never log or raise them where
-/// the rows hold patient data.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Caught {
-    /// The SQLSTATE.
-    pub code: PgSqlErrorCode,
-    /// The primary message.
-    pub message: String,
-    /// The DETAIL, if there is one.
-    pub detail: Option<String>,
-}
-
-impl Caught {
-    fn raised(error: &CaughtError) -> Self {
-        match error {
-            CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => Self {
-                code: report.sql_error_code(),
-                message: report.message().to_owned(),
-                detail: report.detail().map(str::to_owned),
-            },
-            CaughtError::RustPanic { ereport, .. } => Self {
-                code: PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
-                message: ereport.message().to_owned(),
-                detail: None,
-            },
-        }
-    }
-
-    fn returned(error: &Error) -> Self {
-        Self {
-            code: error.code(),
-            message: error.message_text().to_owned(),
-            detail: error.detail_text().map(str::to_owned),
-        }
-    }
-
-    /// Whether the statement as a whole is to end: somebody cancelled it, or
-    /// the server is being shut down.
-    fn ends_the_statement(&self) -> bool {
-        matches!(
-            self.code,
-            PgSqlErrorCode::ERRCODE_QUERY_CANCELED
-                | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
-                | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
-        )
-    }
-}
-
-/// Runs `work` in a subtransaction. When PostgreSQL raises an error inside, or
-/// `work` returns one, everything it did is undone and the error comes back.
+/// Runs `work` in a subtransaction. When an error is raised inside, or `work`
+/// returns one, everything it did is undone and the error comes back.
 ///
 /// Cancels and shutdowns are undone, too, and then raised again: a
 /// subtransaction left open would be taken for the caller's transaction.
 pub fn attempt<T>(work: impl FnOnce() -> Result<T>) -> Result<T, Caught> {
+    attempt_unless(Caught::ends_the_statement, work)
+}
+
+fn attempt_unless<T>(is_raised: fn(&Caught) -> bool, work: impl FnOnce() -> Result<T>) -> Result<T, Caught> {
     let subtransaction = Subtransaction::begin();
-    let outcome = PgTryBuilder::new(AssertUnwindSafe(|| {
-        boundary::guarded(|| {
-            let value = work().map_err(|error| Caught::returned(&error))?;
-            subtransaction.release();
-            Ok(value)
-        })
-    }))
-    .catch_others(|error| {
-        let caught = Caught::raised(&error);
-        if caught.ends_the_statement() {
-            subtransaction.roll_back();
-            error.rethrow()
-        }
-        Err(caught)
-    })
-    .execute();
-    if outcome.is_err() {
-        subtransaction.roll_back();
+    let outcome = catching(|| work().inspect(|_| subtransaction.release()));
+    let caught = match outcome {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => Caught::from(error),
+        Err(caught) => caught,
+    };
+    subtransaction.roll_back();
+    if is_raised(&caught) {
+        caught.raise()
     }
-    outcome
+    Err(caught)
 }
 
 /// A subtransaction as PL/pgSQL begins one for a block with EXCEPTION; to be

@@ -10,8 +10,8 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 };
 use pgrx::{IntoDatum, PgSqlErrorCode, pg_sys};
 
+use super::boundary;
 use super::bytes::Stored;
-use super::fields;
 use super::relation::attribute;
 use super::spi;
 use super::value::Value;
@@ -92,9 +92,9 @@ pub fn fire(
         .raise()
     };
     let mut row = RowTrigger { data, replaced: Vec::new(), skipped: false };
-    match fields::kept(|| body(&mut row)) {
+    match boundary::guarded(|| body(&mut row)) {
         Ok(()) => row.into_result(),
-        Err(error) => error.raise_from_call(),
+        Err(error) => error.raise(),
     }
 }
 

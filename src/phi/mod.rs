@@ -25,7 +25,8 @@ mod secret;
 mod status;
 mod verify;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::pg::caught::Caught;
 use crate::pg::transaction;
 
 pub use keyring::{
@@ -38,14 +39,6 @@ pub use status::{Count, count};
 /// Whether a key for patient data is found and usable, and if not, why. What
 /// Vault raises is caught: the statement goes on.
 pub fn check_key() -> Result<()> {
-    let mut failure = None;
-    let outcome = transaction::attempt(|| {
-        // To encrypt is the proof; what comes of it is thrown away.
-        transaction::return_errors(|| encrypt(b"").map(drop)).inspect_err(|error| failure = Some(error.clone()))
-    });
-    match (outcome, failure) {
-        (Ok(()), _) => Ok(()),
-        (Err(_), Some(error)) => Err(error),
-        (Err(caught), None) => Err(Error::new(caught.code, "the key for patient data cannot be used")),
-    }
+    // To encrypt is the proof; what comes of it is thrown away.
+    transaction::attempt(|| encrypt(b"").map(drop)).map_err(Caught::into_error)
 }

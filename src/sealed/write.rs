@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::layout;
 use crate::args;
 use crate::error::{self, Error, Result};
-use crate::pg::fields::{Field, Fields};
+use crate::pg::caught::{self, Caught, Text};
 use crate::pg::spi::{self, Arg, Snapshot, Spi, quoted_identifier};
 use crate::pg::trigger::{self, Column, RowTrigger, TriggeredRow};
 use crate::pg::{roles, transaction};
@@ -305,38 +305,55 @@ fn store(
     Ok(())
 }
 
-/// Runs a statement on the stored table. Its errors speak of the table that
-/// clients know, and quote nothing that is stored but keys.
+/// Runs a statement on the stored table. PostgreSQL's own errors speak of the
+/// table that clients know; those of a team's triggers are the team's.
 fn run<'spi>(spi: &'spi Spi, sql: &str, args: &[Arg<'_>]) -> Result<spi::Rows<'spi>> {
-    let known = |text: &str| {
-        columns::TABLES.iter().fold(text.to_owned(), |text, table| {
-            text.replace(&format!("\"{}_raw\"", table.name), &format!("\"{}\"", table.name))
-        })
-    };
-    through_the_view(|| transaction::return_errors(|| spi.query_kept(sql, args))).map_err(|error| {
-        let as_known = Error::new(error.code(), known(error.message_text())).fields(known_fields(error.named_fields()));
-        let quotes_a_key = matches!(
-            error.code(),
-            PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION | PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION
-        );
-        match error.detail_text() {
-            Some(detail) if quotes_a_key && !detail.contains("name_digest") => as_known.detail(known(detail)),
-            _ => as_known,
-        }
-    })
+    through_the_view(|| caught::catching(|| spi.query_kept(sql, args)))
+        .unwrap_or_else(|error| as_known(error, sql).raise())
 }
 
-/// The names of objects, with those of the view for those of the stored table.
-fn known_fields(fields: Option<&Fields>) -> Fields {
-    let mut fields = fields.cloned().unwrap_or_default();
-    if fields.get(Field::Schema) == Some(c"auria_raw") {
-        let stored = fields.get(Field::Table).map(|name| name.to_string_lossy());
-        let view = stored.and_then(|name| name.strip_suffix("_raw").map(str::to_owned));
-        if let Some(view) = view {
-            fields = fields.with(Field::Schema, "public").with(Field::Table, &view);
+/// The error with the names of the views for those of the stored tables, and
+/// without this statement, which no client sent.
+fn as_known(mut error: Caught, statement: &str) -> Caught {
+    let context = error.text(Text::Context).unwrap_or_default();
+    let sent: Vec<&str> = context.lines().filter(|line| !line.contains(statement)).collect();
+    let sent = sent.join("\n");
+    error.set(Text::Context, (!sent.is_empty()).then_some(&sent));
+    let stored = error
+        .text(Text::Table)
+        .filter(|_| error.text(Text::Schema).as_deref() == Some("auria_raw"))
+        .and_then(|name| columns::TABLES.iter().find(|table| name.strip_suffix("_raw") == Some(table.name)));
+    if let Some(table) = stored {
+        error.set(Text::Schema, Some("public"));
+        error.set(Text::Table, Some(table.name));
+    }
+    if !error.names_objects() {
+        return error;
+    }
+    rename(&mut error, Text::Message);
+    if stored.is_some() {
+        // It may quote the stored row, or a digest: only the values of a key are a client's to read.
+        let quotes_a_key = error.code == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION
+            || error.code == PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION;
+        if quotes_a_key && error.text(Text::Detail).is_some_and(|detail| !detail.contains("name_digest")) {
+            rename(&mut error, Text::Detail);
+        } else {
+            error.set(Text::Detail, None);
         }
     }
-    fields
+    error
+}
+
+fn rename(error: &mut Caught, text: Text) {
+    let Some(stored) = error.text(text) else {
+        return;
+    };
+    let known = columns::TABLES.iter().fold(stored.to_string(), |text, table| {
+        text.replace(&format!("\"{}_raw\"", table.name), &format!("\"{}\"", table.name))
+    });
+    if known != stored {
+        error.set(text, Some(&known));
+    }
 }
 
 statement! {

@@ -92,3 +92,44 @@ fn the_log_of_a_server_that_logs_everything_holds_neither_secret_nor_plaintext()
     assert!(!log.contains(&secret));
     assert!(!log.contains("Irrepetível"));
 }
+
+#[test]
+fn an_error_below_a_function_shows_the_librarys_statements_and_no_value() {
+    let cluster = ClusterOptions::default().start();
+    let db = cluster.database();
+    let dentist = db.sign_up("ana@clinica.test");
+    let mut dba = db.superuser();
+    dba.execute("INSERT INTO public.patients (user_id, name) VALUES ($1, $2)", &[&dentist, &"Maria Irrepetível"])
+        .unwrap();
+    dba.run(
+        "ALTER TABLE public.patients DISABLE TRIGGER USER;
+         UPDATE public.patients SET notes = 'alergia Irrepetível';
+         ALTER TABLE public.patients ENABLE TRIGGER USER;
+         CREATE FUNCTION public.objects() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+         CREATE TRIGGER a_teams BEFORE UPDATE OR DELETE ON public.patients FOR EACH ROW EXECUTE FUNCTION public.objects();
+         -- The statements of a charge and of Vault's look-up no longer parse, which PostgreSQL shows with their text.
+         ALTER TABLE public.credit_usage RENAME COLUMN operation TO operacao;
+         CREATE SCHEMA vault;
+         CREATE VIEW vault.decrypted_secrets AS SELECT 1 AS name",
+    );
+    let mut shown_statements = 0;
+    let calls: [(&str, &[&(dyn postgres::types::ToSql + Sync)]); 5] = [
+        ("SELECT public.use_credits($1, $2)", &[&dentist, &"Irrepetível"]),
+        ("SELECT public.refund_credits($1, $2)", &[&dentist, &"Irrepetível"]),
+        ("SELECT public.phi_encrypt($1)", &[&"Irrepetível"]),
+        ("SELECT auria.erase_user($1)", &[&dentist]),
+        ("CALL auria.phi_backfill()", &[]),
+    ];
+    let mut compare = |shown: String| {
+        shown_statements +=
+            usize::from(shown.contains("SELECT ") || shown.contains("DELETE ") || shown.contains("UPDATE "));
+        assert!(!shown.contains("Irrepetível"), "{shown}");
+    };
+    for (call, arguments) in calls {
+        compare(format!("{:?}", auria_tests::refused(dba.query(call, arguments))));
+    }
+    dba.run("ALTER SCHEMA vault RENAME TO vault_kept");
+    compare(format!("{:?}", auria_tests::refused(dba.batch_execute("CALL auria.phi_backfill()"))));
+    assert!(shown_statements >= 3, "{shown_statements}: this test looks in the wrong place");
+    assert!(!cluster.log().contains("Irrepetível"));
+}

@@ -137,6 +137,35 @@ fn the_extension_is_created_beside_a_vault_that_raises_with_a_warning() {
 }
 
 #[test]
+fn a_vault_that_encrypts_by_itself_fails_at_any_depth_and_the_server_goes_on() {
+    // A server of its own, which others need not lose.
+    let cluster = auria_tests::ClusterOptions::default().start();
+    let db = cluster.database();
+    let mut dba = with_secret(&db);
+    dba.run(
+        "CREATE OR REPLACE FUNCTION vault._crypto_aead_det_decrypt(secret text) RETURNS text LANGUAGE plpgsql AS $$
+         DECLARE depth int := current_setting('vault.depth')::int;
+         BEGIN
+             IF depth = 0 THEN RAISE 'at the bottom'; END IF;
+             PERFORM set_config('vault.depth', (depth - 1)::text, true);
+             PERFORM public.phi_encrypt('x');
+             RETURN secret;
+         END $$",
+    );
+    let mut witness = db.superuser();
+    let before = witness.backend_pid();
+    let mut service = db.service();
+    // PostgreSQL has room for five errors at once.
+    for depth in [0, 3, 4, 5, 8, 12] {
+        service.run(&format!("SET vault.depth = {depth}"));
+        let refusal = refused_with(service.query(ENCRYPT, &[]), "55000");
+        let expected = if depth == 0 { "Vault says: at the bottom" } else { "Vault says: Supabase Vault does not" };
+        assert!(refusal.detail().unwrap().starts_with(expected), "{depth}: {refusal:?}");
+    }
+    assert_eq!(witness.backend_pid(), before);
+}
+
+#[test]
 fn a_cancel_while_vault_is_asked_stays_a_cancel() {
     let db = database();
     let mut dba = with_secret(&db);

@@ -6,5 +6,6 @@ mod abuse_in_contexts;
 mod backtraces;
 mod crash;
 mod encodings;
+mod errors_of_others;
 mod harness_works;
 mod memory;

@@ -12,9 +12,10 @@ use super::migrate::functions::{overloads, restore_statement};
 use super::schema::{FUNCTIONS, Function, MIGRATIONS, POLICIES, TRIGGERS, access, owner, tables};
 use crate::args;
 use crate::error::{Result, sqlstate};
+use crate::pg::caught::Caught;
 use crate::pg::roles;
 use crate::pg::spi::{self, Arg, Spi};
-use crate::pg::transaction::{self, Caught};
+use crate::pg::transaction;
 use crate::phi;
 use crate::phi::columns::{self, Table};
 use crate::sealed::layout;
@@ -124,7 +125,7 @@ pub fn catalogue_failures() -> impl Iterator<Item = (&'static str, bool)> {
 /// about an object and its privileges; others may quote a row.
 fn failed(caught: &Caught) -> String {
     let code = sqlstate(caught.code);
-    let message = if code.starts_with("42") { format!(": {}", caught.message) } else { String::new() };
+    let message = if code.starts_with("42") { format!(": {}", caught.message()) } else { String::new() };
     format!("the check itself failed with SQLSTATE {code}{message}")
 }
 
