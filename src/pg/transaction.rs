@@ -122,6 +122,8 @@ pub fn return_errors<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 pub enum Lock {
     /// The free-tier operations and refunds of one user.
     FreeTier,
+    /// The saves of one user's draft.
+    Draft,
     /// Migrations of this database.
     Migration,
     /// Monthly resets of this database.
@@ -133,9 +135,10 @@ pub enum Lock {
 /// Takes an advisory lock that the transaction's end releases. Two things that
 /// share a `key` by chance merely wait for each other.
 pub fn lock(what: Lock, key: u32) {
-    // Marks this extension's locks among all advisory locks: "AUFT", "AUMI", "AUSE", "AUSC".
+    // Marks this extension's locks among all advisory locks: "AUFT", "AUDR", "AUMI", "AUSE", "AUSC".
     let class: u32 = match what {
         Lock::FreeTier => 0x4155_4654,
+        Lock::Draft => 0x4155_4452,
         Lock::Migration => 0x4155_4d49,
         Lock::Settlement => 0x4155_5345,
         Lock::Schedule => 0x4155_5343,
@@ -252,6 +255,13 @@ impl Caught {
         }
     }
 
+    /// Whether a repetition may not meet it: a deadlock, no memory, a full disk, a cancel, a
+    /// lock's timeout.
+    fn may_pass(&self) -> bool {
+        let code = error::sqlstate(self.code);
+        ["40", "53", "57", "58"].contains(&&code[..2]) || code == "55P03"
+    }
+
     /// Whether the statement as a whole is to end: somebody cancelled it, or
     /// the server is being shut down.
     fn ends_the_statement(&self) -> bool {
@@ -270,17 +280,30 @@ impl Caught {
 /// Cancels and shutdowns are undone, too, and then raised again: a
 /// subtransaction left open would be taken for the caller's transaction.
 pub fn attempt<T>(work: impl FnOnce() -> Result<T>) -> Result<T, Caught> {
+    attempt_unless(Caught::ends_the_statement, work)
+}
+
+/// [`attempt`] that raises again whatever a repetition may not meet, for work that nobody
+/// does later: its caller fails, and can be called again.
+pub fn attempt_finally<T>(work: impl FnOnce() -> Result<T>) -> Result<T, Caught> {
+    attempt_unless(Caught::may_pass, work)
+}
+
+fn attempt_unless<T>(is_raised: fn(&Caught) -> bool, work: impl FnOnce() -> Result<T>) -> Result<T, Caught> {
     let subtransaction = Subtransaction::begin();
     let outcome = PgTryBuilder::new(AssertUnwindSafe(|| {
         boundary::guarded(|| {
-            let value = work().map_err(|error| Caught::returned(&error))?;
+            let value = work().map_err(|error| {
+                let caught = Caught::returned(&error);
+                if is_raised(&caught) { error.raise() } else { caught }
+            })?;
             subtransaction.release();
             Ok(value)
         })
     }))
     .catch_others(|error| {
         let caught = Caught::raised(&error);
-        if caught.ends_the_statement() {
+        if is_raised(&caught) {
             subtransaction.roll_back();
             error.rethrow()
         }
