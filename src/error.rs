@@ -213,6 +213,18 @@ pub fn not_own_user(function: &str) -> Error {
     .hint("Pass the id of the signed-in user, auth.uid(), or call it as service_role.")
 }
 
+/// 42501: a client of the API called what is the backend's alone.
+pub fn for_the_backend_alone(function: &str) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("{function}() is for the backend alone, and not for anon and authenticated"),
+    )
+    .hint(
+        "Call it as service_role. If the role was granted EXECUTE, a superuser can run \
+         SELECT * FROM auria.migrate(again => true), which puts the grants right.",
+    )
+}
+
 /// 42501: a client of the API tried to change when a row was created.
 pub fn created_at_is_the_servers(table: &str) -> Error {
     Error::new(
@@ -307,7 +319,8 @@ pub fn phi_key_of_other_data() -> Error {
 pub fn phi_key_refused(place: &'static str, reason: &'static str) -> Error {
     phi_key_state("the key for patient data was refused").detail(format!("{place} {reason}.")).hint(
         "A key is one line of 16 bytes or more, as openssl rand -base64 32 makes it; a key \
-             file is a regular file with an absolute path, owned by the server's account, mode 0600.",
+             file is a regular file with an absolute path, owned by the server's account, mode 0600, or by \
+             root and readable by the server's group, mode 0640.",
     )
 }
 

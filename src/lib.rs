@@ -13,6 +13,7 @@
 //! | the sealed layout: no patient data in the clear | [`sealed`] |
 //! | sharing by token | [`sharing`] |
 //! | export and erasure of what is stored about a person | [`lgpd`] |
+//! | who is asking | [`access`] |
 //! | trigger functions | [`triggers`] |
 //! | migrations, adoption, checks, regular jobs | [`lifecycle`] |
 //! | numbers for a monitoring system | [`monitoring`] |
@@ -23,6 +24,7 @@
 
 pgrx::pg_module_magic!();
 
+mod access;
 mod error;
 mod guc;
 mod ledger;

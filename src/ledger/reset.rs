@@ -13,6 +13,7 @@ use pgrx::prelude::*;
 use uuid::Uuid;
 
 use super::settle::{self, due};
+use crate::access;
 use crate::error::{Error, Result, required};
 use crate::lifecycle::schema::owner;
 use crate::pg::procedure::Call;
@@ -49,6 +50,7 @@ statement! {
 /// a standby. For service_role.
 #[pg_extern(sql = false)]
 fn reset_monthly(batch_size: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
+    access::for_the_backend_alone(fcinfo, "auria.reset_monthly")?;
     let batch_size = required(batch_size, "auria.reset_monthly", "batch_size")?;
     if !(1..=LARGEST_BATCH).contains(&batch_size) {
         return Err(Error::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "batch_size is out of range")

@@ -10,6 +10,7 @@ use super::export::{rows, stored};
 use super::log::{self, Caller};
 use super::parts::{self, NAMED_DRAFT, NAMED_EVALUATION, Part, Parts, Subject};
 use super::storage;
+use crate::access;
 use crate::args;
 use crate::error::{Error, Result, required};
 use crate::lifecycle::schema::owner;
@@ -38,6 +39,7 @@ pub type Reported = (String, String, Option<i64>, Option<String>);
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)] // a result row of SQL
 fn erase_user(
+    fcinfo: pg_sys::FunctionCallInfo,
     p_user_id: Option<SqlUuid>,
     p_keep_payments: Option<bool>,
 ) -> Result<
@@ -48,6 +50,7 @@ fn erase_user(
     ErrorReport,
 > {
     const THIS: &str = "auria.erase_user";
+    access::for_the_backend_alone(fcinfo, THIS)?;
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let keep = required(p_keep_payments, THIS, "p_keep_payments")?;
     transaction::refuse_if_read_only(c"auria.erase_user()");
@@ -59,6 +62,7 @@ fn erase_user(
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)] // a result row of SQL
 fn erase_patient(
+    fcinfo: pg_sys::FunctionCallInfo,
     p_patient_id: Option<SqlUuid>,
 ) -> Result<
     TableIterator<
@@ -67,6 +71,7 @@ fn erase_patient(
     >,
     ErrorReport,
 > {
+    access::for_the_backend_alone(fcinfo, "auria.erase_patient")?;
     let patient = required_id(p_patient_id, "auria.erase_patient", "p_patient_id")?;
     transaction::refuse_if_read_only(c"auria.erase_patient()");
     let report = spi::connected(|spi| erase(spi, Subject::Patient { by_name: true }, patient, false))?;
@@ -143,9 +148,10 @@ fn to_do(object: &str, detail: &str) -> Reported {
 }
 
 /// Whether the names that would be compared can be read: where a view decrypts
-/// them, one damaged value must not keep a patient from being erased.
+/// them, one damaged value must not keep a patient from being erased. What a repetition may not
+/// meet is raised: an erasure that did not look at names would pass for a whole one.
 fn names_can_be_read(spi: &Spi, id: Uuid) -> bool {
-    transaction::attempt(|| {
+    transaction::attempt_finally(|| {
         let sql = format!(
             "SELECT (SELECT pg_catalog.count(*) FROM public.evaluations t WHERE {NAMED_EVALUATION}) \
                   + (SELECT pg_catalog.count(*) FROM public.evaluation_drafts t WHERE {NAMED_DRAFT})"

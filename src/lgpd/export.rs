@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::parts::{self, Part, Parts, Subject};
 use super::storage;
+use crate::access;
 use crate::args;
 use crate::error::{self, Error, Result};
 use crate::lifecycle::schema::owner;
@@ -26,14 +27,16 @@ use crate::rpc::credits::required_id;
 /// no secret opens; 54000 more than a jsonb can hold. For service_role, also on
 /// a standby.
 #[pg_extern(sql = false)]
-fn export_user(p_user_id: Option<SqlUuid>) -> Result<Jsonb, ErrorReport> {
+fn export_user(fcinfo: pg_sys::FunctionCallInfo, p_user_id: Option<SqlUuid>) -> Result<Jsonb, ErrorReport> {
+    access::for_the_backend_alone(fcinfo, "auria.export_user")?;
     let user = required_id(p_user_id, "auria.export_user", "p_user_id")?;
     Ok(spi::connected(|spi| export(spi, Subject::User, user))?)
 }
 
 /// [`export_user`] about a patient.
 #[pg_extern(sql = false)]
-fn export_patient(p_patient_id: Option<SqlUuid>) -> Result<Jsonb, ErrorReport> {
+fn export_patient(fcinfo: pg_sys::FunctionCallInfo, p_patient_id: Option<SqlUuid>) -> Result<Jsonb, ErrorReport> {
+    access::for_the_backend_alone(fcinfo, "auria.export_patient")?;
     let patient = required_id(p_patient_id, "auria.export_patient", "p_patient_id")?;
     Ok(spi::connected(|spi| export(spi, Subject::Patient { by_name: true }, patient))?)
 }

@@ -9,6 +9,7 @@
 //! | `locks` | all tables locked at once, before anything is changed |
 //! | `doctor` | whether everything is as it should be |
 //! | `way_back` | the functions that the adoption replaced, put in place again |
+//! | `profiles` | users who have no profile |
 //! | `cron` | the regular jobs, registered with pg_cron |
 
 mod cron;
@@ -16,6 +17,7 @@ mod doctor;
 mod install;
 pub mod locks;
 pub mod migrate;
+mod profiles;
 pub mod schema;
 mod way_back;
 

@@ -20,6 +20,7 @@ mod ledger;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use crate::access;
 use crate::args;
 use crate::error::{Error, Result};
 use crate::lifecycle::schema::{owner, tables};
@@ -61,9 +62,11 @@ const GROUPS: &[Group] = &[
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)] // a result row of SQL
 fn metrics(
+    fcinfo: pg_sys::FunctionCallInfo,
     p_group: Option<&str>,
 ) -> Result<TableIterator<'static, (name!(metric, String), name!(labels, Option<Jsonb>), name!(value, f64))>, ErrorReport>
 {
+    access::for_the_backend_alone(fcinfo, "auria.metrics")?;
     let is_asked = |group: &&Group| p_group.is_none_or(|asked| asked == group.0);
     if !GROUPS.iter().any(|group| is_asked(&group)) {
         let groups: Vec<_> = GROUPS.iter().map(|group| group.0).collect();

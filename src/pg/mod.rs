@@ -23,6 +23,7 @@ pub mod random;
 pub mod relation;
 mod relcache;
 pub mod roles;
+mod running;
 pub mod sequence;
 pub mod session;
 pub mod small_table;

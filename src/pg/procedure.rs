@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use pgrx::{FromDatum, PgSqlErrorCode, pg_sys};
+use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, pg_sys};
 
 use super::boundary;
 use super::roles;
@@ -67,25 +67,54 @@ impl Call {
     }
 }
 
+/// What the catalogue says of the function that was called.
+struct Called {
+    oid: pg_sys::Oid,
+    owner: pg_sys::Oid,
+    is_definer: bool,
+}
+
+impl Called {
+    fn by(fcinfo: pg_sys::FunctionCallInfo) -> Result<Self> {
+        // SAFETY: PostgreSQL passes a valid fcinfo with the FmgrInfo of this function. A
+        // catalogue look-up inside a transaction; the tuple is read before it is released.
+        unsafe {
+            let oid = (*(*fcinfo).flinfo).fn_oid;
+            let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::PROCOID as i32, pg_sys::Datum::from(oid));
+            if tuple.is_null() {
+                return Err(error::unexpected_null("the called function"));
+            }
+            let entry: *const pg_sys::FormData_pg_proc = pg_sys::heap_tuple_get_struct(tuple);
+            let called = Self { oid, owner: (*entry).proowner, is_definer: (*entry).prosecdef };
+            pg_sys::ReleaseSysCache(tuple);
+            Ok(called)
+        }
+    }
+}
+
+/// The role that was in force when the function was called.
+///
+/// Where it is declared SECURITY DEFINER, as up to 0.3.1 and by a dump of that time, PostgreSQL
+/// has put the owner in its place: then it is the session's role if that may call the function,
+/// and else the owner of what it called instead.
+#[allow(clippy::not_unsafe_ptr_arg_deref)] // only PostgreSQL makes an fcinfo
+pub fn called_by(fcinfo: pg_sys::FunctionCallInfo) -> Result<pg_sys::Oid> {
+    let called = Called::by(fcinfo)?;
+    let session = roles::caller();
+    if called.is_definer && may_execute(session, called.oid) { Ok(session) } else { Ok(roles::effective()) }
+}
+
+fn may_execute(role: pg_sys::Oid, function: pg_sys::Oid) -> bool {
+    let arguments = [role.into_datum(), function.into_datum(), "EXECUTE".into_datum()];
+    // SAFETY: a function of the server's own, with arguments of its types.
+    unsafe { pgrx::direct_function_call(pg_sys::has_function_privilege_id_id, &arguments) }.unwrap_or(false)
+}
+
 /// Runs `work` with the rights of the role that owns the called function, as SECURITY
 /// DEFINER does.
 #[allow(clippy::not_unsafe_ptr_arg_deref)] // only PostgreSQL makes an fcinfo
 pub fn with_rights_of_owner<T>(fcinfo: pg_sys::FunctionCallInfo, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    // SAFETY: PostgreSQL passes a valid fcinfo with the FmgrInfo of this function. A
-    // catalogue look-up inside a transaction; the tuple is read before it is released.
-    let owner = unsafe {
-        let tuple = pg_sys::SearchSysCache1(
-            pg_sys::SysCacheIdentifier::PROCOID as i32,
-            pg_sys::Datum::from((*(*fcinfo).flinfo).fn_oid),
-        );
-        if tuple.is_null() {
-            return Err(error::unexpected_null("the called function"));
-        }
-        let entry: *const pg_sys::FormData_pg_proc = pg_sys::heap_tuple_get_struct(tuple);
-        let owner = (*entry).proowner;
-        pg_sys::ReleaseSysCache(tuple);
-        owner
-    };
+    let owner = Called::by(fcinfo)?.owner;
     boundary::guarded(|| roles::with_rights_of(owner, work))
 }
 

@@ -108,11 +108,11 @@ pub fn owns_database(role: pg_sys::Oid) -> bool {
 }
 
 /// Whether a role is called by one of the names.
-pub fn has_one_of_the_names(role: pg_sys::Oid, names: &[String]) -> bool {
+pub fn has_one_of_the_names(role: pg_sys::Oid, names: &[impl AsRef<str>]) -> bool {
     // SAFETY: a catalogue look-up inside a transaction; it gives a C string or
     // nothing.
     unsafe {
         let name = pg_sys::GetUserNameFromId(role, true);
-        !name.is_null() && names.iter().any(|known| CStr::from_ptr(name).to_bytes() == known.as_bytes())
+        !name.is_null() && names.iter().any(|known| CStr::from_ptr(name).to_bytes() == known.as_ref().as_bytes())
     }
 }

@@ -87,6 +87,8 @@ pub fn rename_errors<T>(work: impl FnOnce() -> T, replace: fn(&str) -> Error) ->
 pub enum Lock {
     /// The free-tier operations and refunds of one user.
     FreeTier,
+    /// The saves of one user's draft.
+    Draft,
     /// Migrations of this database.
     Migration,
     /// Monthly resets of this database.
@@ -98,9 +100,10 @@ pub enum Lock {
 /// Takes an advisory lock that the transaction's end releases. Two things that
 /// share a `key` by chance merely wait for each other.
 pub fn lock(what: Lock, key: u32) {
-    // Marks this extension's locks among all advisory locks: "AUFT", "AUMI", "AUSE", "AUSC".
+    // Marks this extension's locks among all advisory locks: "AUFT", "AUDR", "AUMI", "AUSE", "AUSC".
     let class: u32 = match what {
         Lock::FreeTier => 0x4155_4654,
+        Lock::Draft => 0x4155_4452,
         Lock::Migration => 0x4155_4d49,
         Lock::Settlement => 0x4155_5345,
         Lock::Schedule => 0x4155_5343,
@@ -179,6 +182,12 @@ fn timestamp(microseconds: pg_sys::TimestampTz) -> TimestampWithTimeZone {
 /// subtransaction left open would be taken for the caller's transaction.
 pub fn attempt<T>(work: impl FnOnce() -> Result<T>) -> Result<T, Caught> {
     attempt_unless(Caught::ends_the_statement, work)
+}
+
+/// [`attempt`] that raises again whatever a repetition may not meet, for work that nobody
+/// does later: its caller fails, and can be called again.
+pub fn attempt_finally<T>(work: impl FnOnce() -> Result<T>) -> Result<T, Caught> {
+    attempt_unless(Caught::may_pass, work)
 }
 
 fn attempt_unless<T>(is_raised: fn(&Caught) -> bool, work: impl FnOnce() -> Result<T>) -> Result<T, Caught> {

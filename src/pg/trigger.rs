@@ -13,6 +13,8 @@ use pgrx::{IntoDatum, PgSqlErrorCode, pg_sys};
 use super::boundary;
 use super::bytes::Stored;
 use super::relation::attribute;
+use super::roles;
+use super::running;
 use super::spi;
 use super::value::Value;
 use crate::error::{Error, Result};
@@ -158,6 +160,45 @@ impl RowTrigger<'_> {
         let type_oid = self.attribute(column).atttypid;
         // SAFETY: a datum of the column's type, which is compared first.
         unsafe { uuid::Uuid::reads(type_oid).then(|| uuid::Uuid::read(datum, false, type_oid)).flatten() }
+    }
+
+    /// Whether the statement is an INSERT without ON CONFLICT. To be asked first: it is found by the
+    /// memory that the trigger runs in.
+    pub fn is_plain_insert(&self) -> bool {
+        // SAFETY: a trigger of this table runs, in the memory context that it was called in.
+        unsafe { running::is_plain_insert((*self.data.tg_relation).rd_id) }
+    }
+
+    /// Whether the role in force may read and change rows of the table, as far as grants decide.
+    pub fn may_be_updated(&self) -> bool {
+        [pg_sys::ACL_SELECT, pg_sys::ACL_UPDATE].into_iter().all(|right| {
+            // SAFETY: a catalogue look-up inside a transaction.
+            let answer =
+                unsafe { pg_sys::pg_class_aclcheck(self.relation(), roles::effective(), right as pg_sys::AclMode) };
+            answer == pg_sys::AclResult::ACLCHECK_OK
+        })
+    }
+
+    /// Deletes the row of this table at the place that a statement returned, at this position, and
+    /// has locked. No trigger fires: the row that is being written takes its place, and its id.
+    ///
+    /// # Errors
+    /// XX000 when that is no place of a row.
+    pub fn supersede(&self, row: &spi::Row<'_>, position: i32) -> Result<()> {
+        let place = row.kept(position, pg_sys::TIDOID)?;
+        if let Some(place) = place {
+            // SAFETY: a datum of type tid points to the place. The relation is open and locked for
+            // writing, the row is locked by this transaction, and a snapshot is active while a
+            // trigger runs.
+            unsafe {
+                pg_sys::simple_table_tuple_delete(
+                    self.data.tg_relation,
+                    place.cast_mut_ptr(),
+                    pg_sys::GetActiveSnapshot(),
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Leaves the row out: the statement goes on as if it had not met it.

@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 use super::inspect::{self, Found, inspect};
 use super::keyring::{self, KeysInUse, Written};
 use super::page::{Plain, Record, Source, Value, sources};
+use crate::access;
 use crate::error::{self, Error, Result, required};
 use crate::lifecycle::schema::owner;
 use crate::pg::procedure::Call;
@@ -42,6 +43,7 @@ const LARGEST_BATCH: i32 = 100_000;
 /// key. For service_role.
 #[pg_extern(sql = false)]
 fn phi_backfill(batch_size: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
+    access::for_the_backend_alone(fcinfo, "auria.phi_backfill")?;
     let batch_size = required(batch_size, "auria.phi_backfill", "batch_size")?;
     if !(1..=LARGEST_BATCH).contains(&batch_size) {
         return Err(Error::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "batch_size is out of range")

@@ -150,12 +150,7 @@ fn read_key_file(path: &Path, account: u32) -> Result<Secret, &'static str> {
     if !metadata.is_file() {
         return Err("is not a regular file");
     }
-    if metadata.mode() & 0o077 != 0 {
-        return Err("can be read or written by others than its owner");
-    }
-    if metadata.uid() != account {
-        return Err("does not belong to the account the server runs as");
-    }
+    refuse_wider_access(metadata.uid(), metadata.mode(), account)?;
     let mut secret = first_line(&mut file)?;
     if secret.last() == Some(&b'\r') {
         secret.pop();
@@ -169,6 +164,23 @@ fn read_key_file(path: &Path, account: u32) -> Result<Secret, &'static str> {
         return Err("has a first line that is not text");
     }
     Ok(secret)
+}
+
+/// The rule that PostgreSQL has for `ssl_key_file`: the server's account owns the file, and nobody
+/// else has any right; or root owns it, and the group may read it, as containers mount secrets.
+fn refuse_wider_access(owner: u32, mode: u32, account: u32) -> Result<(), &'static str> {
+    const ROOT: u32 = 0;
+    if owner != account && owner != ROOT {
+        return Err("belongs neither to the account the server runs as nor to root");
+    }
+    let forbidden = if owner == ROOT { 0o037 } else { 0o077 };
+    if mode & forbidden == 0 {
+        Ok(())
+    } else if owner == ROOT {
+        Err("belongs to root, and more is allowed than that its group reads it")
+    } else {
+        Err("can be read or written by others than its owner")
+    }
 }
 
 fn first_line(file: &mut File) -> Result<Secret, &'static str> {

@@ -8,6 +8,7 @@ use super::backfill;
 use super::inspect::{Found, inspect};
 use super::keyring::{KeysInUse, Written};
 use super::page::{PAGE, Record, Source, sources};
+use crate::access;
 use crate::error::Result;
 use crate::lifecycle::schema::owner;
 use crate::pg::roles;
@@ -48,7 +49,9 @@ pub struct Count {
 /// It opens every value and shows none. Errors: 55000 no key. For service_role.
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)] // a result row of SQL
-fn phi_status() -> Result<
+fn phi_status(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Result<
     TableIterator<
         'static,
         (
@@ -65,6 +68,7 @@ fn phi_status() -> Result<
     >,
     ErrorReport,
 > {
+    access::for_the_backend_alone(fcinfo, "auria.phi_status")?;
     let mut result = Vec::new();
     spi::connected(|spi| {
         let owner = owner::of_schema(spi)?;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::inspect::{Found, inspect};
 use super::page::{PAGE, Source, sources};
+use crate::access;
 use crate::error::Result;
 use crate::pg::spi::{self, Snapshot, Spi};
 
@@ -22,7 +23,9 @@ const SAMPLE: i32 = PAGE;
 /// Shows no patient data. Errors: 55000 no key. For service_role.
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)] // a result row of SQL
-fn verify_phi_encryption() -> Result<
+fn verify_phi_encryption(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Result<
     TableIterator<
         'static,
         (
@@ -35,14 +38,16 @@ fn verify_phi_encryption() -> Result<
     >,
     ErrorReport,
 > {
-    let tables: Vec<_> = spi::connected(|spi| {
-        sources(spi)?
-            .iter()
-            .map(|source| {
-                let [total, encrypted, unencrypted] = count(spi, source)?;
-                Ok((source.table.name.to_owned(), total, encrypted, unencrypted, sample_matches(spi, source)?))
-            })
-            .collect::<Result<_>>()
+    let tables: Vec<_> = access::as_owner_for_the_backend(fcinfo, "verify_phi_encryption", || {
+        spi::connected(|spi| {
+            sources(spi)?
+                .iter()
+                .map(|source| {
+                    let [total, encrypted, unencrypted] = count(spi, source)?;
+                    Ok((source.table.name.to_owned(), total, encrypted, unencrypted, sample_matches(spi, source)?))
+                })
+                .collect::<Result<_>>()
+        })
     })?;
     Ok(TableIterator::new(tables))
 }

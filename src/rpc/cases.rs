@@ -4,8 +4,8 @@ use pgrx::datum::Uuid as SqlUuid;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::caller;
 use super::credits::required_id;
+use crate::access;
 use crate::ledger;
 use crate::pg::{spi, transaction};
 
@@ -18,24 +18,29 @@ use crate::pg::{spi, transaction};
 fn can_create_case(p_user_id: Option<SqlUuid>) -> Result<bool, ErrorReport> {
     const THIS: &str = "can_create_case";
     let user = required_id(p_user_id, THIS, "p_user_id")?;
-    caller::may_ask_about(THIS, user)?;
+    access::may_ask_about(THIS, user)?;
     Ok(spi::connected(|spi| ledger::can_create_case(spi, user))?)
 }
 
 /// Adds one to the subscription's case counter. 22004 for NULL. For
 /// service_role.
 #[pg_extern(sql = false)]
-fn increment_case_usage(p_user_id: Option<SqlUuid>) -> Result<(), ErrorReport> {
-    let user = required_id(p_user_id, "increment_case_usage", "p_user_id")?;
-    transaction::refuse_if_read_only(c"increment_case_usage()");
-    Ok(spi::connected(|spi| ledger::increment_case_usage(spi, user))?)
+fn increment_case_usage(fcinfo: pg_sys::FunctionCallInfo, p_user_id: Option<SqlUuid>) -> Result<(), ErrorReport> {
+    const THIS: &str = "increment_case_usage";
+    Ok(access::as_owner_for_the_backend(fcinfo, THIS, || {
+        let user = required_id(p_user_id, THIS, "p_user_id")?;
+        transaction::refuse_if_read_only(c"increment_case_usage()");
+        spi::connected(|spi| ledger::increment_case_usage(spi, user))
+    })?)
 }
 
 /// What `reset_monthly_usage_with_rollover` does, under the name that older
 /// clients call: to start a month without settling the last one would postpone
 /// everybody's credits. For service_role.
 #[pg_extern(sql = false)]
-fn reset_monthly_usage() -> Result<i32, ErrorReport> {
-    transaction::refuse_if_read_only(c"reset_monthly_usage()");
-    Ok(spi::connected(ledger::reset_with_rollover)?)
+fn reset_monthly_usage(fcinfo: pg_sys::FunctionCallInfo) -> Result<i32, ErrorReport> {
+    Ok(access::as_owner_for_the_backend(fcinfo, "reset_monthly_usage", || {
+        transaction::refuse_if_read_only(c"reset_monthly_usage()");
+        spi::connected(ledger::reset_with_rollover)
+    })?)
 }

@@ -3,6 +3,7 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use crate::access;
 use crate::error::Result;
 use crate::pg::spi::{self, Snapshot, Statement};
 use crate::pg::transaction;
@@ -33,24 +34,30 @@ fn changed(statement: &'static std::thread::LocalKey<Statement>) -> Result<i32> 
 /// Deletes the drafts that nobody touched for 30 days, and returns how many.
 /// For service_role.
 #[pg_extern(sql = false)]
-fn cleanup_stale_drafts() -> Result<i32, ErrorReport> {
-    transaction::refuse_if_read_only(c"cleanup_stale_drafts()");
-    Ok(changed(&FORGET_DRAFTS)?)
+fn cleanup_stale_drafts(fcinfo: pg_sys::FunctionCallInfo) -> Result<i32, ErrorReport> {
+    Ok(access::as_owner_for_the_backend(fcinfo, "cleanup_stale_drafts", || {
+        transaction::refuse_if_read_only(c"cleanup_stale_drafts()");
+        changed(&FORGET_DRAFTS)
+    })?)
 }
 
 /// Deletes the shared links that expired more than 7 days ago, and returns how
 /// many. For service_role.
 #[pg_extern(sql = false)]
-fn cleanup_expired_shared_links() -> Result<i32, ErrorReport> {
-    transaction::refuse_if_read_only(c"cleanup_expired_shared_links()");
-    Ok(changed(&FORGET_LINKS)?)
+fn cleanup_expired_shared_links(fcinfo: pg_sys::FunctionCallInfo) -> Result<i32, ErrorReport> {
+    Ok(access::as_owner_for_the_backend(fcinfo, "cleanup_expired_shared_links", || {
+        transaction::refuse_if_read_only(c"cleanup_expired_shared_links()");
+        changed(&FORGET_LINKS)
+    })?)
 }
 
 /// Sets the evaluations that have been `analyzing` for more than 10 minutes to
 /// `error`, with a text that asks the dentist to try again, and returns how
 /// many. For service_role.
 #[pg_extern(sql = false)]
-fn cleanup_stuck_evaluations() -> Result<i32, ErrorReport> {
-    transaction::refuse_if_read_only(c"cleanup_stuck_evaluations()");
-    Ok(changed(&FAIL_STUCK)?)
+fn cleanup_stuck_evaluations(fcinfo: pg_sys::FunctionCallInfo) -> Result<i32, ErrorReport> {
+    Ok(access::as_owner_for_the_backend(fcinfo, "cleanup_stuck_evaluations", || {
+        transaction::refuse_if_read_only(c"cleanup_stuck_evaluations()");
+        changed(&FAIL_STUCK)
+    })?)
 }

@@ -10,7 +10,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
-use super::caller;
+use crate::access;
 use crate::error::{Result, required};
 use crate::ledger;
 use crate::pg::encoding::Utf8Arg;
@@ -36,6 +36,7 @@ fn use_credits(
     p_operation: Option<Utf8Arg<'_>>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "use_credits";
+    access::for_the_backend_alone(fcinfo, THIS)?;
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     transaction::refuse_if_read_only(c"use_credits()");
@@ -53,6 +54,7 @@ fn use_credits_once(
     p_reference_id: Option<SqlUuid>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "use_credits";
+    access::for_the_backend_alone(fcinfo, THIS)?;
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
@@ -72,6 +74,7 @@ fn refund_credits(
     p_operation: Option<Utf8Arg<'_>>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "refund_credits";
+    access::for_the_backend_alone(fcinfo, THIS)?;
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     transaction::refuse_if_read_only(c"refund_credits()");
@@ -88,6 +91,7 @@ fn refund_credits_once(
     p_reference_id: Option<SqlUuid>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "refund_credits";
+    access::for_the_backend_alone(fcinfo, THIS)?;
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
@@ -110,7 +114,7 @@ fn can_use_credits(
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     Ok(procedure::with_rights_of_owner(fcinfo, || {
-        caller::may_ask_about(THIS, user)?;
+        access::may_ask_about(THIS, user)?;
         ledger::can_spend(user, &operation)
     })?)
 }
@@ -129,18 +133,26 @@ fn get_credit_cost(p_operation: Option<Utf8Arg<'_>>) -> Result<i32, ErrorReport>
 /// Errors: 22004 NULL; 22023 not positive; 22003 the sum does not fit; 23503
 /// no such user. For service_role.
 #[pg_extern(sql = false)]
-fn add_bonus_credits(p_user_id: Option<SqlUuid>, p_credits: Option<i32>) -> Result<(), ErrorReport> {
+fn add_bonus_credits(
+    fcinfo: pg_sys::FunctionCallInfo,
+    p_user_id: Option<SqlUuid>,
+    p_credits: Option<i32>,
+) -> Result<(), ErrorReport> {
     const THIS: &str = "add_bonus_credits";
-    let user = required_id(p_user_id, THIS, "p_user_id")?;
-    let credits = required(p_credits, THIS, "p_credits")?;
-    transaction::refuse_if_read_only(c"add_bonus_credits()");
-    Ok(spi::connected(|spi| ledger::add_bonus(spi, user, credits))?)
+    Ok(access::as_owner_for_the_backend(fcinfo, THIS, || {
+        let user = required_id(p_user_id, THIS, "p_user_id")?;
+        let credits = required(p_credits, THIS, "p_credits")?;
+        transaction::refuse_if_read_only(c"add_bonus_credits()");
+        spi::connected(|spi| ledger::add_bonus(spi, user, credits))
+    })?)
 }
 
 /// Settles the month of every subscription whose last reset is more than 30
 /// days ago, and returns how many. For service_role.
 #[pg_extern(sql = false)]
-fn reset_monthly_usage_with_rollover() -> Result<i32, ErrorReport> {
-    transaction::refuse_if_read_only(c"reset_monthly_usage_with_rollover()");
-    Ok(spi::connected(ledger::reset_with_rollover)?)
+fn reset_monthly_usage_with_rollover(fcinfo: pg_sys::FunctionCallInfo) -> Result<i32, ErrorReport> {
+    Ok(access::as_owner_for_the_backend(fcinfo, "reset_monthly_usage_with_rollover", || {
+        transaction::refuse_if_read_only(c"reset_monthly_usage_with_rollover()");
+        spi::connected(ledger::reset_with_rollover)
+    })?)
 }

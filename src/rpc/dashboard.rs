@@ -5,8 +5,8 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde_json::json;
 
-use super::caller;
 use super::credits::required_id;
+use crate::access;
 use crate::error;
 use crate::pg::spi::{self, Snapshot};
 use crate::{args, statement};
@@ -46,7 +46,7 @@ fn percent(done: i64, all: i64) -> i64 {
 fn get_dashboard_metrics(p_user_id: Option<SqlUuid>) -> Result<Json, ErrorReport> {
     const THIS: &str = "get_dashboard_metrics";
     let user = required_id(p_user_id, THIS, "p_user_id")?;
-    caller::may_ask_about(THIS, user)?;
+    access::may_ask_about(THIS, user)?;
     let metrics = spi::connected(|spi| {
         let rows = spi.query(&METRICS, Snapshot::Caller, args![user])?;
         let row = rows.first().ok_or_else(|| error::unexpected_null("the dashboard"))?;

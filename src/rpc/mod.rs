@@ -2,7 +2,6 @@
 //! Each translates its arguments, calls the module that knows the rule, and
 //! translates the result. Who may execute them is in `sql/functions/public`.
 
-mod caller;
 mod cases;
 mod cleanup;
 pub mod credits;

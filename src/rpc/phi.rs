@@ -3,6 +3,7 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use crate::access;
 use crate::pg::bytes::{Text, TextArg};
 use crate::phi;
 
@@ -12,7 +13,11 @@ use crate::phi;
 /// Errors: 55000 no key, or one that is refused; 54000 more than 16 MiB; 0A000
 /// where the database is not UTF8.
 #[pg_extern(sql = false)]
-fn phi_encrypt(plaintext: Option<TextArg<'_>>) -> Result<Option<Vec<u8>>, ErrorReport> {
+fn phi_encrypt(
+    fcinfo: pg_sys::FunctionCallInfo,
+    plaintext: Option<TextArg<'_>>,
+) -> Result<Option<Vec<u8>>, ErrorReport> {
+    access::for_the_backend_alone(fcinfo, "phi_encrypt")?;
     plaintext.map(|plaintext| Ok(phi::encrypt(plaintext.as_bytes())?)).transpose()
 }
 
@@ -22,6 +27,7 @@ fn phi_encrypt(plaintext: Option<TextArg<'_>>) -> Result<Option<Vec<u8>>, ErrorR
 /// Errors: 39000 wrong key or corrupt data; 54000 over the limits;
 /// 22021 not text; 55000 no key, or one that is refused.
 #[pg_extern(sql = false)]
-fn phi_decrypt(ciphertext: Option<&[u8]>) -> Result<Option<Text>, ErrorReport> {
+fn phi_decrypt(fcinfo: pg_sys::FunctionCallInfo, ciphertext: Option<&[u8]>) -> Result<Option<Text>, ErrorReport> {
+    access::for_the_backend_alone(fcinfo, "phi_decrypt")?;
     ciphertext.map(|ciphertext| Ok(phi::decrypt(ciphertext, Text::copy_of)?.0)).transpose()
 }

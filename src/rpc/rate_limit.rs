@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 use uuid::Uuid;
 
 use super::credits::required_id;
+use crate::access;
 use crate::error::{self, Result, required};
 use crate::pg::direct::{End, Key, Table, Writing, columns};
 use crate::pg::encoding::Utf8Arg;
@@ -87,6 +88,7 @@ fn check_and_increment_rate_limit(
     ErrorReport,
 > {
     const THIS: &str = "check_and_increment_rate_limit";
+    access::for_the_backend_alone(fcinfo, THIS)?;
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let function = required(p_function_name, THIS, "p_function_name")?;
     let minute = required(p_minute_window, THIS, "p_minute_window")?;
@@ -161,10 +163,12 @@ fn count_by_row(user: Uuid, function: &str, windows: [TimestampWithTimeZone; 3])
 /// Deletes the rate limits that nobody touched for 7 days, and returns how
 /// many. For service_role.
 #[pg_extern(sql = false)]
-fn cleanup_old_rate_limits() -> Result<i32, ErrorReport> {
-    transaction::refuse_if_read_only(c"cleanup_old_rate_limits()");
-    Ok(spi::connected(|spi| {
-        let rows = spi.query(&FORGET_OLD, Snapshot::New, &[])?;
-        Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
+fn cleanup_old_rate_limits(fcinfo: pg_sys::FunctionCallInfo) -> Result<i32, ErrorReport> {
+    Ok(access::as_owner_for_the_backend(fcinfo, "cleanup_old_rate_limits", || {
+        transaction::refuse_if_read_only(c"cleanup_old_rate_limits()");
+        spi::connected(|spi| {
+            let rows = spi.query(&FORGET_OLD, Snapshot::New, &[])?;
+            Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
+        })
     })?)
 }

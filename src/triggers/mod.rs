@@ -2,7 +2,8 @@
 //! a trigger needs no EXECUTE right of the role whose statement fires it.
 
 mod created_at;
+mod draft;
 mod encrypt_phi;
-mod new_user;
+pub mod new_user;
 mod subscription;
 pub mod updated_at;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::error::{Result, sqlstate};
 use crate::pg::direct::{End, Key, Table, Writing, columns};
-use crate::pg::spi::{self, Arg, Snapshot};
+use crate::pg::spi::{self, Arg, Snapshot, Spi};
 use crate::pg::transaction;
 use crate::pg::trigger::{self, TriggeredRow};
 use crate::{args, statement};
@@ -14,6 +14,10 @@ statement! {
     /// A profile that exists stays as it is.
     CREATE_PROFILE = "INSERT INTO public.profiles (user_id, full_name, cro) VALUES ($1, $2, $3) \
             ON CONFLICT (user_id) DO NOTHING";
+
+    DEFERRED_CONSTRAINTS = "SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('%I.%I', n.nspname, c.conname), ', ') \
+           FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace \
+          WHERE c.conrelid = 'public.profiles'::pg_catalog.regclass AND c.condeferred";
 }
 
 columns! { COLUMNS:
@@ -56,9 +60,31 @@ fn create_by_row(user: Uuid, full_name: Arg<'_>, cro: Arg<'_>) -> Result<bool> {
     })
 }
 
+/// Makes a user's profile by SQL, if there is none, with the rights in force. What a team defers
+/// to the commit is done now: its error would make the sign-up fail.
+pub fn create(spi: &Spi, user: Uuid, full_name: Arg<'_>, cro: Arg<'_>) -> Result<()> {
+    let deferred = deferred_constraints(spi)?;
+    let set = |when| match &deferred {
+        Some(names) => spi.execute_script(&format!("SET CONSTRAINTS {names} {when}")),
+        None => Ok(()),
+    };
+    set("IMMEDIATE")?;
+    spi.query(&CREATE_PROFILE, Snapshot::New, &[user.into(), full_name, cro])?;
+    set("DEFERRED")
+}
+
+/// The names of the constraints of `public.profiles` that wait for the commit.
+fn deferred_constraints(spi: &Spi) -> Result<Option<String>> {
+    spi.query(&DEFERRED_CONSTRAINTS, Snapshot::New, &[])?.one()
+}
+
 /// After an INSERT into `auth.users`: makes the profile from
-/// `raw_user_meta_data` (`full_name`, `cro`). It never makes a sign-up fail:
-/// metadata that is missing, or not a JSON string, gives NULL.
+/// `raw_user_meta_data` (`full_name`, `cro`). Metadata that is missing, or not a JSON string,
+/// gives NULL.
+///
+/// An error that a repetition may not meet is raised, so that the client signs up again; nothing
+/// else makes a sign-up fail. A user who has no profile then gets one by
+/// `auria.create_missing_profiles()`.
 ///
 /// It reads the row that fires it and never `auth.users`, whose rows Supabase
 /// hides from the schema's owner.
@@ -79,15 +105,13 @@ fn handle_new_user(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
             Some(column) => row.new_json_string(column, key),
             None => Arg::of_type(pg_sys::TEXTOID, None),
         };
-        let created = transaction::attempt(|| {
+        let created = transaction::attempt_finally(|| {
             let (full_name, cro) = (text("full_name"), text("cro"));
             if create_by_row(id, full_name, cro)? {
-                return Ok(());
-            }
-            spi::connected(|spi| {
-                spi.query(&CREATE_PROFILE, Snapshot::New, &[id.into(), full_name, cro])?;
                 Ok(())
-            })
+            } else {
+                spi::connected(|spi| create(spi, id, full_name, cro))
+            }
         });
         if let Err(caught) = created {
             warning!("auria: no profile was made for a new user (SQLSTATE {})", sqlstate(caught.code));

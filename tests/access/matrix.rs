@@ -429,6 +429,7 @@ const FUNCTIONS: &str = "
     public.handle_new_user()                                - - -
     public.update_updated_at_column()                       - - -
     public.keep_created_at()                                - - -
+    public.replace_draft()                                  - - -
     public.settle_plan_change()                             - - -
     public.record_plan_change()                             - - -
     public.check_subscription_status()                      - - -
@@ -469,6 +470,7 @@ const FUNCTIONS: &str = "
     auria.run_as_owner(text)                                - - -
     auria.refuse_row()                                      - - -
     auria.cleanup_credit_transactions()                     - - -
+    auria.create_missing_profiles()                         - - -
     auria.ensure_check(text,text,text,text)                 - - -
     auria.ensure_foreign_key(text,text,text,text,text,text) - - -
     auria.ensure_index(text,text,text)                      - - -

@@ -3,6 +3,7 @@
 mod created_at;
 mod foreign_code;
 pub mod matrix;
+mod second_line;
 mod share_rpcs;
 mod share_token;
 mod sign_up;

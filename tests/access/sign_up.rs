@@ -94,6 +94,7 @@ fn a_trigger_function_called_directly_is_refused() {
         "handle_new_user",
         "update_updated_at_column",
         "keep_created_at",
+        "replace_draft",
         "settle_plan_change",
         "record_plan_change",
         "check_subscription_status",
@@ -283,18 +284,109 @@ fn a_terminated_sign_up_commits_nothing_and_disturbs_nobody_else() {
 }
 
 #[test]
-fn a_sign_up_whose_profile_waits_longer_than_lock_timeout_succeeds_without_one() {
-    for (opening, closing) in [("", ""), ("BEGIN", "COMMIT"), ("BEGIN; SAVEPOINT one", "RELEASE one; COMMIT")] {
+fn a_sign_up_whose_profile_waits_longer_than_lock_timeout_fails_and_may_be_repeated() {
+    for (opening, closing) in [("", ""), ("BEGIN", "ROLLBACK"), ("BEGIN; SAVEPOINT one", "ROLLBACK TO one; COMMIT")] {
         let db = database();
         let waiting = Waiting::on_profiles(&db);
         let mut session = db.superuser();
         session.run(opening);
-        waiting.stopped(&mut session, Stop::LockTimeout, SIGN_UP).unwrap();
-        let warnings = session.notices();
-        assert!(warnings[0].message().contains("55P03"), "{warnings:?}");
+        refused_with(waiting.stopped(&mut session, Stop::LockTimeout, SIGN_UP), "55P03");
         session.run(closing);
         goes_on(&mut session, 1);
-        assert_eq!(waiting.committed(), (vec![1], 1), "{opening}");
-        assert_eq!(session.value::<i64>("SELECT count(*) FROM public.profiles"), 0);
+        assert_eq!(waiting.committed(), (vec![1], 0), "{opening}");
+        session.run(SIGN_UP);
+        assert_eq!(session.value::<i64>("SELECT count(*) FROM public.profiles"), 1);
     }
+}
+
+/// A team's trigger that fails as often as it is told to, with this SQLSTATE.
+fn fail_with(session: &mut Session, sqlstate: &str) {
+    session.run(&format!(
+        "CREATE OR REPLACE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN RAISE EXCEPTION 'no profile today' USING ERRCODE = '{sqlstate}'; END $$;
+         CREATE OR REPLACE TRIGGER fail BEFORE INSERT ON public.profiles FOR EACH ROW EXECUTE FUNCTION public.fail()"
+    ));
+}
+
+#[test]
+fn what_a_repetition_may_not_meet_makes_a_sign_up_fail_so_that_the_client_signs_up_again() {
+    for sqlstate in ["40001", "40P01", "53100", "53200", "53400", "57014", "57P03", "58030", "55P03"] {
+        let db = database();
+        let mut session = db.superuser();
+        fail_with(&mut session, sqlstate);
+        let refusal = refused_with(session.batch_execute(SIGN_UP), sqlstate);
+        assert_eq!(refusal.message(), "no profile today");
+        assert_eq!(session.value::<i64>("SELECT count(*) FROM auth.users"), 0, "{sqlstate}");
+        session.run("DROP TRIGGER fail ON public.profiles");
+        session.run(SIGN_UP);
+        assert_eq!(session.value::<i64>("SELECT count(*) FROM public.profiles"), 1);
+    }
+}
+
+const PROFILES: &str = "SELECT detail FROM auria.doctor() WHERE \"check\" = 'profiles' AND NOT ok";
+
+#[test]
+fn a_profile_that_no_repetition_would_make_is_a_warning_and_made_later() {
+    for sqlstate in ["23514", "P0001", "42501", "XX000", "PT402"] {
+        let db = database();
+        let mut session = db.superuser();
+        fail_with(&mut session, sqlstate);
+        session.run(
+            r#"INSERT INTO auth.users (id, raw_user_meta_data)
+               VALUES (gen_random_uuid(), '{"full_name": "Ana Souza", "cro": 7}')"#,
+        );
+        assert!(session.notices()[0].message().contains("no profile was made"), "{sqlstate}");
+        assert_eq!(session.value::<i64>("SELECT count(*) FROM auth.users"), 1);
+        let found: String = session.value(PROFILES);
+        assert_eq!(found, "1 users have no profile: run SELECT auria.create_missing_profiles()");
+        // As long as the trigger is there.
+        assert_eq!(session.value::<i32>("SELECT auria.create_missing_profiles()"), 0);
+        assert!(session.notices()[0].message().contains("for 1 users"), "{sqlstate}");
+        session.run("DROP TRIGGER fail ON public.profiles");
+        assert_eq!(session.value::<i32>("SELECT auria.create_missing_profiles()"), 1);
+        assert_eq!(session.value::<i32>("SELECT auria.create_missing_profiles()"), 0);
+        let row = session.query_one("SELECT full_name, cro FROM public.profiles", &[]).unwrap();
+        assert_eq!((row.get(0), row.get(1)), (Some("Ana Souza"), None::<&str>));
+        assert!(session.query(PROFILES, &[]).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_constraint_that_a_team_defers_to_the_commit_never_makes_a_sign_up_fail() {
+    let db = database();
+    let mut session = db.superuser();
+    session.run(
+        "CREATE FUNCTION public.check_later() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN RAISE EXCEPTION 'not % in this clinic', current_user USING ERRCODE = '23514'; END $$;
+         CREATE CONSTRAINT TRIGGER later AFTER INSERT ON public.profiles DEFERRABLE INITIALLY DEFERRED
+            FOR EACH ROW EXECUTE FUNCTION public.check_later()",
+    );
+    session.run(SIGN_UP);
+    assert!(session.notices()[0].message().contains("23514"));
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM auth.users"), 1);
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM public.profiles"), 0);
+}
+
+/// On Supabase `auth.users` belongs to its own role and hides its rows from the schema's owner; a code of a team's, run for
+/// the profile of each, has no more rights than the schema's owner.
+#[test]
+fn missing_profiles_are_made_page_by_page_with_the_rights_of_each_tables_owner() {
+    let db = database();
+    let mut session = db.superuser();
+    session.run(
+        "DO $$ BEGIN CREATE ROLE platform_admin; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+         GRANT USAGE ON SCHEMA auth TO platform_admin;
+         ALTER TABLE auth.users OWNER TO platform_admin;
+         SET session_replication_role = replica;
+         INSERT INTO auth.users (id) SELECT gen_random_uuid() FROM generate_series(1, 2500);
+         INSERT INTO auth.users (id) VALUES ('00000000-0000-0000-0000-000000000000');
+         RESET session_replication_role;
+         INSERT INTO auth.users (id) VALUES (gen_random_uuid());
+         ALTER TABLE public.profiles ADD COLUMN written_by text DEFAULT current_user",
+    );
+    assert!(session.value::<String>(PROFILES).starts_with("2501 users have no profile"));
+    assert_eq!(session.value::<i32>("SELECT auria.create_missing_profiles()"), 2501);
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM public.profiles WHERE written_by = 'auria_owner'"), 2501);
+    assert!(session.query(PROFILES, &[]).unwrap().is_empty());
+    refused_with(db.service().query("SELECT auria.create_missing_profiles()", &[]), "42501");
 }

@@ -146,20 +146,23 @@ fn a_policy_beside_the_managed_ones_is_reported_only_if_it_is_over_permissive() 
 fn an_excess_or_missing_right_is_reported() {
     let db = database();
     for (statements, named) in [
-        ("GRANT SELECT ON public.patients TO anon", "public.patients anon select"),
-        ("GRANT TRUNCATE ON public.patients TO authenticated", "public.patients authenticated"),
-        ("GRANT SELECT (patient_name) ON public.evaluations TO anon", "select(patient_name)"),
+        ("GRANT SELECT ON public.patients TO anon", "anon may select from public.patients"),
+        ("GRANT TRUNCATE ON public.patients TO authenticated", "authenticated may truncate public.patients"),
+        (
+            "GRANT SELECT (patient_name) ON public.evaluations TO anon",
+            "anon may select column patient_name of public.evaluations",
+        ),
         ("REVOKE SELECT (tooth) ON public.evaluations FROM anon", "missing or changed: public.evaluations anon"),
-        ("GRANT SELECT ON public.subscriptions TO PUBLIC", "public.subscriptions PUBLIC select"),
+        ("GRANT SELECT ON public.subscriptions TO PUBLIC", "PUBLIC may select from public.subscriptions"),
         (
             "REVOKE INSERT ON public.credit_usage FROM service_role",
             "missing or changed: public.credit_usage service_role",
         ),
         (
             "GRANT EXECUTE ON FUNCTION public.phi_decrypt(bytea) TO authenticated",
-            "public.phi_decrypt(bytea) authenticated execute",
+            "authenticated may execute public.phi_decrypt(bytea)",
         ),
-        ("GRANT EXECUTE ON FUNCTION auria.migrate(boolean) TO PUBLIC", "auria.migrate(boolean) PUBLIC"),
+        ("GRANT EXECUTE ON FUNCTION auria.migrate(boolean) TO PUBLIC", "PUBLIC may execute auria.migrate(boolean)"),
     ] {
         breaks(&db, statements, "grants", named);
     }

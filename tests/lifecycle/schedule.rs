@@ -30,6 +30,7 @@ fn jobs(session: &mut Session, query: &str) -> Vec<Job> {
 fn managed_jobs(database: &str) -> Vec<Job> {
     [
         ("auria_reset_monthly", "7 * * * *", "CALL auria.reset_monthly()"),
+        ("auria_create_missing_profiles", "13 * * * *", "SELECT auria.create_missing_profiles()"),
         ("auria_cleanup_rate_limits", "23 4 * * *", "SELECT auria.run_as_owner('public.cleanup_old_rate_limits()')"),
         (
             "auria_cleanup_stuck_evaluations",

@@ -1,9 +1,9 @@
 //! Where the key comes from, what is refused as one, and changing it under a running session.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
-use auria_tests::{Cluster, ClusterOptions, Session, database, refused_with};
+use auria_tests::{Cluster, ClusterOptions, Session, database, is_root, refused_with};
 use postgres::error::DbError;
 
 const ENCRYPT: &str = "SELECT public.phi_encrypt('Maria da Conceição')";
@@ -87,6 +87,73 @@ fn a_file_of_another_account_is_refused_even_when_it_could_be_read() {
     symlink("/etc/hostname", &system).unwrap();
     use_file(&mut session, "auria.phi_key_file", &system);
     refused_with(session.query(ENCRYPT, &[]), "55000");
+}
+
+/// As Kubernetes and Docker mount secrets. Only root can make such a file: as another user this has nothing to try.
+#[test]
+fn a_key_file_of_roots_is_read_if_the_servers_group_may_read_it_and_nobody_else_may_do_anything() {
+    let cluster = Cluster::shared();
+    let db = database();
+    let mut session = db.superuser();
+    if !is_root() {
+        return;
+    }
+    let group = fs::metadata(cluster.secret_file("group.key", FIRST)).unwrap().gid();
+    let mut given = |name: &str, uid: u32, gid: u32, mode: u32, setting: &str| {
+        let path = cluster.secret_file(name, FIRST);
+        chown(&path, Some(uid), Some(gid)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        use_file(&mut session, setting, &path);
+        let answer = session.query(ENCRYPT, &[]).map(drop);
+        session.run(&format!("RESET {setting}"));
+        answer
+    };
+    let setting = "auria.phi_key_file";
+    for mode in [0o640, 0o440] {
+        given("root.key", 0, group, mode, setting).unwrap();
+    }
+    for (uid, gid, mode, reason) in [
+        (0, group, 0o660, "belongs to root"),
+        (0, group, 0o650, "belongs to root"),
+        (0, group, 0o644, "belongs to root"),
+        (0, group, 0o641, "belongs to root"),
+        // Readable by the server only through "others".
+        (0, 0, 0o604, "belongs to root"),
+        (0, 0, 0o640, "cannot be opened"),
+        (1, group, 0o640, "belongs neither to the account"),
+    ] {
+        let refusal = refused_with(given("wide.key", uid, gid, mode, setting), "55000");
+        assert!(refusal.detail().unwrap().contains(reason), "{uid} {mode:o}: {refusal:?}");
+        assert!(refusal.hint().unwrap().contains("0640"), "{refusal:?}");
+        assert_discreet(&refusal, &[FIRST, "Maria"]);
+    }
+}
+
+/// A rotation with both secrets mounted.
+#[test]
+fn the_previous_key_file_follows_the_same_rule() {
+    if !is_root() {
+        return;
+    }
+    let cluster = Cluster::shared();
+    let db = database();
+    let mut session = db.superuser();
+    let mounted = |name: &str, secret: &str, mode: u32| {
+        let path = cluster.secret_file(name, secret);
+        let group = fs::metadata(&path).unwrap().gid();
+        chown(&path, Some(0), Some(group)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        path
+    };
+    use_file(&mut session, "auria.phi_key_file", &mounted("mounted-first.key", FIRST, 0o640));
+    let message: Vec<u8> = session.value(ENCRYPT);
+    use_file(&mut session, "auria.phi_key_file", &mounted("mounted-second.key", SECOND, 0o440));
+    let decrypt = "SELECT public.phi_decrypt($1)";
+    refused_with(session.query(decrypt, &[&message]), "39000");
+    use_file(&mut session, "auria.phi_previous_key_file", &mounted("mounted-previous.key", FIRST, 0o644));
+    refused_with(session.query(decrypt, &[&message]), "55000");
+    use_file(&mut session, "auria.phi_previous_key_file", &mounted("mounted-previous.key", FIRST, 0o640));
+    assert_eq!(session.query_one(decrypt, &[&message]).unwrap().get::<_, String>(0), "Maria da Conceição");
 }
 
 #[test]

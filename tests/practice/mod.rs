@@ -2,3 +2,4 @@
 
 mod cleanup;
 mod dashboard;
+mod drafts;

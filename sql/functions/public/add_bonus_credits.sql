@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION public.add_bonus_credits(p_user_id uuid, p_credits integer) RETURNS void
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'add_bonus_credits_wrapper';
 

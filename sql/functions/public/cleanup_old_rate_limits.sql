@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION public.cleanup_old_rate_limits() RETURNS integer
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'cleanup_old_rate_limits_wrapper';
 

@@ -4,6 +4,6 @@ CREATE OR REPLACE FUNCTION public.handle_new_user() RETURNS trigger
     AS 'MODULE_PATHNAME', 'handle_new_user_wrapper';
 
 COMMENT ON FUNCTION public.handle_new_user() IS
-    'Trigger: makes the profile of a new user; never makes a sign-up fail';
+    'Trigger: makes the profile of a new user; raises only what a repetition may not meet';
 
 REVOKE ALL ON FUNCTION public.handle_new_user() FROM PUBLIC, anon, authenticated, service_role;

@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION public.increment_case_usage(p_user_id uuid) RETURNS void
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'increment_case_usage_wrapper';
 

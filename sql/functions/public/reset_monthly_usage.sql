@@ -1,5 +1,5 @@
 CREATE OR REPLACE FUNCTION public.reset_monthly_usage() RETURNS integer
-    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'reset_monthly_usage_wrapper';
 

@@ -1,6 +1,6 @@
 CREATE OR REPLACE FUNCTION public.verify_phi_encryption()
     RETURNS TABLE(table_name text, total_rows bigint, encrypted_rows bigint, unencrypted_rows bigint, sample_match boolean)
-    LANGUAGE c STABLE PARALLEL UNSAFE SECURITY DEFINER
+    LANGUAGE c STABLE PARALLEL UNSAFE
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'verify_phi_encryption_wrapper';
 

@@ -31,6 +31,12 @@ pub struct Job {
 pub const JOBS: &[Job] = &[
     // A month ends at any hour of any day, and its dentist waits for the new credits.
     Job { name: "auria_reset_monthly", schedule: "7 * * * *", command: "CALL auria.reset_monthly()" },
+    // Whoever signed up while no profile could be made waits for it.
+    Job {
+        name: "auria_create_missing_profiles",
+        schedule: "13 * * * *",
+        command: "SELECT auria.create_missing_profiles()",
+    },
     Job {
         name: "auria_cleanup_rate_limits",
         schedule: "23 4 * * *",

@@ -10,6 +10,7 @@ use super::install::trust;
 use super::migrate;
 use super::migrate::functions::{overloads, restore_statement};
 use super::schema::{FUNCTIONS, Function, MIGRATIONS, POLICIES, TRIGGERS, access, owner, tables};
+use crate::access::for_the_backend_alone;
 use crate::args;
 use crate::error::{Result, sqlstate};
 use crate::pg::caught::Caught;
@@ -72,6 +73,7 @@ const CHECKS: &[Check] = &[
     ("PHI key", phi_key),
     ("PHI encrypted", phi_encrypted),
     ("ledger", ledger),
+    ("profiles", profiles),
     ("subscriptions", subscriptions),
     ("plans", plans),
     ("pg_trgm", trigrams),
@@ -79,7 +81,7 @@ const CHECKS: &[Check] = &[
 ];
 
 /// Those that read rows of dentists: the more there are, the longer.
-const READING_ROWS: &[&str] = &["PHI encrypted", "ledger", "subscriptions", "plans"];
+const READING_ROWS: &[&str] = &["PHI encrypted", "ledger", "profiles", "subscriptions", "plans"];
 
 /// One row for each check: what was checked, whether all is well, and what is
 /// wrong if not. A note is something to know that is no failure. Each check
@@ -89,8 +91,10 @@ const READING_ROWS: &[&str] = &["PHI encrypted", "ledger", "subscriptions", "pla
 /// It reads as the schema's owner. For service_role, as a monitoring job that
 /// needs no superuser.
 #[pg_extern(sql = false)]
-fn doctor()
--> Result<TableIterator<'static, (name!(check, String), name!(ok, bool), name!(detail, String))>, ErrorReport> {
+fn doctor(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Result<TableIterator<'static, (name!(check, String), name!(ok, bool), name!(detail, String))>, ErrorReport> {
+    for_the_backend_alone(fcinfo, "auria.doctor")?;
     let rows = CHECKS
         .iter()
         .map(|(name, check)| {
@@ -302,27 +306,30 @@ fn other_policies(spi: &Spi) -> Result<Findings> {
 
 /// Grants on what is managed: who may execute a function that a team replaced
 /// is the team's decision.
+///
+/// First what the API roles may do beyond the access rules: a restore under default privileges
+/// gives them everything.
 fn grants(spi: &Spi) -> Result<Findings> {
+    const REMEDY: &str = "run SELECT * FROM auria.migrate(again => true)";
     let compiled = compiled_functions(spi)?;
-    let in_force = each_row(spi, include_str!("../schema/expected/grants.sql"), args![&tables(), &compiled.join("|")])?;
+    let in_force = access::grants_in_force(spi, &compiled)?;
+    let excesses = access::excesses(&in_force);
+    let mut failures: Vec<String> = excesses.iter().map(|excess| format!("{} ({REMEDY})", excess.in_words())).collect();
+    failures.extend(each_row(spi, include_str!("partition_grants.sql"), args![&tables()])?);
     let unspaced = |text: &str| text.replace(' ', "");
     let is_compared = |line: &&str| {
         let object = line.split(' ').next().unwrap_or_default();
         let is_function = object.starts_with("public.") && object.contains('(');
         !is_function || compiled.iter().any(|signature| unspaced(signature) == object)
     };
-    let mut failures = differences(
-        access::expected_grants().filter(is_compared),
-        &in_force,
-        str::to_owned,
-        "run SELECT * FROM auria.migrate(again => true)",
+    failures.extend(
+        access::missing_grants(&in_force, is_compared).map(|grant| format!("missing or changed: {grant} ({REMEDY})")),
     );
-    failures.extend(each_row(spi, include_str!("partition_grants.sql"), args![&tables()])?);
     Ok(failures.into())
 }
 
 /// The signatures of the functions that are the library's.
-fn compiled_functions(spi: &Spi) -> Result<Vec<&'static str>> {
+pub fn compiled_functions(spi: &Spi) -> Result<Vec<&'static str>> {
     let mut compiled = Vec::new();
     for function in FUNCTIONS {
         if function_state(spi, function)?.is_some_and(|state| state.is_compiled) {
@@ -513,6 +520,22 @@ fn ledger(spi: &Spi) -> Result<Findings> {
         return Ok(vec!["its tables are missing".to_owned()].into());
     }
     Ok(each_row(spi, crate::ledger::CHECK, &[])?.into())
+}
+
+/// Users without a profile. Where a team replaced `handle_new_user()`, whether a user has one is the
+/// team's decision.
+fn profiles(spi: &Spi) -> Result<Findings> {
+    let mut findings = Findings::default();
+    if !table_exists(spi, "public.profiles")? {
+        return Ok(findings);
+    }
+    let missing = super::profiles::missing(spi)?;
+    if missing > 0 {
+        let text = format!("{missing} users have no profile: run SELECT auria.create_missing_profiles()");
+        let is_ours = compiled_functions(spi)?.contains(&"public.handle_new_user()");
+        if is_ours { findings.failures.push(text) } else { findings.notes.push(text) }
+    }
+    Ok(findings)
 }
 
 fn subscriptions(spi: &Spi) -> Result<Findings> {

@@ -14,7 +14,7 @@ use pgrx::prelude::*;
 
 use super::locks;
 use super::migrate::{self, Scope, platform, raw_tables};
-use super::schema::{FUNCTIONS, TABLES, owner};
+use super::schema::{FUNCTIONS, TABLES, access, owner};
 use crate::error::{Error, Result};
 use crate::pg::spi::Spi;
 use crate::pg::{extension, spi};
@@ -59,6 +59,7 @@ fn finish_install() -> Result<(), ErrorReport> {
             "this looks like a restore (row_security or check_function_bodies is off): the schema is left to \
              the dump. If it is none, run SELECT * FROM auria.migrate().",
         );
+        spi::connected(warn_about_default_privileges)?;
         return Ok(());
     }
     // What somebody made while the first check had passed and a lock was awaited
@@ -81,6 +82,18 @@ fn finish_install() -> Result<(), ErrorReport> {
         FUNCTIONS.len(),
         outcome.owner.name
     ));
+    Ok(())
+}
+
+/// A dump takes rights from PUBLIC alone: what default privileges give to API roles is still
+/// there after the restore.
+fn warn_about_default_privileges(spi: &Spi) -> Result<()> {
+    for privileges in access::default_privileges(spi)? {
+        extension::warn(&format!(
+            "{privileges}, also in this restore, which does not take them back: when it is through, run \
+             SELECT * FROM auria.migrate(again => true)"
+        ));
+    }
     Ok(())
 }
 

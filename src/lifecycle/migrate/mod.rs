@@ -36,7 +36,7 @@ use self::functions::Replace;
 use self::warnings::Report;
 use super::locks;
 use super::schema::owner::{self, Owner};
-use super::schema::{FUNCTIONS, MIGRATIONS, Migration};
+use super::schema::{FUNCTIONS, MIGRATIONS, Migration, access};
 use crate::args;
 use crate::error::{self, Error, Result};
 use crate::pg::spi::{self, Spi};
@@ -282,12 +282,23 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
     for name in owner.act(|| rules::promote(spi))? {
         report.inform(format!("no row breaks rule {name} any more: it is a constraint now"));
     }
+    if scope == Scope::Again {
+        revoke_excesses(spi)?;
+    }
     if scope == Scope::Install {
         for warning in policies::over_permissive(spi)? {
             report.warn(warning);
         }
     }
     Ok(Outcome { applied, report, owner })
+}
+
+/// Takes from the API roles what they may do beyond the access rules: on members of the
+/// extension as well, which no migration makes again.
+fn revoke_excesses(spi: &Spi) -> Result<()> {
+    let functions: Vec<_> = FUNCTIONS.iter().map(|function| function.signature).collect();
+    let in_force = access::remaining_grants(spi, &functions)?;
+    access::excesses(&in_force).iter().try_for_each(|excess| spi.execute_script(&excess.revoke_statement()))
 }
 
 /// Whose rights a section of a migration has.

@@ -77,6 +77,28 @@ flow('a draft that is saved twice is one draft, and the last one', async (api) =
   answered(await dentist.db.from('evaluation_drafts').delete().eq('user_id', dentist.id), 204, null);
 });
 
+flow('a draft that the newest client saves by inserting it again replaces the last one and comes back', async (api) => {
+  const dentist = await api.signUp();
+  const other = await api.signUp();
+  const save = (draft_data, by = dentist) => by.db.from('evaluation_drafts').insert({ user_id: by.id, draft_data });
+  answered(await save({ step: 1, paciente: 'Nina' }, other), 201, null);
+  answered(await save({ step: 1, paciente: 'Rita' }), 201, null);
+  const read = (of = dentist) => of.db.from('evaluation_drafts').select('id, draft_data, created_at, updated_at').maybeSingle();
+  const first = answer(await read(), 200);
+  const saved = answer(await save({ step: 2, paciente: 'Rita' }).select().single(), 201);
+  assert.deepEqual([saved.id, saved.created_at, saved.draft_data], [first.id, first.created_at, { step: 2, paciente: 'Rita' }]);
+  assert.ok(saved.updated_at > first.updated_at);
+
+  // An autosave from two tabs: every one succeeds, and one draft is left.
+  const saves = await Promise.all(Array.from({ length: 12 }, (_, step) => save({ step })));
+  assert.deepEqual(saves.map(({ status }) => status), Array(12).fill(201));
+  answered(await dentist.db.from('evaluation_drafts').select('id'), 200, [{ id: first.id }]);
+  refused(await dentist.db.from('evaluation_drafts').insert({ user_id: other.id, draft_data: {} }), 403, '42501');
+  assert.deepEqual(answer(await read(other), 200).draft_data, { step: 1, paciente: 'Nina' });
+  answered(await dentist.db.from('evaluation_drafts').delete().eq('user_id', dentist.id), 204, null);
+  answered(await read(), 200, null);
+});
+
 flow('a dentist makes a referral code once, and sees who signed up with it', async (api) => {
   const [ana, bia, other] = [await api.signUp(), await api.signUp(), await api.signUp()];
   const code = `ANA-${randomUUID()}`;

@@ -1,4 +1,4 @@
--- What PUBLIC and the API roles may do, a line for each table, column list and function.
+-- What PUBLIC and the API roles may do, a line for each table, sequence, column list and function.
 -- $1: the tables of schema public, separated by spaces; $2: its functions, separated by |.
 WITH tables (oid) AS (
     SELECT pg_catalog.to_regclass('public.' || name)::pg_catalog.oid
@@ -6,6 +6,14 @@ WITH tables (oid) AS (
      UNION ALL
     SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = 'auria' AND c.relkind = 'r'
+     UNION ALL
+    SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind = 'S'
+       AND (n.nspname = 'auria'
+            OR EXISTS (SELECT FROM pg_catalog.pg_depend d
+                         JOIN pg_catalog.string_to_table($1, ' ') AS name ON d.refobjid = pg_catalog.to_regclass('public.' || name)
+                        WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+                          AND d.refclassid = d.classid AND d.deptype IN ('a', 'i')))
 ), functions (oid) AS (
     SELECT pg_catalog.to_regprocedure(signature)::pg_catalog.oid
       FROM pg_catalog.string_to_table($2, '|') AS signature

@@ -1,0 +1,59 @@
+//! Who is asking, and what for.
+
+use pgrx::pg_sys;
+use uuid::Uuid;
+
+use crate::error::{self, Result};
+use crate::pg::spi::{self, Snapshot};
+use crate::pg::{extension, procedure, roles};
+use crate::statement;
+
+statement! {
+    SIGNED_IN_USER = "SELECT auth.uid()";
+}
+
+/// The roles of clients that no function of the backend answers. A role of a team's own is
+/// the team's to grant.
+const CLIENTS: &[&str] = &["anon", "authenticated"];
+
+/// Refuses `anon` and `authenticated` (42501), whatever was granted, in a function that is the
+/// backend's alone: a restore under default privileges grants EXECUTE on everything.
+///
+/// The first thing that such a function does, before it takes its owner's rights: the role in
+/// force then is the one that called, also where a team's SECURITY DEFINER function did.
+pub fn for_the_backend_alone(fcinfo: pg_sys::FunctionCallInfo, function: &str) -> Result<()> {
+    let is_client = roles::has_one_of_the_names(procedure::called_by(fcinfo)?, CLIENTS);
+    if is_client { Err(error::for_the_backend_alone(function)) } else { Ok(()) }
+}
+
+/// Runs `work` of a function that is the backend's alone, with the rights of the function's
+/// owner. The function declares its search_path, and not SECURITY DEFINER, which would hide
+/// who calls.
+pub fn as_owner_for_the_backend<T>(
+    fcinfo: pg_sys::FunctionCallInfo,
+    function: &str,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    for_the_backend_alone(fcinfo, function)?;
+    procedure::with_rights_of_owner(fcinfo, work)
+}
+
+/// Lets service_role, superusers and the function's owner ask about anyone,
+/// and everybody else about themselves only (42501).
+pub fn may_ask_about(function: &str, user: Uuid) -> Result<()> {
+    let caller = roles::caller();
+    // Inside a SECURITY DEFINER function, the rights in force are its owner's.
+    if caller == roles::effective() || roles::is_superuser(caller) || roles::has_rights_of(caller, c"service_role") {
+        return Ok(());
+    }
+    // The function is not ours: it gets no more rights than the caller has.
+    let signed_in = extension::with_fixed_path(|| {
+        spi::connected(|spi| {
+            roles::acting_as(caller, || {
+                let rows = spi.query(&SIGNED_IN_USER, Snapshot::Caller, &[])?;
+                rows.one::<Uuid>()
+            })
+        })
+    })?;
+    if signed_in == Some(user) { Ok(()) } else { Err(error::not_own_user(function)) }
+}
