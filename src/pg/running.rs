@@ -92,7 +92,9 @@ unsafe fn running_query() -> *const pg_sys::EState {
         let first = size_of::<pg_sys::MemoryContextData>();
         for place in (first..REACH - size_of::<pg_sys::EState>()).step_by(align_of::<pg_sys::EState>()) {
             let state: *const pg_sys::EState = memory.cast::<u8>().add(place).cast();
-            if (*state).type_ == pg_sys::NodeTag::T_EState && (*state).es_query_cxt == memory {
+            // Whatever is there is no tag of a node as long as it is not compared.
+            let tag = state.cast::<u32>().read();
+            if tag == pg_sys::NodeTag::T_EState as u32 && (*state).es_query_cxt == memory {
                 return state;
             }
         }

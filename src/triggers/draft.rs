@@ -5,10 +5,10 @@ use uuid::Uuid;
 
 use crate::args;
 use crate::error::{Error, Result};
+use crate::pg::relation;
 use crate::pg::spi::{self, Snapshot};
 use crate::pg::transaction::{self, Lock};
 use crate::pg::trigger::{self, RowTrigger, TriggeredRow};
-use crate::pg::{extension, relation};
 use crate::statement;
 
 statement! {
@@ -64,16 +64,14 @@ fn replace(row: &mut RowTrigger<'_>) -> Result<()> {
     if !is_plain_insert || !row.may_be_updated() {
         return Ok(());
     }
-    extension::with_fixed_path(|| {
-        spi::connected(|spi| {
-            let previous = spi.query(&PREVIOUS, Snapshot::New, args![user])?;
-            if let (1, Some(stored)) = (previous.len(), previous.first()) {
-                row.take(id, &stored, 1)?;
-                row.take(created_at, &stored, 2)?;
-                row.supersede(&stored, 3)?;
-            }
-            Ok(())
-        })
+    spi::connected(|spi| {
+        let previous = spi.query(&PREVIOUS, Snapshot::New, args![user])?;
+        if let (1, Some(stored)) = (previous.len(), previous.first()) {
+            row.take(id, &stored, 1)?;
+            row.take(created_at, &stored, 2)?;
+            row.supersede(&stored, 3)?;
+        }
+        Ok(())
     })
 }
 

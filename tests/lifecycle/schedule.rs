@@ -182,7 +182,7 @@ fn asked_again_it_keeps_what_a_dba_changed_and_makes_no_second_job() {
     dba.run(
         "SELECT cron.alter_job(jobid, schedule => '30 2 * * *', command => 'SELECT ''of an older version''')
            FROM cron.job WHERE jobname LIKE '%reset%';
-         SELECT cron.alter_job(jobid, active => false) FROM cron.job WHERE jobname LIKE '%cleanup%'",
+         SELECT cron.alter_job(jobid, active => false) FROM cron.job WHERE jobname NOT LIKE '%reset%'",
     );
     expected[0].1 = "30 2 * * *".into();
     for job in &mut expected[1..] {
@@ -197,7 +197,8 @@ fn asked_again_it_keeps_what_a_dba_changed_and_makes_no_second_job() {
     // A job of the same name is not the extension's unless a superuser's rights are behind it.
     dba.run("CREATE ROLE stranger LOGIN; UPDATE cron.job SET username = 'stranger'");
     assert_eq!(jobs(&mut dba, SCHEDULE), managed_jobs(db.name()));
-    assert_eq!(dba.value::<i64>("SELECT count(*) FROM cron.job WHERE username = 'postgres'"), 6);
+    let own: i64 = dba.value("SELECT count(*) FROM cron.job WHERE username = 'postgres'");
+    assert_eq!(own, managed_jobs("").len() as i64);
 }
 
 #[test]
@@ -214,7 +215,7 @@ fn a_job_whose_name_is_cut_short_is_found_again() {
     dba.run("SELECT cron.alter_job(jobid, schedule => '30 2 * * *') FROM cron.job");
     let scheduled = jobs(&mut dba, SCHEDULE);
     assert!(scheduled.iter().all(|job| job.1 == "30 2 * * *"), "{scheduled:?}");
-    assert_eq!(dba.value::<i64>("SELECT count(*) FROM cron.job"), 6);
+    assert_eq!(jobs(&mut dba, REGISTERED).len(), managed_jobs("").len());
 }
 
 #[test]
@@ -225,7 +226,7 @@ fn the_jobs_are_removed_by_one_statement_with_the_extension_or_without_it() {
     dba.run("SELECT cron.schedule('somebody else''s', '0 0 * * *', 'SELECT 1')");
     for leave in ["", "DROP EXTENSION auria CASCADE"] {
         dba.run(SCHEDULE);
-        assert_eq!(jobs(&mut dba, REGISTERED).len(), 7);
+        assert_eq!(jobs(&mut dba, REGISTERED).len(), managed_jobs("").len() + 1);
         dba.run(leave);
         dba.run(UNSCHEDULE);
         let left = jobs(&mut dba, REGISTERED);

@@ -1,5 +1,6 @@
 CREATE OR REPLACE FUNCTION public.replace_draft() RETURNS trigger
     LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'replace_draft_wrapper';
 
 COMMENT ON FUNCTION public.replace_draft() IS
