@@ -5,6 +5,7 @@ mod adoption_raw;
 mod adoption_refusals;
 mod adoption_states;
 mod adoption_today;
+mod constraints;
 pub mod doctor;
 pub mod dump_restore;
 mod expected;
