@@ -99,6 +99,18 @@ pub fn with_fixed_path<T>(work: impl FnOnce() -> T) -> T {
     with_settings(&[(c"search_path", c"pg_catalog, pg_temp")], work)
 }
 
+/// The settings under which PostgreSQL writes definitions back in the form that
+/// they are compared with.
+pub const AS_COMPARED: &[(&CStr, &CStr)] = &[
+    (c"search_path", c"pg_catalog, pg_temp"),
+    (c"quote_all_identifiers", c"off"),
+    (c"standard_conforming_strings", c"on"),
+    (c"transform_null_equals", c"off"),
+    (c"DateStyle", c"ISO, YMD"),
+    (c"IntervalStyle", c"postgres"),
+    (c"bytea_output", c"hex"),
+];
+
 /// Runs `work` with settings that last only as long.
 pub fn with_settings<T>(settings: &[(&CStr, &CStr)], work: impl FnOnce() -> T) -> T {
     // SAFETY: the nesting level opened here is closed below; when an error

@@ -75,6 +75,22 @@ pub fn stored_name(table: &Table) -> String {
     format!("auria_raw.{}_raw", table.name)
 }
 
+/// What was said of a table while it had the name of the open layout, said of
+/// the stored one: a statement for it names the table that has its columns.
+pub fn naming_stored(text: &str, sealed: &[&Table]) -> String {
+    sealed.iter().fold(text.to_owned(), |text, table| {
+        let name = format!("public.{}", table.name);
+        let mut parts = text.split(&name);
+        let mut renamed = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let is_whole = !part.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_');
+            renamed.push_str(&if is_whole { stored_name(table) } else { name.clone() });
+            renamed.push_str(part);
+        }
+        renamed
+    })
+}
+
 /// The tables that are sealed.
 pub fn sealed(spi: &Spi) -> Result<Vec<&'static Table>> {
     let mut sealed = Vec::new();
@@ -180,14 +196,14 @@ pub fn seal(spi: &Spi, table: &'static Table) -> Result<()> {
             spi.execute_script(&format!("ALTER TABLE public.{name} ALTER COLUMN {encrypted} SET NOT NULL"))?;
         }
     }
+    move_away(spi, table)?;
     if has_names {
         spi.execute_script(
-            "SELECT auria.ensure_unique('public.patients', 'patients_user_id_name_key', '{user_id, name_digest}'); \
-             COMMENT ON COLUMN public.patients.name_digest IS \
+            "COMMENT ON COLUMN auria_raw.patients_raw.name_digest IS \
                  'Keyed digest of user_id and name, for the unique constraint'",
         )?;
+        ensure_unique_names(spi)?;
     }
-    move_away(spi, table)?;
     make_view(spi, table, &in_order(table, for_the_view.order), &for_the_view.types)?;
     spi.execute_script(&format!("REVOKE ALL ON TABLE public.{name} FROM PUBLIC, anon, authenticated, service_role"))?;
     for statement in &for_the_view.statements {
@@ -207,6 +223,14 @@ pub(super) fn rename_key(spi: &Spi, table: &str, from: &str, to: &str) -> Result
         spi.execute_script(&format!("ALTER TABLE public.{table} RENAME CONSTRAINT {from} TO {to}"))?;
     }
     Ok(())
+}
+
+/// Makes names unique by their digests, once the table is where it is stored:
+/// the warning says where duplicates are.
+pub(super) fn ensure_unique_names(spi: &Spi) -> Result<()> {
+    spi.execute_script(
+        "SELECT auria.ensure_unique('auria_raw.patients_raw', 'patients_user_id_name_key', '{user_id, name_digest}')",
+    )
 }
 
 /// Moves a table without plain columns to `auria_raw`, where clients reach it

@@ -10,7 +10,7 @@ use crate::args;
 use crate::error::Result;
 use crate::lifecycle::schema::owner::Owner;
 use crate::pg::spi::Spi;
-use crate::phi::columns::{Kind, Table};
+use crate::phi::columns::{self, Kind, Table};
 
 use super::layout;
 
@@ -68,6 +68,9 @@ pub fn close(spi: &Spi, owner: &Owner, sealed: &[&'static Table], as_shipped: bo
             ))?;
             layout::rename_key(spi, name, layout::DIGESTS, layout::NAMES)?;
             layout::move_away(spi, table)?;
+            if name == columns::PATIENTS.name {
+                layout::ensure_unique_names(spi)?;
+            }
             let view = format!("public.{}", resting(table));
             let order = if view_exists(spi, &view)? {
                 spi.execute_script(&format!("ALTER VIEW {view} RENAME TO {name}"))?;

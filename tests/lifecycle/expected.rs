@@ -78,6 +78,34 @@ fn a_new_database_has_the_tables_that_are_expected_and_no_more() {
     compare("tests/schema/expected.txt", &text);
 }
 
+/// The parts of the tables of one schema, a line each.
+fn shape(session: &mut Session, schema: &str) -> String {
+    let path = repository().join("src/lifecycle/schema/expected/shape.sql");
+    let tables: String = session.value(TABLES);
+    session.run("SET search_path = pg_catalog");
+    let sql = fs::read_to_string(path).unwrap().replace("$1", &format!("'{tables}'"));
+    let rows = session.query(&sql, &[]).unwrap();
+    session.run("RESET search_path");
+    let mut lines: Vec<String> = rows
+        .iter()
+        .map(|row| (0..5).map(|place| row.get::<_, Option<String>>(place).unwrap_or_default()).collect::<Vec<_>>())
+        .filter(|fields| fields[1].starts_with(schema))
+        .map(|fields| fields.join("\t") + "\n")
+        .collect();
+    lines.sort();
+    lines.concat()
+}
+
+#[test]
+fn a_new_database_has_the_shape_that_is_expected_in_both_layouts() {
+    let db = database();
+    let mut dba = db.superuser();
+    let open = shape(&mut dba, "public.");
+    dba.run("CALL auria.phi_seal()");
+    let sealed = shape(&mut dba, "auria_raw.");
+    compare("src/lifecycle/schema/expected/shape.txt", &(open + &sealed));
+}
+
 #[test]
 fn a_new_database_has_the_policies_and_grants_that_are_expected_and_no_more() {
     let db = database();

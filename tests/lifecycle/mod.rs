@@ -5,6 +5,7 @@ mod adoption_raw;
 mod adoption_refusals;
 mod adoption_states;
 mod adoption_today;
+mod constraints;
 mod default_privileges;
 pub mod doctor;
 pub mod dump_restore;

@@ -23,7 +23,7 @@ SELECT pg_catalog.format('view public.%s is missing, or reads its table with its
   FROM sealed s
  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class v
                     WHERE v.oid = pg_catalog.to_regclass('public.' || s.name) AND v.relkind = 'v'
-                      AND pg_catalog.lower(v.reloptions::text) ~ 'security_invoker=(true|on|1)')
+                      AND pg_catalog.lower(v.reloptions::text COLLATE "C") ~ 'security_invoker=(true|on|1)')
  UNION ALL
 SELECT pg_catalog.format('trigger %s is missing or disabled', w.place)
   FROM sealed s

@@ -9,12 +9,13 @@ use pgrx::prelude::*;
 use super::install::trust;
 use super::migrate;
 use super::migrate::functions::{overloads, restore_statement};
+use super::schema::shape::{Deviation, Shape};
 use super::schema::{FUNCTIONS, Function, MIGRATIONS, POLICIES, TRIGGERS, access, owner, tables};
 use crate::access::for_the_backend_alone;
 use crate::args;
 use crate::error::{Result, sqlstate};
 use crate::pg::caught::Caught;
-use crate::pg::roles;
+use crate::pg::{extension, roles};
 use crate::pg::spi::{self, Arg, Spi};
 use crate::pg::transaction;
 use crate::phi;
@@ -61,6 +62,8 @@ const CHECKS: &[Check] = &[
     ("versions", versions),
     ("migrations", migrations),
     ("tables", missing_tables),
+    ("columns", managed_columns),
+    ("constraints", constraints),
     ("layout", layout_of_tables),
     ("row security", row_security),
     ("policies", policies),
@@ -108,15 +111,37 @@ fn doctor(
 /// Whether all is well, and what is wrong if not.
 fn outcome(check: fn(&Spi) -> Result<Findings>) -> (bool, String) {
     let outcome = transaction::attempt(|| {
-        spi::connected(|spi| {
-            let owner = roles::named(&owner::determine(spi)?);
-            roles::acting_as(owner, || check(spi))
+        extension::with_settings(extension::AS_COMPARED, || {
+            spi::connected(|spi| {
+                let owner = roles::named(&owner::determine(spi)?);
+                roles::acting_as(owner, || check(spi))
+            })
         })
     });
     match outcome {
         Ok(findings) => (findings.failures.is_empty(), findings.detail()),
+        Err(caught) if sqlstate(caught.code) == "42501" => {
+            let of_superuser = transaction::attempt(|| spi::connected(schema_of_superuser)).ok().flatten();
+            (false, of_superuser.unwrap_or_else(|| failed(&caught)))
+        }
         Err(caught) => (false, failed(&caught)),
     }
+}
+
+/// What is reported where the schema belongs to a superuser, as after REASSIGN
+/// OWNED or a restore without owners: one thing, and what mends it.
+fn schema_of_superuser(spi: &Spi) -> Result<Option<String>> {
+    let found = each_row(
+        spi,
+        "SELECT pg_catalog.format('the schema belongs to superuser \"%s\": \
+                                   run SELECT * FROM auria.migrate(again => true)', r.rolname) \
+           FROM pg_catalog.pg_class c \
+           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'auria' \
+           JOIN pg_catalog.pg_roles r ON r.oid = c.relowner AND r.rolsuper \
+          WHERE c.relname = 'migrations'",
+        &[],
+    )?;
+    Ok(found.into_iter().next())
 }
 
 /// Whether each check fails, of those that read the catalogue and no rows, and
@@ -226,6 +251,26 @@ fn missing_tables(spi: &Spi) -> Result<Findings> {
         args![&tables()],
     )?
     .into())
+}
+
+/// Whether every managed column is there, of a type that the functions work
+/// with, and NOT NULL where it must be.
+fn managed_columns(spi: &Spi) -> Result<Findings> {
+    let shape = Shape::read(spi)?;
+    let mut findings = Findings::default();
+    for deviation in shape.columns() {
+        match deviation {
+            Deviation::Nullable(_) => findings.notes.push(deviation.to_string()),
+            _ => findings.failures.push(deviation.to_string()),
+        }
+    }
+    Ok(findings)
+}
+
+/// Whether every managed key, CHECK constraint and index is there, under its
+/// name or another.
+fn constraints(spi: &Spi) -> Result<Findings> {
+    Ok(Shape::read(spi)?.missing().into())
 }
 
 /// Whether patient data is sealed, and if so, whether views, triggers and grants
@@ -378,6 +423,10 @@ fn owners(spi: &Spi) -> Result<Findings> {
         .into_iter()
         .map(|object| format!("{object}: give it to the schema's owner, or name that role in auria.trusted_owners"))
         .collect();
+    if let Some(whole) = schema_of_superuser(spi)? {
+        failures.push(whole);
+        return Ok(failures.into());
+    }
     failures.extend(owner::definer_functions_of_superusers(spi)?);
     failures.extend(each_row(
         spi,

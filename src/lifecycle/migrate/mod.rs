@@ -42,7 +42,7 @@ use crate::error::{self, Error, Result};
 use crate::pg::spi::{self, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::pg::{extension, roles};
-use crate::phi::columns::TABLES;
+use crate::phi::columns::{TABLES, Table};
 use crate::sealed::{layout, reopen};
 
 /// What stands in a migration for the schema of pg_trgm, in the notation that
@@ -200,19 +200,18 @@ pub fn quietly<T>(work: impl FnOnce(&Spi) -> Result<T>) -> Result<T> {
         extension::with_settings(
             &[
                 (c"client_min_messages", c"warning"),
-                (c"search_path", c"pg_catalog, pg_temp"),
-                // What is written here does not depend on how the session
-                // writes strings.
-                (c"standard_conforming_strings", c"on"),
                 // SQL functions are made before the tables they read.
                 (c"check_function_bodies", c"off"),
             ],
             || {
-                spi::connected(|spi| {
-                    // A deferred trigger is refused under the owner's rights,
-                    // for it would run later with the caller's.
-                    spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
-                    work(spi)
+                // What is written and compared here does not depend on the session.
+                extension::with_settings(extension::AS_COMPARED, || {
+                    spi::connected(|spi| {
+                        // A deferred trigger is refused under the owner's rights,
+                        // for it would run later with the caller's.
+                        spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
+                        work(spi)
+                    })
                 })
             },
         )
@@ -242,6 +241,7 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
     };
     raw_tables::rename(spi, &owner, &raw, &mut report)?;
     functions::ensure(spi, &owner, scope.functions(), &mut report)?;
+    raw_tables::report_mentions(spi, &raw, &mut report)?;
     if scope == Scope::Install {
         policies::drop_original(spi, &owner)?;
     }
@@ -258,6 +258,8 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
         let mut warnings = ensure::collecting_warnings(|| {
             ensure::restoring(scope == Scope::Again, || run_sections(spi, &sql, &owner))
         })?;
+        let stored: &[&Table] = if raw.is_empty() { &sealed } else { &TABLES };
+        warnings = warnings.into_iter().map(|warning| layout::naming_stored(&warning, stored)).collect();
         owner.act(|| {
             if migration.number == CREDITS {
                 warnings.extend(sold_without_credits(spi)?);
@@ -267,7 +269,9 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
         applied.push(Applied { number: migration.number, name: migration.name, warnings });
     }
     if !due.is_empty() {
-        reopen::close(spi, &owner, &sealed, scope != Scope::Pending)?;
+        let warnings =
+            ensure::collecting_warnings(|| reopen::close(spi, &owner, &sealed, scope != Scope::Pending))?;
+        warnings.into_iter().for_each(|warning| report.warn(warning));
     }
     if !raw.is_empty() {
         raw_tables::encrypt_leftovers(spi, &owner, &mut report)?;

@@ -3,8 +3,8 @@
 -- $1: the names of the extension's own policies; $2: the managed tables; both separated by spaces.
 WITH policies AS (
     SELECT p.polname, c.relname, p.polcmd,
-           pg_catalog.regexp_replace(pg_catalog.lower(COALESCE(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '')), '[\s()]|::text', '', 'g') AS using_rule,
-           pg_catalog.regexp_replace(pg_catalog.lower(COALESCE(pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), '')), '[\s()]|::text', '', 'g') AS check_rule,
+           pg_catalog.regexp_replace(pg_catalog.lower(COALESCE(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '') COLLATE "C"), '[\s()]|::text', '', 'g') AS using_rule,
+           pg_catalog.regexp_replace(pg_catalog.lower(COALESCE(pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), '') COLLATE "C"), '[\s()]|::text', '', 'g') AS check_rule,
            NOT (0 = ANY (p.polroles))
                AND (SELECT pg_catalog.bool_and(r.rolname = 'service_role')
                       FROM pg_catalog.pg_roles r WHERE r.oid = ANY (p.polroles)) AS is_for_backend

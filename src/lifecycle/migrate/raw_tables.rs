@@ -86,6 +86,14 @@ pub fn rename(spi: &Spi, owner: &Owner, tables: &[&Table], report: &mut Report) 
             spi.execute_script(&grant)?;
         }
         owner::take_ownership(spi, owner)?;
+    }
+    Ok(())
+}
+
+/// Reports the functions that go on naming these tables, once those that this
+/// installation replaces are replaced.
+pub fn report_mentions(spi: &Spi, tables: &[&Table], report: &mut Report) -> Result<()> {
+    for Table { name, .. } in tables {
         for function in mentioning(spi, &format!("{name}_raw"))? {
             report.warn(format!(
                 "the body of function {function} has the word {name}_raw, a table that is in schema \

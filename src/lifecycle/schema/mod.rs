@@ -5,9 +5,11 @@
 //! |---|---|
 //! | `access` | policies and grants as they should be |
 //! | `owner` | the role that owns the schema |
+//! | `shape` | columns, constraints and indexes as they should be |
 
 pub mod access;
 pub mod owner;
+pub mod shape;
 
 /// One file of `sql/migrations/`.
 pub struct Migration {

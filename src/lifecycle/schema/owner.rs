@@ -104,6 +104,9 @@ pub fn take_ownership(spi: &Spi, owner: &Owner) -> Result<()> {
                                       JOIN pg_catalog.pg_class p ON p.oid = a.relid \
                                      WHERE p.relnamespace = n.oid \
                                        AND p.relname = ANY (pg_catalog.string_to_array($1, ' ')))) \
+                 OR r.rolsuper AND (n.nspname = 'auria_raw' AND c.relkind IN ('r', 'p') \
+                                    OR n.nspname = 'public' AND c.relkind = 'v' \
+                                       AND pg_catalog.to_regclass('auria_raw.' || c.relname || '_raw') IS NOT NULL) \
                  OR n.nspname = 'auria' AND (c.relkind = 'r' AND c.relname NOT IN ('replaced_functions', 'erasures') \
                                              OR c.relkind = 'S' AND c.relname LIKE 'refused\\_%'))",
         args![&tables(), &owner.name],

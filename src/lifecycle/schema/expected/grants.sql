@@ -22,15 +22,15 @@ WITH tables (oid) AS (
       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
      WHERE n.nspname = 'auria'
 ), granted (object, grantee, privilege) AS (
-    SELECT c.oid::pg_catalog.regclass::text, a.grantee, lower(a.privilege_type)
+    SELECT c.oid::pg_catalog.regclass::text, a.grantee, lower(a.privilege_type COLLATE "C")
       FROM tables JOIN pg_catalog.pg_class c USING (oid)
      CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a
      UNION ALL
-    SELECT t.attrelid::pg_catalog.regclass::text, a.grantee, lower(a.privilege_type) || '(' || t.attname || ')'
+    SELECT t.attrelid::pg_catalog.regclass::text, a.grantee, lower(a.privilege_type COLLATE "C") || '(' || t.attname || ')'
       FROM tables JOIN pg_catalog.pg_attribute t ON t.attrelid = tables.oid AND NOT t.attisdropped
      CROSS JOIN LATERAL pg_catalog.aclexplode(t.attacl) AS a
      UNION ALL
-    SELECT p.oid::pg_catalog.regprocedure::text, a.grantee, lower(a.privilege_type)
+    SELECT p.oid::pg_catalog.regprocedure::text, a.grantee, lower(a.privilege_type COLLATE "C")
       FROM functions JOIN pg_catalog.pg_proc p USING (oid)
      CROSS JOIN LATERAL pg_catalog.aclexplode(
                COALESCE(p.proacl, pg_catalog.acldefault('f', p.proowner))) AS a

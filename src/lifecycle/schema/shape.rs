@@ -1,0 +1,237 @@
+//! Columns, keys, CHECK constraints and indexes as they should be, compared
+//! with those that are there. The list is written from a new database, open and
+//! sealed, by `make expected`.
+
+use std::fmt;
+
+use super::{MIGRATIONS, tables};
+use crate::args;
+use crate::error::Result;
+use crate::pg::spi::Spi;
+use crate::sealed::layout;
+
+/// Restores what a migration made.
+const AGAIN: &str = "SELECT * FROM auria.migrate(again => true)";
+
+/// One column, constraint or index.
+pub struct Part {
+    kind: String,
+    /// Its table, with the schema.
+    pub relation: String,
+    pub name: String,
+    /// What makes it the same as another: the type of a column, the columns of
+    /// a key, an expression.
+    pub content: String,
+    /// As a statement takes it.
+    definition: String,
+}
+
+impl Part {
+    /// Whether a migration adds this column to a table that lacks it.
+    pub fn is_added(&self) -> bool {
+        MIGRATIONS.iter().flat_map(|migration| migration.sql.split(';')).any(|statement| {
+            let alters = |line: &str| line.trim() == format!("ALTER TABLE {}", self.relation);
+            let adds = |line: &str| {
+                let column = line.trim().strip_prefix("ADD COLUMN IF NOT EXISTS ");
+                column.and_then(|column| column.split(' ').next()) == Some(&self.name)
+            };
+            statement.lines().any(alters) && statement.lines().any(adds)
+        })
+    }
+
+    fn is_not_null(&self) -> bool {
+        self.definition == "NOT NULL"
+    }
+}
+
+/// What a new database has, in the layout that this one has.
+pub struct Shape {
+    expected: Vec<Part>,
+    actual: Vec<Part>,
+}
+
+/// A managed column that is not as it should be.
+pub enum Deviation<'a> {
+    Missing(&'a Part),
+    /// Of a type that the functions do not work with.
+    OtherType(&'a Part, &'a str),
+    Nullable(&'a Part),
+}
+
+impl Deviation<'_> {
+    /// The column.
+    pub fn part(&self) -> &Part {
+        match self {
+            Self::Missing(part) | Self::OtherType(part, _) | Self::Nullable(part) => part,
+        }
+    }
+
+    /// The statement that makes it as it should be.
+    pub fn remedy(&self) -> String {
+        let part = self.part();
+        let (relation, name, type_name) = (&part.relation, &part.name, &part.content);
+        match self {
+            Self::Missing(_) if part.is_added() => AGAIN.to_owned(),
+            Self::Missing(_) => format!("ALTER TABLE {relation} ADD COLUMN {name} {type_name}"),
+            Self::OtherType(..) => {
+                format!("ALTER TABLE {relation} ALTER COLUMN {name} TYPE {type_name} USING {name}::{type_name}")
+            }
+            Self::Nullable(_) => format!("ALTER TABLE {relation} ALTER COLUMN {name} SET NOT NULL"),
+        }
+    }
+}
+
+impl fmt::Display for Deviation<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = self.part();
+        let (relation, name, type_name) = (&part.relation, &part.name, &part.content);
+        match self {
+            Self::Missing(_) => write!(formatter, "column {name} of {relation}, of type {type_name}, is missing")?,
+            Self::OtherType(_, actual) => {
+                write!(formatter, "column {name} of {relation} is of type {actual} and must be {type_name}")?;
+            }
+            Self::Nullable(_) => write!(formatter, "column {name} of {relation} may be NULL")?,
+        }
+        write!(formatter, ": run {}", self.remedy())
+    }
+}
+
+impl Shape {
+    /// Compares nothing yet. Tables that are missing are left out.
+    pub fn read(spi: &Spi) -> Result<Self> {
+        let actual = actual(spi)?;
+        let sealed: Vec<String> =
+            layout::sealed(spi)?.into_iter().map(|table| format!("public.{}", table.name)).collect();
+        let is_there = |part: &Part| actual.iter().any(|one| one.relation == part.relation);
+        let expected = expected().filter(|part| !sealed.contains(&part.relation) && is_there(part)).collect();
+        Ok(Self { expected, actual })
+    }
+
+    /// The managed columns that are not as they should be.
+    pub fn columns(&self) -> impl Iterator<Item = Deviation<'_>> {
+        self.expected.iter().filter(|part| part.kind == "column").filter_map(|part| {
+            let found = self.actual.iter().find(|one| one.is(part) && one.name == part.name);
+            match found {
+                None => Some(Deviation::Missing(part)),
+                Some(found) if !works_as(&found.content, &part.content) => {
+                    Some(Deviation::OtherType(part, &found.content))
+                }
+                Some(found) if part.is_not_null() && !found.is_not_null() => Some(Deviation::Nullable(part)),
+                Some(_) => None,
+            }
+        })
+    }
+
+    /// The managed constraints and indexes that are missing, and what brings
+    /// each back.
+    pub fn missing(&self) -> Vec<String> {
+        let missing = self.expected.iter().filter(|part| part.kind != "column" && !self.has(part));
+        missing.map(|part| format!("{} on {} is missing: run {}", part.name, part.relation, part.remedy())).collect()
+    }
+
+    /// Whether the part is there, or another that does the same.
+    fn has(&self, part: &Part) -> bool {
+        let mut of_table = self.actual.iter().filter(|one| one.relation == part.relation);
+        match part.kind.as_str() {
+            "primary" | "unique" => {
+                let partition_key = self.partition_key(&part.relation);
+                let columns = without(&part.content, partition_key);
+                of_table.any(|one| {
+                    (one.kind == part.kind || one.kind == "primary") && without(&one.content, partition_key) == columns
+                })
+            }
+            "check" => {
+                let stem: String = part.name.chars().take(56).collect();
+                let is_rule = |event: &str| {
+                    let trigger = format!("{stem}_{event}");
+                    self.actual
+                        .iter()
+                        .any(|one| one.kind == "rule" && one.relation == part.relation && one.name == trigger)
+                };
+                of_table.any(|one| one.is(part) && (one.name == part.name || one.says(part)))
+                    || (is_rule("insert") && is_rule("update"))
+            }
+            "foreign" => of_table.any(|one| one.is(part) && one.says(part)),
+            _ => of_table.any(|one| one.is(part) && (one.name == part.name || one.says(part))),
+        }
+    }
+
+    fn partition_key(&self, relation: &str) -> &str {
+        let table = self.actual.iter().find(|one| one.kind == "partitioned" && one.relation == relation);
+        table.map_or("", |table| &table.content)
+    }
+}
+
+impl Part {
+    fn is(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.relation == other.relation
+    }
+
+    /// White space differs between versions of PostgreSQL.
+    fn says(&self, other: &Self) -> bool {
+        let unspaced = |text: &str| text.split_whitespace().collect::<String>();
+        unspaced(&self.content) == unspaced(&other.content)
+    }
+
+    /// The statement that brings it back.
+    fn remedy(&self) -> String {
+        let by_name = [format!("'{}'", self.name), format!("INDEX IF NOT EXISTS {} ", self.name)];
+        let is_ensured = MIGRATIONS.iter().any(|migration| by_name.iter().any(|name| migration.sql.contains(name)));
+        if is_ensured || self.definition.starts_with("CREATE") {
+            return AGAIN.to_owned();
+        }
+        format!("ALTER TABLE {} ADD CONSTRAINT {} {}", self.relation, self.name, self.definition)
+    }
+}
+
+/// The columns of a key that are not in the partition key: a unique index of a
+/// partitioned table has these besides its own.
+fn without<'a>(columns: &'a str, partition_key: &str) -> Vec<&'a str> {
+    columns.split(',').filter(|column| !partition_key.split(',').any(|one| one == *column)).collect()
+}
+
+/// Whether what reads and writes a column of the expected type does so with
+/// this one, too.
+pub fn works_as(actual: &str, expected: &str) -> bool {
+    let without_modifier = |name: &str| -> String {
+        let (before, rest) = name.split_once('(').unwrap_or((name, ""));
+        format!("{before}{}", rest.split_once(')').map_or("", |(_, after)| after))
+    };
+    let actual = without_modifier(actual);
+    match expected {
+        "integer" => matches!(actual.as_str(), "integer" | "bigint"),
+        "text" => {
+            matches!(actual.as_str(), "text" | "character varying" | "character")
+                || actual.rsplit('.').next() == Some("citext")
+        }
+        _ => actual == without_modifier(expected),
+    }
+}
+
+fn expected() -> impl Iterator<Item = Part> {
+    include_str!("expected/shape.txt").lines().filter_map(|line| {
+        let mut fields = line.split('\t').map(str::to_owned);
+        Some(Part {
+            kind: fields.next()?,
+            relation: fields.next()?,
+            name: fields.next()?,
+            content: fields.next()?,
+            definition: fields.next()?,
+        })
+    })
+}
+
+fn actual(spi: &Spi) -> Result<Vec<Part>> {
+    let rows = spi.read_once(include_str!("expected/shape.sql"), args![&tables()])?;
+    rows.iter()
+        .map(|row| {
+            Ok(Part {
+                kind: row.expect(1)?,
+                relation: row.expect(2)?,
+                name: row.expect(3)?,
+                content: row.get(4)?.unwrap_or_default(),
+                definition: row.get(5)?.unwrap_or_default(),
+            })
+        })
+        .collect()
+}
