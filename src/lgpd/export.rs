@@ -172,7 +172,8 @@ fn values_of_others(spi: &Spi, parts: &Parts, id: Uuid) -> Result<Vec<NotInclude
     for part in parts.tables.iter().filter(|part| part.out_of_reach.is_none()) {
         for column in encrypted_columns(part) {
             let (plain, encrypted) = (column.plain.to_string_lossy(), column.encrypted.to_string_lossy());
-            let is_shown = if part.is_sealed() { "true".to_owned() } else { format!("t.{} IS NULL", quoted_identifier(&plain)) };
+            let is_shown =
+                if part.is_sealed() { "true".to_owned() } else { format!("t.{} IS NULL", quoted_identifier(&plain)) };
             let sql = format!(
                 "SELECT t.id FROM {} AS t WHERE ({}) AND {is_shown} AND t.{} IS NOT NULL AND {} IS NULL ORDER BY 1",
                 part.stored,

@@ -101,14 +101,8 @@ impl Part {
     /// `None` where there is no such column.
     fn id_column(&self, name: &str) -> Option<(String, bool)> {
         let oid = *self.columns.get(name)?;
-        let is_id = [
-            pg_sys::UUIDOID,
-            pg_sys::TEXTOID,
-            pg_sys::VARCHAROID,
-            pg_sys::BPCHAROID,
-            pg_sys::INT8OID,
-        ]
-        .contains(&oid);
+        let is_id =
+            [pg_sys::UUIDOID, pg_sys::TEXTOID, pg_sys::VARCHAROID, pg_sys::BPCHAROID, pg_sys::INT8OID].contains(&oid);
         is_id.then(|| (format!("t.{}", quoted_identifier(name)), oid == pg_sys::UUIDOID))
     }
 
@@ -221,7 +215,8 @@ fn catalogue(spi: &Spi, subject: Subject) -> Result<Catalogue> {
         let (owned_by, unknown): (Vec<String>, Vec<String>) = (row.expect(5)?, row.expect(7)?);
         let names: Vec<String> = row.expect(8)?;
         if kind != "table" {
-            let holds_ids = ["user_id", "patient_id", "session_id"].iter().any(|id| names.iter().any(|name| name == id));
+            let holds_ids =
+                ["user_id", "patient_id", "session_id"].iter().any(|id| names.iter().any(|name| name == id));
             if holds_ids {
                 let what = match kind.as_str() {
                     "foreign table" => "a foreign table: look there, and erase there what it holds of the person",
@@ -385,7 +380,9 @@ fn add_what_refers(tables: &mut Tables, keys: &[ForeignKey]) {
                 to.part.relation.clone(),
                 match (&to.part.out_of_reach, key.can_be_compared) {
                     (Some(_), _) => Some(format!("it belongs to rows of {}, which cannot be read", to.part.relation)),
-                    (None, false) => Some("its foreign key is compared by an operator outside of pg_catalog".to_owned()),
+                    (None, false) => {
+                        Some("its foreign key is compared by an operator outside of pg_catalog".to_owned())
+                    }
                     (None, true) => None,
                 },
                 key.columns.clone(),

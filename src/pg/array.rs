@@ -78,11 +78,7 @@ impl<T: Element> Value for Vec<T> {
                 &mut nulls,
                 &mut count,
             );
-            Some(
-                (0..count as usize)
-                    .filter_map(|at| T::read(*datums.add(at), *nulls.add(at), element))
-                    .collect(),
-            )
+            Some((0..count as usize).filter_map(|at| T::read(*datums.add(at), *nulls.add(at), element)).collect())
         }
     }
 }

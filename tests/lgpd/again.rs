@@ -34,7 +34,13 @@ fn erasures_are_found_by_their_digests_and_repeated_in_a_restored_database() {
         assert!(!text.contains("Maria ana") && !text.contains("Maria bia"), "{text}");
         assert_eq!(export(&mut service, "patient", bia.other_patient)["tables"], of_the_other);
         assert_eq!(service.value::<i64>("SELECT count(*) FROM auria.erasures"), 2);
-        assert_eq!(service.value::<i64>(&format!("SELECT count(*) FROM public.payment_history WHERE user_id = '{}'", ana.dentist)), 1);
+        assert_eq!(
+            service.value::<i64>(&format!(
+                "SELECT count(*) FROM public.payment_history WHERE user_id = '{}'",
+                ana.dentist
+            )),
+            1
+        );
 
         let report = erase(&mut service, &format!("erase_again('{digests}', p_keep_payments => false)"));
         assert_eq!(count(&report, "removed", "public.payment_history"), 1);

@@ -12,7 +12,10 @@ fn neither_an_export_nor_a_shared_link_shows_another_dentists_value() {
     let mut service = db.service();
     let session: uuid::Uuid =
         service.value(&format!("SELECT session_id FROM public.evaluations WHERE patient_id = '{}'", bia.patient));
-    service.run(&format!("UPDATE public.evaluations SET patient_document = '\"segredo ana\"' WHERE patient_id = '{}'", ana.patient));
+    service.run(&format!(
+        "UPDATE public.evaluations SET patient_document = '\"segredo ana\"' WHERE patient_id = '{}'",
+        ana.patient
+    ));
     seal(&db);
     // What somebody with rights on the table, a replica or a dump can do: copy the bytes.
     db.superuser().run(&format!(
@@ -34,8 +37,10 @@ fn neither_an_export_nor_a_shared_link_shows_another_dentists_value() {
         assert!(named.contains("notes") && named.contains("patient_document"), "{named}");
         assert!(named.contains(&bia.patient.to_string()), "{named}");
     }
-    let token: String = service
-        .value(&format!("SELECT token FROM public.shared_links WHERE session_id = '{session}' AND user_id = '{}'", bia.dentist));
+    let token: String = service.value(&format!(
+        "SELECT token FROM public.shared_links WHERE session_id = '{session}' AND user_id = '{}'",
+        bia.dentist
+    ));
     let mut visitor = db.session(As::Anon);
     let shown: String = visitor.value(&format!(
         "SELECT COALESCE(string_agg(to_jsonb(s)::text, ' '), '') FROM public.get_shared_evaluation('{token}') s"
@@ -47,8 +52,7 @@ fn neither_an_export_nor_a_shared_link_shows_another_dentists_value() {
         "SELECT l.token FROM public.shared_links l JOIN public.evaluations e USING (session_id, user_id) WHERE e.patient_id = '{}'",
         ana.patient
     ));
-    let shown: String = visitor.value(&format!(
-        "SELECT string_agg(to_jsonb(s)::text, ' ') FROM public.get_shared_evaluation('{token}') s"
-    ));
+    let shown: String = visitor
+        .value(&format!("SELECT string_agg(to_jsonb(s)::text, ' ') FROM public.get_shared_evaluation('{token}') s"));
     assert!(shown.contains("segredo ana"), "{shown}");
 }

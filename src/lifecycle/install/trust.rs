@@ -53,8 +53,7 @@ pub fn untrusted(spi: &Spi) -> Result<Vec<String>> {
     // and would spend seconds on compiling the query.
     extension::with_settings(&[(c"jit", c"off")], || {
         let trusted = trusted_roles(spi)?;
-        let rows =
-            spi.query_once(include_str!("untrusted.sql"), args![&names, &signatures(), trusted.as_slice()])?;
+        let rows = spi.query_once(include_str!("untrusted.sql"), args![&names, &signatures(), trusted.as_slice()])?;
         rows.column()
     })
 }
