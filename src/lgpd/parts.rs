@@ -360,11 +360,15 @@ pub const NAMED_DRAFT: &str = "t.user_id = (SELECT p.user_id FROM public.patient
                                                 || '($|\\W)' \
                                            FROM public.patients p WHERE p.id = $1 AND p.name <> ''))";
 
+/// A foreign key as a condition: the condition, the table it refers to, why it
+/// cannot be used, its columns.
+type Reference = (String, String, Option<String>, String);
+
 /// Rows without a direct owner that refer to rows that have one, and what
 /// refers to those.
 fn add_what_refers(tables: &mut Tables, keys: &[ForeignKey]) {
     loop {
-        let mut more: BTreeMap<Id, Vec<(String, String, Option<String>, String)>> = BTreeMap::new();
+        let mut more: BTreeMap<Id, Vec<Reference>> = BTreeMap::new();
         for key in keys.iter().filter(|key| !key.clears) {
             let (Some(from), Some(to)) = (tables.get(&key.from), tables.get(&key.to)) else {
                 continue;
