@@ -10,4 +10,25 @@ COMMENT ON FUNCTION auria.create_missing_profiles() IS
 
 REVOKE ALL ON FUNCTION auria.create_missing_profiles() FROM PUBLIC, anon, authenticated, service_role;
 
+CREATE OR REPLACE FUNCTION auria.erase_again(p_digests bytea[], p_keep_payments boolean DEFAULT true) RETURNS TABLE(action text, object text, row_count bigint, detail text)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'erase_again_wrapper';
+
+COMMENT ON FUNCTION auria.erase_again(bytea[], boolean) IS
+    'Repeats erasures after a backup was restored: of whoever has an id with one of these digests, as auria.erasures has them';
+
+REVOKE ALL ON FUNCTION auria.erase_again(bytea[], boolean) FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION auria.erase_again(bytea[], boolean) TO service_role;
+
+CREATE OR REPLACE FUNCTION auria.open_for_owner(ciphertext bytea, owner uuid, sealed boolean) RETURNS text
+    LANGUAGE c STABLE PARALLEL RESTRICTED COST 20
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'open_for_owner_wrapper';
+
+COMMENT ON FUNCTION auria.open_for_owner(bytea, uuid, boolean) IS
+    'For exports: the text in a value of a row of this dentist; NULL for a value of somebody else';
+
+REVOKE ALL ON FUNCTION auria.open_for_owner(bytea, uuid, boolean) FROM PUBLIC, anon, authenticated, service_role;
+
 SELECT auria.migrate();

@@ -108,6 +108,17 @@ COMMENT ON FUNCTION auria.ensure_unique_index(text, text, text, text) IS
 
 REVOKE ALL ON FUNCTION auria.ensure_unique_index(text, text, text, text) FROM PUBLIC, anon, authenticated, service_role;
 
+CREATE FUNCTION auria.erase_again(p_digests bytea[], p_keep_payments boolean DEFAULT true) RETURNS TABLE(action text, object text, row_count bigint, detail text)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'erase_again_wrapper';
+
+COMMENT ON FUNCTION auria.erase_again(bytea[], boolean) IS
+    'Repeats erasures after a backup was restored: of whoever has an id with one of these digests, as auria.erasures has them';
+
+REVOKE ALL ON FUNCTION auria.erase_again(bytea[], boolean) FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION auria.erase_again(bytea[], boolean) TO service_role;
+
 CREATE FUNCTION auria.erase_patient(p_patient_id uuid) RETURNS TABLE(action text, object text, row_count bigint, detail text)
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path TO pg_catalog, pg_temp
@@ -214,6 +225,16 @@ COMMENT ON FUNCTION auria.old_row_support(internal) IS
     'Planner support of open_text: in an UPDATE or DELETE of a view, a value that cannot be read is NULL unless the statement needs it';
 
 REVOKE ALL ON FUNCTION auria.old_row_support(internal) FROM PUBLIC, anon, authenticated, service_role;
+
+CREATE FUNCTION auria.open_for_owner(ciphertext bytea, owner uuid, sealed boolean) RETURNS text
+    LANGUAGE c STABLE PARALLEL RESTRICTED COST 20
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'open_for_owner_wrapper';
+
+COMMENT ON FUNCTION auria.open_for_owner(bytea, uuid, boolean) IS
+    'For exports: the text in a value of a row of this dentist; NULL for a value of somebody else';
+
+REVOKE ALL ON FUNCTION auria.open_for_owner(bytea, uuid, boolean) FROM PUBLIC, anon, authenticated, service_role;
 
 -- Called for each value that a view shows: no SET, which would cost more than opening it. It runs no SQL but to find out once
 -- in a statement who reads, with a search_path of its own.

@@ -104,6 +104,10 @@ CREATE TABLE IF NOT EXISTS auria.erasures (
     files        bigint       NOT NULL
 );
 
+ALTER TABLE auria.erasures
+    ADD COLUMN IF NOT EXISTS digest    bytea,
+    ADD COLUMN IF NOT EXISTS complete  boolean;
+
 ALTER TABLE auria.erasures ENABLE ROW LEVEL SECURITY;
 REVOKE ALL ON TABLE auria.erasures FROM PUBLIC, anon, authenticated, service_role;
 GRANT SELECT ON TABLE auria.erasures TO service_role;
@@ -122,5 +126,9 @@ COMMENT ON COLUMN auria.erasures.login IS 'Role that had logged in';
 COMMENT ON COLUMN auria.erasures.role IS 'Role whose rights were in force';
 COMMENT ON COLUMN auria.erasures.removed IS 'Number of rows removed, by table';
 COMMENT ON COLUMN auria.erasures.kept IS 'Number of rows kept, by table: payments; null for rows that mention the person';
-COMMENT ON COLUMN auria.erasures.not_reached IS 'Tables whose rows the owner of the schema could not remove';
+COMMENT ON COLUMN auria.erasures.not_reached IS
+    'Tables whose rows the owner of the schema could not remove: how many a trigger or rule kept, or null';
 COMMENT ON COLUMN auria.erasures.files IS 'How many files the caller was asked to delete';
+COMMENT ON COLUMN auria.erasures.digest IS
+    'SHA-256 of the erased id as text, for auria.erase_again() after a backup was restored';
+COMMENT ON COLUMN auria.erasures.complete IS 'Whether every table was reached and no row was kept by a trigger or rule';

@@ -12,7 +12,7 @@ use super::parts::{self, NAMED_DRAFT, NAMED_EVALUATION, Part, Parts, Subject};
 use super::storage;
 use crate::access;
 use crate::args;
-use crate::error::{Error, Result, required};
+use crate::error::{self, Error, Result, required};
 use crate::lifecycle::schema::owner;
 use crate::pg::roles;
 use crate::pg::spi::{self, Spi};
@@ -22,6 +22,9 @@ use crate::rpc::credits::required_id;
 /// What tax law makes a company keep, for five years as a rule.
 const PAYMENTS: [&str; 3] = ["public.payment_history", "public.credit_pack_purchases", "public.webhook_events"];
 
+/// The action of a report's row about what should be gone and may not be.
+pub const NOT_REACHED: &str = "not reached";
+
 const KEPT: &str = "a payment, which tax law keeps: p_keep_payments is true";
 
 /// A row of the report: action, object, number of rows, detail.
@@ -29,7 +32,7 @@ pub type Reported = (String, String, Option<i64>, Option<String>);
 
 /// Removes what is stored about a dentist, their patients included, and reports
 /// it: `removed` and `kept` with the number of rows, `not reached` for a table
-/// that the schema's owner may not delete from, `delete file` for each file,
+/// that is not read, or rows that a team's trigger or rule kept, `delete file` for each file,
 /// `recorded` with the entry in the log of erasures, and `to do`. With `p_keep_payments`, payments and purchases stay. The account in
 /// `auth.users` is the platform's to delete.
 ///
@@ -78,11 +81,12 @@ fn erase_patient(
     Ok(TableIterator::new(report))
 }
 
-fn erase(spi: &Spi, mut subject: Subject, id: Uuid, keep_payments: bool) -> Result<Vec<Reported>> {
+/// Erases one person, as [`erase_user`] says.
+pub fn erase(spi: &Spi, mut subject: Subject, id: Uuid, keep_payments: bool) -> Result<Vec<Reported>> {
     let mut report = Vec::new();
     let caller = Caller::now(spi)?;
     // A deferred trigger would run at the commit, when the rights are no
-    // longer the owner's.
+    // longer the owner's. What waits already is the caller's.
     spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
     let owner = owner::of_schema(spi)?;
     let (parts, all_rows) = roles::acting_as(owner, || {
@@ -116,7 +120,7 @@ fn erase(spi: &Spi, mut subject: Subject, id: Uuid, keep_payments: bool) -> Resu
         let detail = "delete it with the API of the file store".to_owned();
         ("delete file".to_owned(), format!("{bucket}/{name}"), None, Some(detail))
     }));
-    let entry = log::record(spi, &caller, subject, &result)?;
+    let entry = log::record(spi, &caller, subject, id, &result)?;
     result.push((
         "recorded".to_owned(),
         "auria.erasures".to_owned(),
@@ -185,32 +189,92 @@ fn remove(spi: &Spi, parts: &Parts, id: Uuid, keep_payments: bool) -> Result<Vec
         }
     }
     let is_kept = |part: &Part| kept.contains(&part.relation);
-    // Counted first: what is removed may be what says whose the rows are.
+    let is_removed = |part: &Part| part.out_of_reach.is_none() && !is_kept(part);
+    // Asked first: what is removed may be what says whose the rows are.
     let mut counts = Vec::new();
+    let mut keys = Vec::new();
     for part in &parts.tables {
-        counts.push(if is_kept(part) && part.out_of_reach.is_none() {
-            let sql = format!("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}", part.relation, part.condition);
-            spi.query_once(&sql, args![id])?.one::<i64>()?.unwrap_or(0)
-        } else {
-            0
-        });
+        counts.push(if is_kept(part) && part.out_of_reach.is_none() { still_there(spi, part, id)? } else { 0 });
+        keys.push(if is_removed(part) && !part.keepers.is_empty() { row_keys(spi, part, id)? } else { Vec::new() });
     }
     // The second time takes what a team's trigger has written meanwhile.
     for _ in 0..2 {
-        for (part, count) in parts.tables.iter().zip(&mut counts) {
-            if part.out_of_reach.is_none() && !is_kept(part) {
-                let sql = format!("DELETE FROM {} AS t WHERE {}", part.relation, part.condition);
-                *count += spi.execute(&sql, args![id])? as i64;
+        let mut at = 0;
+        for cycle in parts.tables.chunk_by(|one, other| one.cycle == other.cycle) {
+            let deleted: Vec<&Part> = cycle.iter().filter(|part| is_removed(part)).collect();
+            let mut found = delete(spi, &deleted, id)?.into_iter();
+            for (part, count) in cycle.iter().zip(&mut counts[at..]) {
+                if is_removed(part) {
+                    *count += found.next().unwrap_or_default();
+                }
             }
+            at += cycle.len();
         }
     }
-    let reported = |(part, count): (&Part, i64)| {
-        let (action, count, detail) = match &part.out_of_reach {
-            Some(reason) => ("not reached", None, Some(reason.clone())),
-            None if is_kept(part) => ("kept", Some(count), Some(KEPT.to_owned())),
-            None => ("removed", Some(count), None),
+    let mut report = Vec::new();
+    for ((part, count), keys) in parts.tables.iter().zip(counts).zip(keys) {
+        let mut row = |action: &str, count, detail: Option<String>| {
+            report.push((action.to_owned(), part.relation.clone(), count, detail));
         };
-        (action.to_owned(), part.relation.clone(), count, detail)
-    };
-    Ok(parts.tables.iter().zip(counts).map(reported).collect())
+        if part.out_of_reach.is_some() {
+            continue;
+        }
+        if is_kept(part) {
+            row("kept", Some(count), Some(KEPT.to_owned()));
+            continue;
+        }
+        row("removed", Some(count), None);
+        let left = still_there(spi, part, id)?.max(still_there_by_key(spi, part, &keys)?);
+        if left > 0 {
+            let by = if part.keepers.is_empty() { "a trigger".to_owned() } else { part.keepers.join(", ") };
+            row(NOT_REACHED, Some(left), Some(format!("the rows are still there after the deletion: see {by}")));
+        }
+    }
+    let not_reached = parts.not_reached();
+    report.extend(not_reached.map(|(table, reason)| (NOT_REACHED.to_owned(), table, None, Some(reason))));
+    report.extend(parts.copies.iter().map(|(relation, what)| to_do(relation, what)));
+    Ok(report)
+}
+
+/// How many rows belong to the subject, by what says so now.
+fn still_there(spi: &Spi, part: &Part, id: Uuid) -> Result<i64> {
+    let sql = format!("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}", part.relation, part.condition);
+    Ok(spi.query_once(&sql, args![id])?.one()?.unwrap_or(0))
+}
+
+/// What the subject's rows are found again by, when what said whose they are
+/// has been removed.
+fn row_keys(spi: &Spi, part: &Part, id: Uuid) -> Result<Vec<String>> {
+    let sql = format!("SELECT DISTINCT {} FROM {} AS t WHERE {}", part.row_key(), part.relation, part.condition);
+    spi.query_once(&sql, args![id])?.column()
+}
+
+fn still_there_by_key(spi: &Spi, part: &Part, keys: &[String]) -> Result<i64> {
+    if keys.is_empty() {
+        return Ok(0);
+    }
+    let sql = format!("SELECT pg_catalog.count(*) FROM {} AS t WHERE {} = ANY ($1)", part.stored, part.row_key());
+    Ok(spi.query_once(&sql, args![keys])?.one()?.unwrap_or(0))
+}
+
+/// Deletes the rows of tables that refer to each other by one statement, after
+/// which PostgreSQL checks their foreign keys. How many it deleted of each.
+fn delete(spi: &Spi, parts: &[&Part], id: Uuid) -> Result<Vec<i64>> {
+    let statement = |part: &Part| format!("DELETE FROM {} AS t WHERE {}", part.stored, part.stored_condition());
+    // A statement of a WITH may have no rules.
+    if parts.len() < 2 || parts.iter().any(|part| part.has_rules) {
+        return parts.iter().map(|part| Ok(spi.execute(&statement(part), args![id])? as i64)).collect();
+    }
+    let (deletes, counts): (Vec<String>, Vec<String>) = parts
+        .iter()
+        .enumerate()
+        .map(|(at, part)| {
+            let delete = format!("of_{at} AS ({} RETURNING 1)", statement(part));
+            (delete, format!("(SELECT pg_catalog.count(*) FROM of_{at})"))
+        })
+        .unzip();
+    let sql = format!("WITH {} SELECT {}", deletes.join(", "), counts.join(", "));
+    let rows = spi.query_once(&sql, args![id])?;
+    let row = rows.first().ok_or_else(|| error::unexpected_null("a deletion"))?;
+    (1..=parts.len() as i32).map(|at| row.expect(at)).collect()
 }

@@ -16,7 +16,7 @@ use crate::lifecycle::schema::owner;
 use crate::pg::bytes::Jsonb;
 use crate::pg::roles;
 use crate::pg::spi::{self, Arg, Spi, quoted_identifier, quoted_literal};
-use crate::phi::columns::{Kind, TABLES};
+use crate::phi::columns::{Column, Kind, TABLES};
 use crate::rpc::credits::required_id;
 
 /// Everything that is stored about a dentist: the rows of every table, with
@@ -55,10 +55,12 @@ struct NotIncluded {
 
 fn export(spi: &Spi, subject: Subject, id: Uuid) -> Result<Jsonb> {
     let owner = owner::of_schema(spi)?;
-    let (rows, parts) = roles::acting_as(owner, || {
+    let (rows, not_included) = roles::acting_as(owner, || {
         let parts = parts::of(spi, subject)?;
         let rows = rows(spi, &parts, id, exported)?;
-        Ok::<_, Error>((rows, parts))
+        let mut not_included = not_included(&parts, subject);
+        not_included.extend(values_of_others(spi, &parts, id)?);
+        Ok::<_, Error>((rows, not_included))
     })?;
     let rows = rows.into_datum();
     let objects: Vec<Object> = storage::objects(spi, subject, id, rows)?
@@ -77,7 +79,7 @@ fn export(spi: &Spi, subject: Subject, id: Uuid) -> Result<Jsonb> {
             Arg::from(id),
             Arg::of_type(pg_sys::JSONBOID, rows),
             Arg::from(&json(&objects)?),
-            Arg::from(&json(&not_included(&parts, subject))?),
+            Arg::from(&json(&not_included)?),
         ],
     )?;
     let document = document.first().map_or(Ok(None), |row| row.jsonb(1))?;
@@ -89,10 +91,8 @@ fn json(value: &impl Serialize) -> Result<String> {
 }
 
 fn not_included(parts: &Parts, subject: Subject) -> Vec<NotIncluded> {
-    let out_of_reach = parts
-        .tables
-        .iter()
-        .filter_map(|part| Some(NotIncluded { table: part.relation.clone(), reason: part.out_of_reach.clone()? }));
+    let not_reached = parts.not_reached().chain(parts.copies.iter().cloned());
+    let not_reached = not_reached.map(|(table, reason)| NotIncluded { table, reason });
     let mentions = parts.mentions.iter().map(|(table, columns)| NotIncluded {
         table: table.clone(),
         reason: format!("its rows belong to others and may mention the user in {columns}"),
@@ -101,7 +101,7 @@ fn not_included(parts: &Parts, subject: Subject) -> Vec<NotIncluded> {
         table: "auth.users".to_owned(),
         reason: "the platform's: export the account with its own interface".to_owned(),
     });
-    out_of_reach.chain(mentions).chain(account).collect()
+    not_reached.chain(mentions).chain(account).collect()
 }
 
 /// The rows of each table that can be read, as an object of arrays: what
@@ -124,31 +124,74 @@ pub fn rows(spi: &Spi, parts: &Parts, id: Uuid, select: fn(&Part) -> String) -> 
     rows.ok_or_else(|| error::unexpected_null("an export"))
 }
 
+/// The columns with patient data that a table stores encrypted.
+fn encrypted_columns(part: &Part) -> impl Iterator<Item = &'static Column> {
+    TABLES
+        .iter()
+        .filter(|table| part.relation == format!("public.{}", table.name))
+        .flat_map(|table| table.columns)
+        .filter(|column| part.stores_encrypted(column))
+}
+
+/// The text of an encrypted column, where it is a value of the dentist whose
+/// row it is; else NULL.
+fn opened(part: &Part, encrypted: &str) -> String {
+    format!("auria.open_for_owner(t.{}, t.user_id, {})", quoted_identifier(encrypted), part.is_sealed())
+}
+
 /// The rows as the person may read them: without ciphertexts, and where there
 /// is nothing else, decrypted.
 fn exported(part: &Part) -> String {
     let mut row = "pg_catalog.to_jsonb(t)".to_owned();
-    let columns =
-        TABLES.iter().filter(|table| part.relation == format!("public.{}", table.name)).flat_map(|table| table.columns);
-    for column in columns {
+    if part.is_sealed() {
+        row = format!("({row} - 'name_digest')");
+    }
+    for column in encrypted_columns(part) {
         let (plain, encrypted) = (column.plain.to_string_lossy(), column.encrypted.to_string_lossy());
-        if !part.has(&encrypted) {
-            continue;
-        }
-        let value = format!("public.phi_decrypt(t.{})", quoted_identifier(&encrypted));
+        let value = opened(part, &encrypted);
         let value = match column.kind {
             Kind::Jsonb => format!("{value}::pg_catalog.jsonb"),
             Kind::Text | Kind::Date => format!("pg_catalog.to_jsonb({value})"),
         };
+        let value = if part.is_sealed() {
+            value
+        } else {
+            let plain = quoted_identifier(&plain);
+            format!("CASE WHEN t.{plain} IS NULL THEN {value} ELSE pg_catalog.to_jsonb(t.{plain}) END")
+        };
         row = format!(
-            "(({row}) - {}) || pg_catalog.jsonb_build_object({}, CASE WHEN t.{} IS NULL THEN {value} ELSE pg_catalog.to_jsonb(t.{}) END)",
+            "(({row}) - {}) || pg_catalog.jsonb_build_object({}, {value})",
             quoted_literal(&encrypted),
             quoted_literal(&plain),
-            quoted_identifier(&plain),
-            quoted_identifier(&plain),
         );
     }
-    all(&row, &part.relation, &part.condition)
+    all(&row, &part.stored, &part.stored_condition())
+}
+
+/// Values that lie in a row and are another dentist's: by bytes that somebody
+/// copied. They are named and not shown.
+fn values_of_others(spi: &Spi, parts: &Parts, id: Uuid) -> Result<Vec<NotIncluded>> {
+    let mut found = Vec::new();
+    for part in parts.tables.iter().filter(|part| part.out_of_reach.is_none()) {
+        for column in encrypted_columns(part) {
+            let (plain, encrypted) = (column.plain.to_string_lossy(), column.encrypted.to_string_lossy());
+            let is_shown =
+                if part.is_sealed() { "true".to_owned() } else { format!("t.{} IS NULL", quoted_identifier(&plain)) };
+            let sql = format!(
+                "SELECT t.id FROM {} AS t WHERE ({}) AND {is_shown} AND t.{} IS NOT NULL AND {} IS NULL ORDER BY 1",
+                part.stored,
+                part.stored_condition(),
+                quoted_identifier(&encrypted),
+                opened(part, &encrypted),
+            );
+            let ids: Vec<Uuid> = spi.read_once(&sql, args![id])?.column()?;
+            found.extend(ids.into_iter().map(|row| NotIncluded {
+                table: part.relation.clone(),
+                reason: format!("{plain} of row {row} is a value of another dentist"),
+            }));
+        }
+    }
+    Ok(found)
 }
 
 /// The rows as they are stored, of a sealed table without what is encrypted.

@@ -1,11 +1,12 @@
 //! The log of erasures, `auria.erasures`: what was erased, when and by whom, as
 //! numbers of rows per table. It names neither the person nor anything that was
-//! stored about them.
+//! stored about them: a digest of the id lets an erasure be repeated.
 
 use pgrx::PgSqlErrorCode;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
-use super::erase::Reported;
+use super::erase::{NOT_REACHED, Reported};
 use super::parts::Subject;
 use crate::args;
 use crate::error::{Error, Result};
@@ -35,7 +36,7 @@ impl Caller {
 /// Writes an entry in the transaction of the erasure: both or neither. With the
 /// rights of the log's owner, a superuser: nobody else can write it, the owner
 /// of the schema included. Returns the entry's id.
-pub fn record(spi: &Spi, caller: &Caller, subject: Subject, report: &[Reported]) -> Result<i64> {
+pub fn record(spi: &Spi, caller: &Caller, subject: Subject, id: Uuid, report: &[Reported]) -> Result<i64> {
     if !spi.exists("SELECT WHERE pg_catalog.to_regclass($1) IS NOT NULL", args![TABLE])? {
         return Err(Error::new(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -45,11 +46,13 @@ pub fn record(spi: &Spi, caller: &Caller, subject: Subject, report: &[Reported])
         .hint("Run SELECT * FROM auria.migrate(), which makes it."));
     }
     let counts = |action: &str| json(report.iter().filter(|(did, ..)| did == action));
+    let complete = !report.iter().any(|(did, ..)| did == NOT_REACHED);
     let files = report.iter().filter(|(did, ..)| did == "delete file").count() as i64;
     as_owner_of_record(spi, TABLE, || {
         spi.query_once(
-            "INSERT INTO auria.erasures (subject, login, role, removed, kept, not_reached, files) \
-             VALUES ($1, $2, $3, $4::pg_catalog.jsonb, $5::pg_catalog.jsonb, $6::pg_catalog.jsonb, $7) \
+            "INSERT INTO auria.erasures (subject, login, role, removed, kept, not_reached, files, complete, digest) \
+             VALUES ($1, $2, $3, $4::pg_catalog.jsonb, $5::pg_catalog.jsonb, $6::pg_catalog.jsonb, $7, $8, \
+                     pg_catalog.sha256(pg_catalog.convert_to($9::pg_catalog.text, 'UTF8'))) \
              RETURNING id",
             args![
                 subject.word(),
@@ -57,8 +60,10 @@ pub fn record(spi: &Spi, caller: &Caller, subject: Subject, report: &[Reported])
                 &caller.role,
                 &counts("removed"),
                 &counts("kept"),
-                &counts("not reached"),
+                &counts(NOT_REACHED),
                 files,
+                complete,
+                id,
             ],
         )?
         .one()?

@@ -23,4 +23,5 @@ mod way_back;
 
 pub use cron::last_runs;
 pub use doctor::catalogue_failures;
+pub use install::trust::trusted_roles;
 pub use migrate::functions::as_owner_of_record;

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod advisory;
+pub mod array;
 pub mod boundary;
 pub mod bytes;
 pub mod calendar;

@@ -24,6 +24,7 @@ use pgrx::{IntoDatum, pg_sys};
 use uuid::Uuid;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::array;
 use super::boundary;
 use super::bytes::{Jsonb, Stored, Text};
 use super::encoding;
@@ -57,6 +58,10 @@ enum Native<'a> {
     Uuid(Uuid),
     Text(&'a str),
     Bytes(&'a [u8]),
+    Texts(&'a [String]),
+    Uuids(&'a [Uuid]),
+    Oids(&'a [pg_sys::Oid]),
+    ByteStrings(&'a [Vec<u8>]),
 }
 
 impl Arg<'_> {
@@ -73,8 +78,19 @@ impl Arg<'_> {
             // A text has the layout of a bytea.
             Native::Text(text) => encoding::to_server(text).into_datum(),
             Native::Bytes(bytes) => bytes.into_datum(),
+            Native::Texts(texts) => Some(array_of(pg_sys::TEXTOID, texts)),
+            Native::Uuids(ids) => Some(array_of(pg_sys::UUIDOID, ids.iter().copied())),
+            Native::Oids(oids) => Some(array_of(pg_sys::OIDOID, oids.iter().copied())),
+            Native::ByteStrings(strings) => Some(array_of(pg_sys::BYTEAOID, strings.iter().map(Vec::as_slice))),
         }
     }
+}
+
+/// An array of what is passed singly as an [`Arg`] of the type.
+fn array_of<'a>(element: pg_sys::Oid, elements: impl IntoIterator<Item: Into<Arg<'a>>>) -> pg_sys::Datum {
+    let datums = elements.into_iter().filter_map(|element| element.into().datum()).collect();
+    // SAFETY: each datum was made for an argument of this type.
+    unsafe { array::of(element, datums) }
 }
 
 macro_rules! arg_from {
@@ -100,6 +116,10 @@ arg_from! {
     &'a str => TEXTOID, Native::Text;
     &'a String => TEXTOID, |text| Native::Text(text);
     &'a [u8] => BYTEAOID, Native::Bytes;
+    &'a [String] => TEXTARRAYOID, Native::Texts;
+    &'a [Uuid] => UUIDARRAYOID, Native::Uuids;
+    &'a [pg_sys::Oid] => OIDARRAYOID, Native::Oids;
+    &'a [Vec<u8>] => BYTEAARRAYOID, Native::ByteStrings;
     i32 => INT4OID, |value| Native::Datum(value.into());
     i64 => INT8OID, |value| Native::Datum(value.into());
     pg_sys::Oid => OIDOID, |value| Native::Datum(value.into());

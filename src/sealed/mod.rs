@@ -13,7 +13,7 @@
 
 pub mod layout;
 mod obstacles;
-mod read;
+pub mod read;
 pub mod reopen;
 mod seal;
 mod unseal;

@@ -5,11 +5,13 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use uuid::Uuid;
 
 use crate::error::Result;
 use crate::pg::bytes::{Jsonb, Text, TextArg};
 use crate::pg::random;
-use crate::pg::spi::{self, Arg, Snapshot};
+use crate::pg::spi::{self, Arg, Snapshot, Spi};
+use crate::sealed::read;
 use crate::statement;
 
 statement! {
@@ -27,6 +29,8 @@ statement! {
          WHERE l.token = $1 AND l.expires_at > pg_catalog.now() AND e.dsd_analysis IS NOT NULL \
          ORDER BY e.created_at DESC, e.id \
          LIMIT 1";
+
+    SHARED_BY = "SELECT l.user_id FROM public.shared_links l WHERE l.token = $1 AND l.expires_at > pg_catalog.now()";
 
     IS_VALID = "SELECT l.expires_at > pg_catalog.now() FROM public.shared_links l WHERE l.token = $1";
 }
@@ -61,6 +65,15 @@ impl<'call> Token<'call> {
     }
 }
 
+/// Does `work` so that a sealed value is opened only if it belongs to the
+/// dentist who shares; `None` where the token opens nothing.
+fn reading_for_who_shares<T>(token: &Token<'_>, work: impl FnOnce(&Spi) -> Result<T>) -> Result<Option<T>> {
+    spi::connected(|spi| {
+        let dentist: Option<Uuid> = spi.query(&SHARED_BY, Snapshot::Caller, &[token.as_arg()])?.one()?;
+        dentist.map(|dentist| read::for_dentist(dentist, || work(spi))).transpose()
+    })
+}
+
 /// The evaluations that a token opens, ordered by tooth; none for a token that
 /// is malformed, unknown, expired or NULL. For everyone.
 #[pg_extern(sql = false)]
@@ -86,7 +99,7 @@ fn get_shared_evaluation(
     let Some(token) = Token::presented(p_token) else {
         return Ok(TableIterator::empty());
     };
-    let evaluations: Vec<_> = spi::connected(|spi| {
+    let evaluations: Vec<_> = reading_for_who_shares(&token, |spi| {
         spi.query(&EVALUATIONS, Snapshot::Caller, &[token.as_arg()])?
             .iter()
             .map(|row| {
@@ -102,7 +115,8 @@ fn get_shared_evaluation(
                 ))
             })
             .collect::<Result<_>>()
-    })?;
+    })?
+    .unwrap_or_default();
     Ok(TableIterator::new(evaluations))
 }
 
@@ -127,12 +141,13 @@ fn get_shared_dsd(
     let Some(token) = Token::presented(p_token) else {
         return Ok(TableIterator::empty());
     };
-    let latest = spi::connected(|spi| {
+    let latest = reading_for_who_shares(&token, |spi| {
         spi.query(&LATEST_DSD, Snapshot::Caller, &[token.as_arg()])?
             .first()
             .map(|row| Ok((row.jsonb(1)?, row.text(2)?, row.jsonb(3)?, row.text(4)?)))
             .transpose()
-    })?;
+    })?
+    .flatten();
     Ok(TableIterator::new(latest))
 }
 

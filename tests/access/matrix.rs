@@ -450,9 +450,11 @@ const FUNCTIONS: &str = "
     auria.export_patient(uuid)                              - - s
     auria.erase_user(uuid,boolean)                          - - s
     auria.erase_patient(uuid)                               - - s
+    auria.erase_again(bytea[],boolean)                      - - s
     auria.open_text(bytea,boolean)                          - u s
     auria.bound_value(bytea,uuid)                           - - -
     auria.unbound_value(bytea)                              - - -
+    auria.open_for_owner(bytea,uuid,boolean)                - - -
     auria.name_digest(uuid,bytea)                           - - -
     auria.old_row_support(internal)                         - - -
     auria.phi_seal()                                        - - -

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use auria_tests::{As, Cluster, ClusterOptions, migration_count, refused_with};
 use uuid::Uuid;
@@ -309,20 +310,84 @@ fn what_is_stored_about_a_person_is_exported_and_then_erased() {
     let mut admin = cluster.superuser("auria");
     let patient: Uuid = admin.value("SELECT id FROM public.patients");
     let exports = cluster.private_directory("exports");
-    let printed = follow(
+    let (dentist, patient) = (dentist.to_string(), patient.to_string());
+    follow(
         &cluster,
-        "Export and erase (LGPD)",
-        &[("DENTIST", &dentist.to_string()), ("PATIENT", &patient.to_string()), ("EXPORTS", exports.to_str().unwrap())],
+        "Export a person",
+        &[("DENTIST", &dentist), ("PATIENT", &patient), ("EXPORTS", exports.to_str().unwrap())],
     );
     for file in ["patient.json", "dentist.json"] {
-        let document = fs::read_to_string(exports.join(file)).unwrap();
-        assert!(document.contains("Maria da Conceição"), "{file}: {document}");
+        let file = exports.join(file);
+        let document: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        assert!(document["tables"].to_string().contains("Maria da Conceição"), "{document}");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
     }
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM public.patients"), 1);
+    let printed = follow(&cluster, "Erase a person", &[("DENTIST", &dentist), ("PATIENT", &patient)]);
     assert!(printed.contains("auth.users"), "{printed}");
     assert_eq!(
         admin.value::<i64>("SELECT (SELECT count(*) FROM public.patients) + (SELECT count(*) FROM public.profiles)"),
         0
     );
+}
+
+#[test]
+fn a_server_goes_back_to_between_two_charges_and_whoever_was_erased_since_is_erased_again() {
+    let cluster = ClusterOptions::default()
+        .setting("archive_mode", "on")
+        .setting("archive_command", "pgbackrest --stanza=auria archive-push %p")
+        .start();
+    follow(&cluster, "Install", &[]);
+    let [repository, locks] = ["repository", "locks"].map(|name| cluster.private_directory(name));
+    let (data, socket) = (cluster.data_directory(), cluster.socket_directory());
+    let configuration = cluster.secret_file(
+        "pgbackrest.conf",
+        &format!(
+            "[global]\nrepo1-path={}\nrepo1-retention-full=1\nlock-path={}\nlog-level-file=off\nstart-fast=y\n\
+             [auria]\npg1-path={}\npg1-socket-path={}\npg1-port={}\npg1-user=postgres\n",
+            repository.display(),
+            locks.display(),
+            data.display(),
+            socket.display(),
+            cluster.port(),
+        ),
+    );
+    let configuration = configuration.display().to_string();
+    cluster.set_environment("PGBACKREST_CONFIG", &configuration);
+    cluster.restart();
+    let ana = practice(&cluster);
+    let bia = Uuid::new_v4();
+    let mut admin = cluster.superuser("auria");
+    admin.run(&format!(
+        "INSERT INTO auth.users (id, email) VALUES ('{bia}', 'bia@clinica.example');
+         INSERT INTO public.patients (user_id, name) VALUES ('{bia}', 'Paciente de Bia'), ('{ana}', 'Paciente de Ana')"
+    ));
+    let patient: Uuid = admin.value("SELECT id FROM public.patients WHERE name = 'Paciente de Ana'");
+    let made = cluster.shell("pgbackrest --stanza=auria stanza-create", &[("PGBACKREST_CONFIG", &configuration)]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+    follow(&cluster, "Back up to a repository", &[("PGBACKREST_CONFIG", &configuration)]);
+
+    let charge = format!("SELECT public.use_credits('{ana}', 'case_analysis')");
+    admin.run(&charge);
+    let target: String = admin.value("SELECT clock_timestamp()::text");
+    admin.run("SELECT pg_sleep(0.1)");
+    admin.run(&charge);
+    admin.run(&format!("SELECT FROM auria.erase_user('{bia}'); SELECT FROM auria.erase_patient('{patient}')"));
+    follow(&cluster, "Keep the record of erasures", &[]);
+    drop(admin);
+    cluster.stop();
+
+    let printed = follow(
+        &cluster,
+        "Recover and repeat the erasures",
+        &[("PGBACKREST_CONFIG", &configuration), ("DATA", data.to_str().unwrap()), ("TARGET", &target)],
+    );
+    assert!(printed.contains("public.patients"), "{printed}");
+    let mut admin = cluster.superuser("auria");
+    // The charge of the practice and the first of the two.
+    assert_eq!(admin.value::<i64>(&format!("SELECT count(*) FROM public.credit_usage WHERE user_id = '{ana}'")), 2);
+    assert_eq!(admin.value::<String>("SELECT string_agg(name, ' ') FROM public.patients"), "Maria da Conceição");
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM auria.erasures WHERE complete"), 2);
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! What the law lets a person ask for: an export of everything that is stored about them, and its removal.
 
+mod again;
+mod claims;
 mod disk;
 mod erase;
 mod export;
 mod log;
+mod owners;
 mod sealed;
+mod strangers;
 mod team;
 
 use auria_tests::{Database, Session, insert_evaluation};

@@ -1,7 +1,7 @@
 //! Whether what exists may be taken over, called or fired. Only what belongs
 //! to a trusted role is; anything else stops the installation.
 
-use pgrx::PgSqlErrorCode;
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::args;
 use crate::error::{Error, Result};
@@ -33,21 +33,27 @@ pub fn refuse_untrusted(spi: &Spi) -> Result<()> {
         ))
 }
 
-/// The objects that belong to roles that are not trusted. Trusted are the role
+/// The roles that are trusted: the role
 /// whose rights are in force, superusers, the database's owner, the roles in
 /// `auria.trusted_owners`, and, where it is one of these or `auria_owner`, the
 /// role that owns the schema and the roles that may become it.
+pub fn trusted_roles(spi: &Spi) -> Result<Vec<pg_sys::Oid>> {
+    let rows = spi.query_once(
+        include_str!("trusted.sql"),
+        args![guc::trusted_owners().as_slice(), &owner::determine(spi)?, owner::OWNER, MAY_SET_ROLE],
+    )?;
+    rows.column()
+}
+
+/// The objects that belong to roles that are not trusted.
 pub fn untrusted(spi: &Spi) -> Result<Vec<String>> {
-    let owner = owner::determine(spi)?;
     let raw = raw_tables::found(spi)?;
     let names = raw.iter().fold(tables(), |names, table| format!("{names} {}_raw", table.name));
     // The planner expects far more rows of the recursive parts than there are,
     // and would spend seconds on compiling the query.
     extension::with_settings(&[(c"jit", c"off")], || {
-        let rows = spi.query_once(
-            include_str!("untrusted.sql"),
-            args![&names, &signatures(), &guc::trusted_owners().join(","), &owner, owner::OWNER, MAY_SET_ROLE],
-        )?;
+        let trusted = trusted_roles(spi)?;
+        let rows = spi.query_once(include_str!("untrusted.sql"), args![&names, &signatures(), trusted.as_slice()])?;
         rows.column()
     })
 }

@@ -1,6 +1,5 @@
 -- The objects that an installation takes over, calls or fires, and that belong to a role that is not trusted.
--- $1: the managed tables; $2: the managed functions, separated by |; $3: the trusted roles, separated by commas;
--- $4: the role that owns the schema, or is to own it; $5: the role that is made for that; $6: what SET ROLE asks for.
+-- $1: the managed tables; $2: the managed functions, separated by |; $3: the trusted roles.
 WITH RECURSIVE relations (oid, kind, owner) AS (
     SELECT c.oid, CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
                                  WHEN 'f' THEN 'foreign table' ELSE 'table' END,
@@ -138,21 +137,8 @@ WITH RECURSIVE relations (oid, kind, owner) AS (
       LEFT JOIN pg_catalog.pg_class c ON c.oid = d.refobjid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
                                      AND c.relnamespace NOT IN (pg_catalog.to_regnamespace('auth'), pg_catalog.to_regnamespace('storage'))
      WHERE COALESCE(p.proowner, c.relowner) IS NOT NULL AND d.refobjid <> w.ev_class
-), trusted (oid) AS (
-    SELECT r.oid
-      FROM pg_catalog.pg_roles r
-     WHERE r.rolsuper
-        OR r.rolname = CURRENT_USER
-        OR r.rolname = 'pg_database_owner'
-        OR r.rolname = $5
-        OR r.oid = (SELECT d.datdba FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
-        OR r.rolname = ANY (pg_catalog.string_to_array($3, ','))
 )
 SELECT pg_catalog.format('%s, which belongs to role "%s"', found.object, r.rolname)
   FROM found JOIN pg_catalog.pg_roles r ON r.oid = found.owner
- WHERE found.owner NOT IN (SELECT oid FROM trusted)
-   -- A role that may become the schema's owner has its rights anyhow.
-   AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles o
-                     JOIN trusted ON trusted.oid = o.oid
-                    WHERE o.rolname = $4 AND pg_catalog.pg_has_role(found.owner, o.oid, $6))
+ WHERE found.owner <> ALL ($3)
  ORDER BY 1
