@@ -28,6 +28,7 @@ fn can_create_case(p_user_id: Option<SqlUuid>) -> Result<bool, ErrorReport> {
 fn increment_case_usage(p_user_id: Option<SqlUuid>) -> Result<(), ErrorReport> {
     let user = required_id(p_user_id, "increment_case_usage", "p_user_id")?;
     transaction::refuse_if_read_only(c"increment_case_usage()");
+    transaction::check_constraints_now_for_superusers();
     Ok(spi::connected(|spi| ledger::increment_case_usage(spi, user))?)
 }
 
@@ -37,5 +38,6 @@ fn increment_case_usage(p_user_id: Option<SqlUuid>) -> Result<(), ErrorReport> {
 #[pg_extern(sql = false)]
 fn reset_monthly_usage() -> Result<i32, ErrorReport> {
     transaction::refuse_if_read_only(c"reset_monthly_usage()");
+    transaction::check_constraints_now_for_superusers();
     Ok(spi::connected(ledger::reset_with_rollover)?)
 }

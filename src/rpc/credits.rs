@@ -39,7 +39,7 @@ fn use_credits(
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     transaction::refuse_if_read_only(c"use_credits()");
-    Ok(procedure::with_rights_of_owner(fcinfo, || ledger::spend(user, &operation, None))?)
+    Ok(procedure::writing_as_owner(fcinfo, || ledger::spend(user, &operation, None))?)
 }
 
 /// [`use_credits`] that charges once for a reference (the evaluation or
@@ -57,7 +57,7 @@ fn use_credits_once(
     let operation = required(p_operation, THIS, "p_operation")?;
     let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
     transaction::refuse_if_read_only(c"use_credits()");
-    Ok(procedure::with_rights_of_owner(fcinfo, || ledger::spend(user, &operation, Some(reference)))?)
+    Ok(procedure::writing_as_owner(fcinfo, || ledger::spend(user, &operation, Some(reference)))?)
 }
 
 /// Gives back the user's latest use of the operation within 30 days that was
@@ -75,7 +75,7 @@ fn refund_credits(
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     transaction::refuse_if_read_only(c"refund_credits()");
-    Ok(procedure::with_rights_of_owner(fcinfo, || ledger::refund(user, &operation, None))?)
+    Ok(procedure::writing_as_owner(fcinfo, || ledger::refund(user, &operation, None))?)
 }
 
 /// [`refund_credits`] for exactly the use with this reference, once, however
@@ -92,7 +92,7 @@ fn refund_credits_once(
     let operation = required(p_operation, THIS, "p_operation")?;
     let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
     transaction::refuse_if_read_only(c"refund_credits()");
-    Ok(procedure::with_rights_of_owner(fcinfo, || ledger::refund(user, &operation, Some(reference)))?)
+    Ok(procedure::writing_as_owner(fcinfo, || ledger::refund(user, &operation, Some(reference)))?)
 }
 
 /// What [`use_credits`] would answer now; changes and locks nothing, and works
@@ -134,6 +134,7 @@ fn add_bonus_credits(p_user_id: Option<SqlUuid>, p_credits: Option<i32>) -> Resu
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let credits = required(p_credits, THIS, "p_credits")?;
     transaction::refuse_if_read_only(c"add_bonus_credits()");
+    transaction::check_constraints_now_for_superusers();
     Ok(spi::connected(|spi| ledger::add_bonus(spi, user, credits))?)
 }
 
@@ -142,5 +143,6 @@ fn add_bonus_credits(p_user_id: Option<SqlUuid>, p_credits: Option<i32>) -> Resu
 #[pg_extern(sql = false)]
 fn reset_monthly_usage_with_rollover() -> Result<i32, ErrorReport> {
     transaction::refuse_if_read_only(c"reset_monthly_usage_with_rollover()");
+    transaction::check_constraints_now_for_superusers();
     Ok(spi::connected(ledger::reset_with_rollover)?)
 }

@@ -96,7 +96,7 @@ fn check_and_increment_rate_limit(
         return Err(error::function_name_too_long().into());
     }
     transaction::refuse_if_read_only(c"check_and_increment_rate_limit()");
-    let counts = procedure::with_rights_of_owner(fcinfo, || {
+    let counts = procedure::writing_as_owner(fcinfo, || {
         let windows = [minute, hour, day];
         match count_by_row(user, &function, windows)? {
             Some(counts) => Ok(counts),
@@ -163,6 +163,7 @@ fn count_by_row(user: Uuid, function: &str, windows: [TimestampWithTimeZone; 3])
 #[pg_extern(sql = false)]
 fn cleanup_old_rate_limits() -> Result<i32, ErrorReport> {
     transaction::refuse_if_read_only(c"cleanup_old_rate_limits()");
+    transaction::check_constraints_now_for_superusers();
     Ok(spi::connected(|spi| {
         let rows = spi.query(&FORGET_OLD, Snapshot::New, &[])?;
         Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
