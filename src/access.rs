@@ -26,8 +26,8 @@ pub fn for_the_backend_alone(fcinfo: pg_sys::FunctionCallInfo, function: &str) -
     if is_client { Err(error::for_the_backend_alone(function)) } else { Ok(()) }
 }
 
-/// Runs `work` of a function that is the backend's alone, with the rights of the function's
-/// owner. The function declares its search_path, and not SECURITY DEFINER, which would hide
+/// Runs `work`, which writes, of a function that is the backend's alone, with the rights of the
+/// function's owner. The function declares its search_path, and not SECURITY DEFINER, which would hide
 /// who calls.
 pub fn as_owner_for_the_backend<T>(
     fcinfo: pg_sys::FunctionCallInfo,
@@ -35,7 +35,7 @@ pub fn as_owner_for_the_backend<T>(
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
     for_the_backend_alone(fcinfo, function)?;
-    procedure::with_rights_of_owner(fcinfo, work)
+    procedure::writing_as_owner(fcinfo, work)
 }
 
 /// Lets service_role, superusers and the function's owner ask about anyone,

@@ -7,6 +7,7 @@ use pgrx::{FromDatum, IntoDatum, PgSqlErrorCode, pg_sys};
 use super::boundary;
 use super::roles;
 use super::spi::{self, Spi};
+use super::transaction;
 use crate::error::{self, Error, Result};
 
 /// A procedure's call that may commit.
@@ -116,6 +117,14 @@ fn may_execute(role: pg_sys::Oid, function: pg_sys::Oid) -> bool {
 pub fn with_rights_of_owner<T>(fcinfo: pg_sys::FunctionCallInfo, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let owner = Called::by(fcinfo)?.owner;
     boundary::guarded(|| roles::with_rights_of(owner, work))
+}
+
+/// [`with_rights_of_owner`] for what writes: no trigger of a row that it wrote runs with a
+/// superuser's rights later.
+pub fn writing_as_owner<T>(fcinfo: pg_sys::FunctionCallInfo, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    // Before the rights change: what is pending is the caller's.
+    transaction::check_constraints_now_for_superusers();
+    with_rights_of_owner(fcinfo, work)
 }
 
 /// What `find` found for an earlier row of the same query, where it `still_holds`, or finds now:

@@ -10,6 +10,7 @@
 //! - the file, how many pages it has, and the LSN of each;
 //! - whether the table's definition changed (`relcache`).
 //!
+//! A file that this transaction made may be written without WAL, and is not kept.
 //! Pages are kept only when nobody has a change of them under way, this
 //! transaction included: so an uncommitted change is seen by who made it alone,
 //! and its rollback leaves nothing wrong. A snapshot is answered from them only
@@ -158,6 +159,9 @@ impl<const N: usize> SmallTable<N> {
         // SAFETY: the column's position is within the descriptor.
         let collation = unsafe { attribute(table.descriptor(), key.into()).attcollation };
         let pages = number_of_pages(table);
+        if is_new_file(table) {
+            return None;
+        }
         if !BYTEWISE.contains(&collation.to_u32()) || pages > PAGES {
             return None;
         }
@@ -319,6 +323,21 @@ unsafe fn is_short(text: *const pg_sys::varlena) -> bool {
 fn number_of_pages(table: &Relation) -> pg_sys::BlockNumber {
     // SAFETY: the table is open.
     unsafe { pg_sys::RelationGetNumberOfBlocksInFork(table.0, pg_sys::ForkNumber::MAIN_FORKNUM) }
+}
+
+/// Whether this transaction made the table's file: with `wal_level = minimal` it is
+/// written without WAL until the commit, so that pages change and keep their LSN.
+fn is_new_file(table: &Relation) -> bool {
+    // SAFETY: the table is open.
+    unsafe {
+        let relation = &*table.0;
+        #[cfg(feature = "pg15")]
+        let first = relation.rd_firstRelfilenodeSubid;
+        #[cfg(not(feature = "pg15"))]
+        let first = relation.rd_firstRelfilelocatorSubid;
+        // 0 stands for no subtransaction.
+        relation.rd_createSubid != 0 || first != 0
+    }
 }
 
 impl File {

@@ -7,6 +7,7 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::{IntoDatum, pg_sys};
 
 use super::caught::{Caught, catching};
+use super::{boundary, roles};
 use crate::error::{Error, Result};
 
 /// Refuses with PostgreSQL's own error (25006) on a standby or in a read-only
@@ -66,6 +67,29 @@ pub fn check_for_interrupts() {
 pub fn ensure_snapshot() {
     // SAFETY: called inside a transaction, in a backend that runs a portal.
     unsafe { pg_sys::EnsurePortalSnapshotExists() }
+}
+
+/// Lets deferred constraints be checked at the end of each statement from now on, where
+/// the session is a superuser's, or has taken one's role: a deferred trigger would run at
+/// the commit, with his rights instead of those that wrote the row.
+///
+/// As SET CONSTRAINTS ALL IMMEDIATE, which also fires what is pending. Nothing gives the
+/// session's deferral back, but the session itself. Everybody else's constraints stay as
+/// they are: a trigger runs with the rights of who writes, at the commit as before it.
+pub fn check_constraints_now_for_superusers() {
+    // SAFETY: reads globals of the backend.
+    let (session, outer) = unsafe { (pg_sys::GetSessionUserId(), pg_sys::GetOuterUserId()) };
+    if !roles::is_superuser(session) && !(outer != session && roles::is_superuser(outer)) {
+        return;
+    }
+    let mut all = pg_sys::ConstraintsSetStmt {
+        type_: pg_sys::NodeTag::T_ConstraintsSetStmt,
+        constraints: std::ptr::null_mut(),
+        deferred: false,
+    };
+    // SAFETY: a complete statement, inside a transaction. What it fires has a snapshot
+    // that it pushes itself.
+    boundary::guarded(|| unsafe { pg_sys::AfterTriggerSetState(&mut all) });
 }
 
 /// Runs `work`; where PostgreSQL raises an error in it, raises what `replace`

@@ -9,6 +9,7 @@ use super::inspect::{Found, inspect};
 use super::page::{PAGE, Source, sources};
 use crate::access;
 use crate::error::Result;
+use crate::pg::procedure;
 use crate::pg::spi::{self, Snapshot, Spi};
 
 /// The number of rows of a table that are compared with what they decrypt to.
@@ -38,7 +39,8 @@ fn verify_phi_encryption(
     >,
     ErrorReport,
 > {
-    let tables: Vec<_> = access::as_owner_for_the_backend(fcinfo, "verify_phi_encryption", || {
+    access::for_the_backend_alone(fcinfo, "verify_phi_encryption")?;
+    let tables: Vec<_> = procedure::with_rights_of_owner(fcinfo, || {
         spi::connected(|spi| {
             sources(spi)?
                 .iter()

@@ -40,7 +40,7 @@ fn use_credits(
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     transaction::refuse_if_read_only(c"use_credits()");
-    Ok(procedure::with_rights_of_owner(fcinfo, || ledger::spend(user, &operation, None))?)
+    Ok(procedure::writing_as_owner(fcinfo, || ledger::spend(user, &operation, None))?)
 }
 
 /// [`use_credits`] that charges once for a reference (the evaluation or
@@ -59,7 +59,7 @@ fn use_credits_once(
     let operation = required(p_operation, THIS, "p_operation")?;
     let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
     transaction::refuse_if_read_only(c"use_credits()");
-    Ok(procedure::with_rights_of_owner(fcinfo, || ledger::spend(user, &operation, Some(reference)))?)
+    Ok(procedure::writing_as_owner(fcinfo, || ledger::spend(user, &operation, Some(reference)))?)
 }
 
 /// Gives back the user's latest use of the operation within 30 days that was
@@ -78,7 +78,7 @@ fn refund_credits(
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     transaction::refuse_if_read_only(c"refund_credits()");
-    Ok(procedure::with_rights_of_owner(fcinfo, || ledger::refund(user, &operation, None))?)
+    Ok(procedure::writing_as_owner(fcinfo, || ledger::refund(user, &operation, None))?)
 }
 
 /// [`refund_credits`] for exactly the use with this reference, once, however
@@ -96,7 +96,7 @@ fn refund_credits_once(
     let operation = required(p_operation, THIS, "p_operation")?;
     let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
     transaction::refuse_if_read_only(c"refund_credits()");
-    Ok(procedure::with_rights_of_owner(fcinfo, || ledger::refund(user, &operation, Some(reference)))?)
+    Ok(procedure::writing_as_owner(fcinfo, || ledger::refund(user, &operation, Some(reference)))?)
 }
 
 /// What [`use_credits`] would answer now; changes and locks nothing, and works

@@ -98,7 +98,7 @@ fn check_and_increment_rate_limit(
         return Err(error::function_name_too_long().into());
     }
     transaction::refuse_if_read_only(c"check_and_increment_rate_limit()");
-    let counts = procedure::with_rights_of_owner(fcinfo, || {
+    let counts = procedure::writing_as_owner(fcinfo, || {
         let windows = [minute, hour, day];
         match count_by_row(user, &function, windows)? {
             Some(counts) => Ok(counts),

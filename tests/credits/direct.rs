@@ -10,7 +10,7 @@ const IS_BY_SQL: &str = "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = pg_back
                          AND relation = 'public.subscriptions'::regclass)";
 
 /// Whether the statement, in a transaction that is committed, wrote rows without SQL. It must answer true.
-fn is_direct(session: &mut Client, statement: &str) -> bool {
+pub(super) fn is_direct(session: &mut Client, statement: &str) -> bool {
     let mut transaction = session.transaction().unwrap();
     let answer: bool = transaction.query_one(statement, &[]).unwrap().get(0);
     assert!(answer, "{statement}");
@@ -19,12 +19,12 @@ fn is_direct(session: &mut Client, statement: &str) -> bool {
     !is_by_sql
 }
 
-fn use_of(user: Uuid) -> String {
+pub(super) fn use_of(user: Uuid) -> String {
     format!("SELECT public.use_credits('{user}', 'case_analysis')")
 }
 
 /// pg_locks is for everyone to read, and the functions are the backend's.
-fn service_on_plan(db: &Database) -> (Session, Uuid) {
+pub(super) fn service_on_plan(db: &Database) -> (Session, Uuid) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
     (db.service(), user)
 }
@@ -186,6 +186,55 @@ fn constraints_defaults_and_indexes_of_a_team_hold_without_sql() {
     assert!(refusal.message().contains("\"few\""), "{refusal}");
     assert_eq!(dba.value::<i32>("SELECT credits_used_this_month FROM public.subscriptions"), 1);
     assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.credit_usage"), 1);
+}
+
+#[test]
+fn a_foreign_key_whose_value_is_a_default_is_looked_at() {
+    let db = database();
+    let (mut service, user) = service_on_plan(&db);
+    let mut dba = db.superuser();
+    dba.run(
+        "CREATE TABLE public.clinics (id uuid PRIMARY KEY);
+         INSERT INTO public.clinics VALUES ('00000000-0000-4000-8000-000000000001');
+         GRANT SELECT, REFERENCES, UPDATE ON public.clinics TO auria_owner; ALTER TABLE public.clinics OWNER TO auria_owner;
+         ALTER TABLE public.credit_usage ADD COLUMN clinic uuid DEFAULT '00000000-0000-4000-8000-000000000001'
+             REFERENCES public.clinics",
+    );
+    service.run(&use_of(user));
+    dba.run("TRUNCATE public.credit_usage; DELETE FROM public.clinics");
+    refused_with(service.batch_execute(&use_of(user)), "23503");
+    // A column that stays NULL references nothing.
+    dba.run("ALTER TABLE public.credit_usage ALTER clinic DROP DEFAULT");
+    assert!(is_direct(&mut service, &use_of(user)));
+    assert_eq!(dba.value::<i64>("SELECT count(*) FROM public.credit_usage"), 1);
+}
+
+#[test]
+fn a_column_stores_no_finer_time_than_its_type_says() {
+    let db = database();
+    let (mut service, user) = service_on_plan(&db);
+    let whole = |dba: &mut Session, column: &str, table: &str| {
+        dba.value::<bool>(&format!("SELECT bool_and({column} = date_trunc('second', {column})) FROM public.{table}"))
+    };
+    let mut dba = db.superuser();
+    dba.run(
+        "ALTER TABLE public.credit_usage ALTER created_at TYPE timestamptz(0);
+         ALTER TABLE public.rate_limits ALTER updated_at TYPE timestamptz(0)",
+    );
+    let window = "now() - interval '1 hour'";
+    for _ in 0..3 {
+        service.run(&use_of(user));
+        service
+            .run(&format!("SELECT public.check_and_increment_rate_limit('{user}', 'f', {window}, {window}, {window})"));
+        assert!(whole(&mut dba, "created_at", "credit_usage"));
+        assert!(whole(&mut dba, "updated_at", "rate_limits"));
+    }
+    dba.run(
+        "ALTER TABLE public.credit_usage ALTER created_at TYPE timestamptz;
+         ALTER TABLE public.subscriptions ALTER updated_at TYPE timestamptz(0)",
+    );
+    service.run(&use_of(user));
+    assert!(whole(&mut dba, "updated_at", "subscriptions"));
 }
 
 #[test]

@@ -22,6 +22,7 @@ macro_rules! both_ways {
     };
 }
 
+mod cached;
 mod direct;
 mod free_tier;
 pub mod functions;

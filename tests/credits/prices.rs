@@ -235,3 +235,32 @@ fn a_price_that_only_sql_can_see_is_looked_up_under_a_fixed_path() {
     dba.run("ROLLBACK TO before");
     assert_eq!(dba.value::<i32>("SELECT public.get_credit_cost('case_analysis')"), 7);
 }
+
+#[test]
+fn a_price_that_changes_in_the_transaction_that_moved_its_table_is_seen() {
+    let cluster = ClusterOptions::default()
+        .setting("wal_level", "minimal")
+        .setting("max_wal_senders", "0")
+        .setting("allow_in_place_tablespaces", "on")
+        .start();
+    let db = cluster.database();
+    let (mut moving, mut other) = (db.superuser(), db.service());
+    moving.run("CREATE TABLESPACE elsewhere LOCATION ''");
+    set_cost(&mut moving, 3);
+    assert_eq!([cost(&mut moving), cost(&mut other)], [3, 3]);
+    moving.run("BEGIN; ALTER TABLE public.credit_costs SET TABLESPACE elsewhere");
+    assert_eq!(cost(&mut moving), 3);
+    for credits in [4, 5] {
+        set_cost(&mut moving, credits);
+        assert_eq!(cost(&mut moving), credits);
+    }
+    moving.run("COMMIT");
+    assert_eq!([cost(&mut moving), cost(&mut other)], [5, 5]);
+    moving.run("BEGIN; ALTER TABLE public.credit_costs SET TABLESPACE pg_default; SAVEPOINT a");
+    set_cost(&mut moving, 6);
+    assert_eq!(cost(&mut moving), 6);
+    moving.run("ROLLBACK TO a");
+    assert_eq!(cost(&mut moving), 5);
+    moving.run("ROLLBACK");
+    assert_eq!([cost(&mut moving), cost(&mut other)], [5, 5]);
+}

@@ -101,6 +101,69 @@ fn no_command_of_a_superuser_lends_its_rights_to_what_a_team_put_on_a_table() {
 }
 
 #[test]
+fn no_function_that_a_superuser_calls_leaves_a_deferred_trigger_to_his_rights() {
+    let db = database();
+    let mut admin = db.superuser();
+    let (role, mut team) = team(&db);
+    let dentist = db.sign_up_on_plan("ana@clinica.example", "price_pro_monthly_v2");
+    for table in
+        ["subscriptions", "credit_usage", "rate_limits", "evaluation_drafts", "shared_links", "evaluations", "profiles"]
+    {
+        team.run(&format!(
+            "CREATE CONSTRAINT TRIGGER seize_later AFTER INSERT OR UPDATE OR DELETE ON public.{table} \
+                DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.seize_trigger()"
+        ));
+    }
+    let prepare = format!(
+        "SET session_replication_role = replica; \
+         UPDATE public.subscriptions SET usage_reset_at = now() - interval '31 days'; \
+         INSERT INTO public.rate_limits (user_id, function_name, updated_at) \
+         VALUES ('{dentist}', 'old', now() - interval '9 days') ON CONFLICT DO NOTHING; \
+         RESET session_replication_role"
+    );
+    let window = "now() - interval '1 hour'";
+    for call in [
+        format!("use_credits('{dentist}', 'case_analysis')"),
+        format!("use_credits('{dentist}', 'case_analysis', gen_random_uuid())"),
+        format!("refund_credits('{dentist}', 'case_analysis')"),
+        format!("add_bonus_credits('{dentist}', 3)"),
+        format!("check_and_increment_rate_limit('{dentist}', 'f', {window}, {window}, {window})"),
+        format!("increment_case_usage('{dentist}')"),
+        "reset_monthly_usage_with_rollover()".to_owned(),
+        "reset_monthly_usage()".to_owned(),
+        "cleanup_old_rate_limits()".to_owned(),
+    ] {
+        // He has taken a role of less rights, or not: a trigger could go back to his own.
+        for before in ["RESET ROLE", "SET ROLE service_role"] {
+            admin.run(&format!("RESET ROLE; {prepare}; {before}"));
+            seized(&mut admin);
+            admin.run(&format!("SELECT public.{call}"));
+            let by = seized(&mut admin);
+            assert!(!by.is_empty(), "{call} fired nothing");
+            assert!(by.iter().all(|name| name == "auria_owner"), "{before}: {call}: {by:?}");
+            assert!(!is_superuser(&mut admin, role), "{before}: {call}");
+        }
+    }
+}
+
+/// A constraint that waits for the end of the transaction does so for the backend's role.
+#[test]
+fn a_charge_of_the_backend_leaves_deferred_constraints_deferred() {
+    let db = database();
+    let dentist = db.sign_up_on_plan("ana@clinica.example", "price_pro_monthly_v2");
+    db.superuser().run(
+        "CREATE TABLE public.places (user_id uuid PRIMARY KEY); GRANT ALL ON public.places TO service_role, auria_owner; \
+         ALTER TABLE public.credit_usage ADD FOREIGN KEY (user_id) REFERENCES public.places DEFERRABLE INITIALLY DEFERRED",
+    );
+    let mut service = db.service();
+    service.run(&format!(
+        "BEGIN; SELECT public.use_credits('{dentist}', 'case_analysis'); \
+         INSERT INTO public.places VALUES ('{dentist}'); COMMIT"
+    ));
+    assert_eq!(service.value::<i64>("SELECT count(*) FROM public.credit_usage"), 1);
+}
+
+#[test]
 fn a_function_that_a_team_replaced_runs_as_the_owner_when_a_job_calls_it() {
     let db = database();
     let mut admin = db.superuser();

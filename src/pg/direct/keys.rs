@@ -12,6 +12,8 @@ use crate::pg::relation::{Relation, attribute};
 /// A foreign key of one column.
 pub(super) struct ForeignKey {
     pub column: pg_sys::AttrNumber,
+    /// Whether a row that does not name the column may have a value there.
+    pub has_default: bool,
     type_oid: pg_sys::Oid,
     table: pg_sys::Oid,
     referenced: pg_sys::AttrNumber,
@@ -35,7 +37,8 @@ pub(super) fn of(relation: &Relation, triggers: &[Trigger]) -> Option<Vec<Foreig
                 return None;
             };
             // SAFETY: the column's position is within the descriptor.
-            let type_oid = unsafe { attribute(relation.descriptor(), column.into()).atttypid };
+            let attribute = unsafe { attribute(relation.descriptor(), column.into()) };
+            let type_oid = attribute.atttypid;
             let is_usual =
                 !trigger.is_deferrable && equality(type_oid).is_some() && constraint.is_equality_of(type_oid);
             if !is_usual {
@@ -43,6 +46,7 @@ pub(super) fn of(relation: &Relation, triggers: &[Trigger]) -> Option<Vec<Foreig
             }
             Some(ForeignKey {
                 column,
+                has_default: attribute.atthasdef || attribute.attidentity != 0,
                 type_oid,
                 table: constraint.table,
                 referenced: *constraint.referenced.first()?,

@@ -18,10 +18,12 @@
 //! | file | what |
 //! |---|---|
 //! | `shape` | what is kept about a table, and whether it is ordinary |
+//! | `expression` | which constraints and defaults run PostgreSQL's own code alone |
 //! | `keys` | foreign keys: the row that is referenced is there, and stays |
 //! | `row` | a row: found, locked, read |
 //! | `write` | a row changed or inserted, with constraints and indexes |
 
+mod expression;
 mod keys;
 mod row;
 mod shape;

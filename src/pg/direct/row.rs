@@ -175,13 +175,24 @@ impl Slot {
         }
     }
 
+    /// Reads the row's columns up to this one.
+    ///
+    /// # Safety
+    /// The slot must hold a row that has so many columns.
+    pub unsafe fn deform(&self, last: pg_sys::AttrNumber) {
+        // SAFETY: the caller's promise. PostgreSQL's function asks that one is missing.
+        unsafe {
+            if (*self.0).tts_nvalid < last {
+                pg_sys::slot_getsomeattrs_int(self.0, last.into());
+            }
+        }
+    }
+
     /// The value of a column, and whether it is NULL.
     pub fn value(&self, attribute: pg_sys::AttrNumber) -> (pg_sys::Datum, bool) {
         // SAFETY: the slot holds a row, and the attribute is one of its table's.
         unsafe {
-            if (*self.0).tts_nvalid < attribute {
-                pg_sys::slot_getsomeattrs_int(self.0, attribute.into());
-            }
+            self.deform(attribute);
             let place = attribute as usize - 1;
             (*(*self.0).tts_values.add(place), *(*self.0).tts_isnull.add(place))
         }

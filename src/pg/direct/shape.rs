@@ -1,13 +1,13 @@
 //! What is kept about a table while its definition stays the same.
 
-use std::cell::OnceCell;
+use std::cell::Cell;
 use std::ffi::CStr;
 
 use pgrx::{PgList, pg_sys};
 
 use super::keys::{self, ForeignKey};
 use super::write::Executor;
-use super::{Key, Table, row};
+use super::{Key, Table, expression, row};
 use crate::pg::procedure;
 use crate::pg::relation::{Relation, attribute};
 use crate::pg::relcache;
@@ -15,9 +15,6 @@ use crate::pg::relcache;
 /// Our triggers that do nothing to an update of the columns that are changed here:
 /// one sets `updated_at`, as the callers do, the other acts on another plan.
 const HARMLESS: [&CStr; 2] = [c"update_updated_at_column_wrapper", c"settle_plan_change_wrapper"];
-
-/// Objects with a number below this are PostgreSQL's own.
-const FIRST_OF_OTHERS: u32 = pg_sys::FirstNormalObjectId;
 
 /// A table in the eyes of one role.
 pub(super) struct Shape {
@@ -38,7 +35,8 @@ pub(super) struct Found {
     pub foreign_keys: Option<Vec<ForeignKey>>,
     pub may_update: bool,
     pub may_insert: bool,
-    pub executor: OnceCell<Executor>,
+    /// Taken out while it is in use.
+    pub executor: Cell<Option<Executor>>,
 }
 
 impl Shape {
@@ -83,7 +81,7 @@ impl Found {
             table.columns.iter().map(|column| relation.column(column.0, column.1)).collect::<Option<Vec<_>>>()?;
         let at = |position: &i32| attributes[*position as usize - 1];
         let changed: Vec<_> = table.changed.iter().map(at).collect();
-        let is_writable = has_no_code_of_others(relation, indexes);
+        let is_writable = has_no_code_of_others(relation, indexes, &attributes);
         let triggers = triggers_of(relation);
         Some(Self {
             indexes: table
@@ -107,7 +105,7 @@ impl Found {
                     !fires(trigger, pg_sys::TRIGGER_TYPE_INSERT) || is_row_trigger(trigger) && is_of_key(trigger)
                 }),
             attributes,
-            executor: OnceCell::new(),
+            executor: Cell::new(None),
         })
     }
 }
@@ -186,52 +184,25 @@ fn finds_all(index: &Relation, given: &[pg_sys::AttrNumber]) -> bool {
     }
 }
 
-/// Whether writing a row runs PostgreSQL's own functions only: its defaults, CHECK
-/// constraints and indexes call no others, no column is generated or of a domain, and
-/// no index has to be looked at again at the end of a statement.
-fn has_no_code_of_others(relation: &Relation, indexes: &[Relation]) -> bool {
-    // SAFETY: the descriptor and its constraints belong to the open table. Texts are C
-    // strings; nodes are copies.
-    unsafe {
+/// Whether writing a row runs PostgreSQL's own functions only (`expression`), no column
+/// is generated or of a domain, none of `written` has a value cut or rounded to its
+/// type's modifier, and no index has to be looked at again at the end of a statement.
+fn has_no_code_of_others(relation: &Relation, indexes: &[Relation], written: &[pg_sys::AttrNumber]) -> bool {
+    // SAFETY: the descriptor belongs to the open table, and each position is in it.
+    let columns_are_plain = unsafe {
         let descriptor = relation.descriptor();
-        let columns_are_plain = (1..=(*descriptor).natts).all(|place| {
+        (1..=(*descriptor).natts).all(|place| {
             let column = attribute(descriptor, place);
             column.attisdropped
                 || column.attgenerated == 0 && pg_sys::get_typtype(column.atttypid) as u8 != pg_sys::TYPTYPE_DOMAIN
-        });
-        let constraints = (*descriptor).constr;
-        let mut texts: Vec<&CStr> = Vec::new();
-        if !constraints.is_null() {
-            for place in 0..usize::from((*constraints).num_check) {
-                texts.push(CStr::from_ptr((*(*constraints).check.add(place)).ccbin));
-            }
-            for place in 0..usize::from((*constraints).num_defval) {
-                texts.push(CStr::from_ptr((*(*constraints).defval.add(place)).adbin));
-            }
-        }
-        for index in indexes {
-            let entry = &*(*index.0).rd_index;
-            if !entry.indimmediate || entry.indisexclusion {
-                return false;
-            }
-            let nodes = [pg_sys::RelationGetIndexExpressions(index.0), pg_sys::RelationGetIndexPredicate(index.0)];
-            for list in nodes {
-                texts.push(CStr::from_ptr(pg_sys::nodeToString(list.cast())));
-            }
-        }
-        columns_are_plain && texts.into_iter().all(calls_own_functions_only)
-    }
-}
-
-/// Reads the functions' numbers from an expression as PostgreSQL stores it.
-fn calls_own_functions_only(expression: &CStr) -> bool {
-    let text = expression.to_string_lossy();
-    [":funcid ", ":opfuncid ", ":hashfuncid "].iter().all(|field| {
-        text.split(field).skip(1).all(|rest| {
-            let number = rest.split([' ', '}']).next().unwrap_or_default();
-            number.parse().is_ok_and(|oid: u32| oid < FIRST_OF_OTHERS)
-        })
-    })
+        }) && written.iter().all(|place| attribute(descriptor, (*place).into()).atttypmod == -1)
+    };
+    let is_immediate = |index: &Relation| {
+        // SAFETY: the entry is alive while it is open.
+        let entry = unsafe { &*(*index.0).rd_index };
+        entry.indimmediate && !entry.indisexclusion
+    };
+    columns_are_plain && indexes.iter().all(is_immediate) && expression::all_are_harmless(relation, indexes)
 }
 
 /// A trigger: a copy, as the relcache replaces its own whenever a catalogue is read.

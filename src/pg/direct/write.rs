@@ -1,11 +1,15 @@
 //! A row changed or inserted, with its constraints and indexes.
 
+use std::cell::Cell;
+use std::ops::Deref;
+use std::ptr::NonNull;
+
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 
 use super::row::Slot;
-use super::{Open, Row};
-use crate::pg::relation::{Relation, attribute};
+use super::{Open, Row, expression};
+use crate::pg::relation::Relation;
 use crate::pg::spi::Arg;
 
 impl Open<'_> {
@@ -29,10 +33,14 @@ impl Open<'_> {
             return false;
         };
         keys.iter().all(|key| {
-            values.iter().filter(|(position, _)| self.shape.attribute(*position) == key.column).all(|(_, value)| {
-                held.is_some_and(|(table, column)| key.references(table, column))
-                    || value.datum().is_none_or(|datum| key.hold(datum))
-            })
+            match values.iter().find(|(position, _)| self.shape.attribute(*position) == key.column) {
+                Some((_, value)) => {
+                    held.is_some_and(|(table, column)| key.references(table, column))
+                        || value.datum().is_none_or(|datum| key.hold(datum))
+                }
+                // SQL looks for what a default references.
+                None => !key.has_default,
+            }
         })
     }
 
@@ -80,9 +88,8 @@ impl Open<'_> {
         }
     }
 
-    fn executor(&self) -> &Executor {
-        let found = self.shape.found();
-        found.executor.get_or_init(|| Executor::new(&self.relation))
+    fn executor(&self) -> InUse<'_> {
+        InUse::of(&self.shape.found().executor, &self.relation)
     }
 }
 
@@ -100,7 +107,7 @@ impl Row<'_> {
             let executor = open.executor();
             pg_sys::CheckCmdReplicaIdentity(open.relation.0, pg_sys::CmdType::CMD_UPDATE);
             let columns = (*open.relation.descriptor()).natts;
-            pg_sys::slot_getsomeattrs_int(self.slot.0, columns);
+            self.slot.deform(columns as pg_sys::AttrNumber);
             let slot = virtual_slot(&open.relation);
             let count = columns as usize;
             std::ptr::copy_nonoverlapping((*self.slot.0).tts_values, (*slot.0).tts_values, count);
@@ -150,6 +157,52 @@ impl Row<'_> {
     }
 }
 
+/// An executor that writes one row. It is taken out of where it is cached, so that a
+/// charge that something calls meanwhile makes its own; and an error discards it,
+/// whatever it left half-made.
+struct InUse<'cache> {
+    cache: &'cache Cell<Option<Executor>>,
+    executor: Option<Executor>,
+}
+
+impl<'cache> InUse<'cache> {
+    fn of(cache: &'cache Cell<Option<Executor>>, relation: &Relation) -> Self {
+        let executor = match cache.take() {
+            Some(executor) => {
+                executor.memory.end_with_transaction();
+                executor
+            }
+            None => Executor::new(relation),
+        };
+        Self { cache, executor: Some(executor) }
+    }
+}
+
+impl Deref for InUse<'_> {
+    type Target = Executor;
+
+    fn deref(&self) -> &Executor {
+        match &self.executor {
+            Some(executor) => executor,
+            None => unreachable!("only the drop takes it away"),
+        }
+    }
+}
+
+impl Drop for InUse<'_> {
+    fn drop(&mut self) {
+        let Some(executor) = self.executor.take() else {
+            return;
+        };
+        if std::thread::panicking() {
+            executor.memory.leave_to_abort();
+        } else {
+            executor.memory.outlive_transaction();
+            self.cache.set(Some(executor));
+        }
+    }
+}
+
 /// What the executor's functions need to write a row of a table, made once.
 pub(super) struct Executor {
     state: *mut pg_sys::EState,
@@ -157,7 +210,7 @@ pub(super) struct Executor {
     indexes: Vec<pg_sys::Oid>,
     /// The default of each column; null is NULL.
     defaults: Vec<*mut pg_sys::ExprState>,
-    _memory: Memory,
+    memory: Memory,
 }
 
 impl Executor {
@@ -166,7 +219,7 @@ impl Executor {
         // SAFETY: everything is made in memory that lives as long as the value. The
         // indexes are opened to be described, and closed at once.
         unsafe {
-            let outer = pg_sys::MemoryContextSwitchTo(memory.0);
+            let outer = pg_sys::MemoryContextSwitchTo(memory.0.as_ptr());
             let state = pg_sys::CreateExecutorState();
             pg_sys::MemoryContextSwitchTo((*state).es_query_cxt);
             let result: *mut pg_sys::ResultRelInfo = pg_sys::palloc0(size_of::<pg_sys::ResultRelInfo>()).cast();
@@ -177,21 +230,15 @@ impl Executor {
                 .map(|place| (**(*result).ri_IndexRelationDescs.add(place)).rd_id)
                 .collect();
             pg_sys::ExecCloseIndices(result);
-            let descriptor = relation.descriptor();
-            let defaults = (1..=(*descriptor).natts)
-                .map(|place| {
-                    if attribute(descriptor, place).attisdropped {
-                        return std::ptr::null_mut();
-                    }
-                    let default = pg_sys::build_column_default(relation.0, place);
-                    if default.is_null() {
-                        return std::ptr::null_mut();
-                    }
-                    pg_sys::ExecPrepareExpr(default.cast(), state)
+            let defaults = expression::defaults_of(relation)
+                .into_iter()
+                .map(|default| match default.is_null() {
+                    true => std::ptr::null_mut(),
+                    false => pg_sys::ExecPrepareExpr(default.cast(), state),
                 })
                 .collect();
             pg_sys::MemoryContextSwitchTo(outer);
-            Self { state, result, indexes, defaults, _memory: memory }
+            Self { state, result, indexes, defaults, memory }
         }
     }
 
@@ -291,30 +338,46 @@ fn virtual_slot(relation: &Relation) -> Slot {
     unsafe { Slot(pg_sys::MakeSingleTupleTableSlot(relation.descriptor(), &pg_sys::TTSOpsVirtual)) }
 }
 
-/// Memory that the backend keeps until the drop.
-struct Memory(pg_sys::MemoryContext);
+/// Memory of an executor. It belongs to the (sub)transaction while that uses it, so
+/// that an abort frees it, and to the backend in between.
+struct Memory(NonNull<pg_sys::MemoryContextData>);
 
 impl Memory {
     fn new() -> Self {
-        // SAFETY: a child of a context that lives as long as the backend.
+        // SAFETY: raises where there is no memory, else gives a context.
         Self(unsafe {
-            pg_sys::AllocSetContextCreateInternal(
-                pg_sys::TopMemoryContext,
+            NonNull::new_unchecked(pg_sys::AllocSetContextCreateInternal(
+                pg_sys::CurTransactionContext,
                 c"auria table".as_ptr(),
                 pg_sys::ALLOCSET_SMALL_MINSIZE as pg_sys::Size,
                 pg_sys::ALLOCSET_SMALL_INITSIZE as pg_sys::Size,
                 pg_sys::ALLOCSET_DEFAULT_MAXSIZE as pg_sys::Size,
-            )
+            ))
         })
+    }
+
+    fn end_with_transaction(&self) {
+        // SAFETY: the context is alive, as no transaction owned it.
+        unsafe { pg_sys::MemoryContextSetParent(self.0.as_ptr(), pg_sys::CurTransactionContext) }
+    }
+
+    fn outlive_transaction(&self) {
+        // SAFETY: the context is alive: what it belonged to since it was taken goes on.
+        unsafe { pg_sys::MemoryContextSetParent(self.0.as_ptr(), pg_sys::TopMemoryContext) }
+    }
+
+    /// An error is on its way, and the current context may be inside of this one.
+    fn leave_to_abort(self) {
+        std::mem::forget(self);
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // An error while it is filled leaves the current context inside of it.
+        // While an error unwinds the current context may be inside of it.
         if !std::thread::panicking() {
             // SAFETY: its own context, deleted once, with nothing left that refers to it.
-            unsafe { pg_sys::MemoryContextDelete(self.0) }
+            unsafe { pg_sys::MemoryContextDelete(self.0.as_ptr()) }
         }
     }
 }
