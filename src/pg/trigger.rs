@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ffi::CStr;
 
 use pgrx::callconv::{BoxRet, FcInfo};
-use pgrx::datum::Datum;
+use pgrx::datum::{Datum, TimestampWithTimeZone};
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
@@ -383,6 +383,19 @@ impl RowTrigger<'_> {
     /// Writes `value` to the column instead of what the statement gave.
     pub fn replace<T: IntoDatum>(&mut self, column: Column, value: Option<T>) {
         self.replaced.push((column, value.and_then(IntoDatum::into_datum)));
+    }
+
+    /// [`Self::replace`] by a time, rounded where the column's type says so.
+    pub fn replace_time(&mut self, column: Column, time: TimestampWithTimeZone) {
+        let (type_oid, modifier) = (self.attribute(column).atttypid, self.attribute(column).atttypmod);
+        let rounded = if type_oid == pg_sys::TIMESTAMPTZOID && modifier != -1 {
+            let arguments = [time.into_datum(), modifier.into_datum()];
+            // SAFETY: a function of the server's own, with arguments of its types.
+            unsafe { pgrx::direct_function_call_as_datum(pg_sys::timestamptz_scale, &arguments) }
+        } else {
+            time.into_datum()
+        };
+        self.replaced.push((column, rounded));
     }
 
     /// Writes the value that an UPDATE found to the column, instead of what the

@@ -12,7 +12,7 @@ fn used(session: &mut Session) -> i32 {
 
 /// A constraint that needs more stack to be made ready than the session has for a moment.
 fn add_deep_constraint(dba: &mut Session) {
-    let (open, close) = ("abs(".repeat(300), ")".repeat(300));
+    let (open, close) = ("abs(".repeat(600), ")".repeat(600));
     dba.run(&format!(
         "ALTER TABLE public.subscriptions ADD CONSTRAINT zz CHECK ({open}credits_used_this_month{close} <= 2)"
     ));
