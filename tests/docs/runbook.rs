@@ -368,6 +368,8 @@ fn a_server_goes_back_to_between_two_charges_and_whoever_was_erased_since_is_era
     follow(&cluster, "Back up to a repository", &[("PGBACKREST_CONFIG", &configuration)]);
 
     let charge = format!("SELECT public.use_credits('{ana}', 'case_analysis')");
+    // pgBackRest looks for a backup that ended in an earlier second than the target.
+    admin.run("SELECT pg_sleep(2)");
     admin.run(&charge);
     let target: String = admin.value("SELECT clock_timestamp()::text");
     admin.run("SELECT pg_sleep(0.1)");
