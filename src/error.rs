@@ -9,10 +9,6 @@ use std::fmt::{self, Write};
 
 use auria_credits::STATUSES;
 use pgrx::PgSqlErrorCode;
-use pgrx::pg_sys::panic::ErrorReport;
-
-use crate::pg::caught::{self, Text};
-use crate::pg::encoding::sendable;
 
 /// An error on its way to the client.
 #[derive(Clone, Debug)]
@@ -114,30 +110,9 @@ impl Error {
         matches!(self.kind, Kind::WrongKeyOrCorrupt | Kind::StoredValue)
     }
 
-    /// Raises the error now, for callers that have no `Result` to return it in.
-    /// Only so do the names of table and column reach a client.
-    pub fn raise(self) -> ! {
-        let [message, detail, hint] =
-            [Some(self.message), self.detail, self.hint].map(|text| text.map(sendable).unwrap_or_default());
-        let mut texts = vec![(Text::Message, &*message)];
-        texts.extend([(Text::Detail, &*detail), (Text::Hint, &*hint)].iter().filter(|(_, text)| !text.is_empty()));
-        if let Some(column) = &self.column {
-            texts.extend([(Text::Schema, "public"), (Text::Table, &column.0), (Text::Column, &column.1)]);
-        }
-        caught::throw(self.code.into(), &texts)
-    }
-}
-
-impl From<Error> for ErrorReport {
-    fn from(error: Error) -> Self {
-        let mut report = ErrorReport::new(error.code, sendable(error.message), "auria");
-        if let Some(detail) = error.detail {
-            report = report.set_detail(sendable(detail));
-        }
-        if let Some(hint) = error.hint {
-            report = report.set_hint(sendable(hint));
-        }
-        report
+    /// The table of schema public, and its column, that clients read as fields of the error.
+    pub fn column(&self) -> Option<(&str, &str)> {
+        self.column.as_deref().map(|(table, column)| (&**table, &**column))
     }
 }
 

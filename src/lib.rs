@@ -14,6 +14,7 @@
 //! | sharing by token | [`sharing`] |
 //! | export and erasure of what is stored about a person | [`lgpd`] |
 //! | who is asking | [`access`] |
+//! | what must exist, who owns it, what locks it | [`schema`] |
 //! | trigger functions | [`triggers`] |
 //! | migrations, adoption, checks, regular jobs | [`lifecycle`] |
 //! | numbers for a monitoring system | [`monitoring`] |
@@ -35,6 +36,7 @@ mod pg;
 mod phi;
 mod progress;
 mod rpc;
+mod schema;
 mod sealed;
 mod sharing;
 mod triggers;

@@ -14,7 +14,6 @@
 //! | `reset` | the monthly reset in batches that are committed |
 //! | `cases` | the case limits from before there were credits |
 //! | `plan_change` | what a change of `subscriptions.plan_id` does to the credits |
-//! | `adopt` | numbers of a ledger that is older than the extension |
 //! | `check.sql` | what the doctor asks: does each counter agree with the ledger? |
 //!
 //! Locks are taken in one order: the subscription's row, then the user's
@@ -24,7 +23,6 @@
 //! use serialises those who refund it.
 
 mod account;
-mod adopt;
 mod cases;
 mod entry;
 mod plan_change;

@@ -15,11 +15,11 @@ use uuid::Uuid;
 use super::settle::{self, due};
 use crate::access;
 use crate::error::{Error, Result, required};
-use crate::lifecycle::schema::owner;
 use crate::pg::procedure::Call;
 use crate::pg::spi::{Rows, Snapshot, Spi};
 use crate::pg::transaction;
 use crate::progress::Progress;
+use crate::schema::owner;
 use crate::{args, statement};
 
 const LARGEST_BATCH: i32 = 100_000;

@@ -12,10 +12,10 @@ use super::erase::{Reported, erase};
 use super::parts::{self, Subject};
 use crate::args;
 use crate::error::{Result, required};
-use crate::lifecycle::schema::owner;
 use crate::pg::roles;
 use crate::pg::spi::{self, Spi, quoted_identifier};
 use crate::pg::transaction;
+use crate::schema::owner;
 
 /// Erases whoever has an id of which `auria.erasures` had one of these digests,
 /// and reports as `auria.erase_user()` and `auria.erase_patient()` do, for each;

@@ -13,11 +13,11 @@ use super::storage;
 use crate::access;
 use crate::args;
 use crate::error::{self, Error, Result, required};
-use crate::lifecycle::schema::owner;
 use crate::pg::roles;
 use crate::pg::spi::{self, Spi};
 use crate::pg::transaction;
-use crate::rpc::credits::required_id;
+use crate::pg::value::required_id;
+use crate::schema::owner;
 
 /// What tax law makes a company keep, for five years as a rule.
 const PAYMENTS: [&str; 3] = ["public.payment_history", "public.credit_pack_purchases", "public.webhook_events"];

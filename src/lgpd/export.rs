@@ -12,12 +12,12 @@ use super::storage;
 use crate::access;
 use crate::args;
 use crate::error::{self, Error, Result};
-use crate::lifecycle::schema::owner;
 use crate::pg::bytes::Jsonb;
 use crate::pg::roles;
 use crate::pg::spi::{self, Arg, Spi, quoted_identifier, quoted_literal};
+use crate::pg::value::required_id;
 use crate::phi::columns::{Column, Kind, TABLES};
-use crate::rpc::credits::required_id;
+use crate::schema::owner;
 
 /// Everything that is stored about a dentist: the rows of every table, with
 /// patient data in plain, the files, and what could not be included. The account

@@ -10,8 +10,8 @@ use super::erase::{NOT_REACHED, Reported};
 use super::parts::Subject;
 use crate::args;
 use crate::error::{Error, Result};
-use crate::lifecycle::as_owner_of_record;
 use crate::pg::spi::Spi;
+use crate::schema::owner::as_owner_of_record;
 
 const TABLE: &str = "auria.erasures";
 

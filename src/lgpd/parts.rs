@@ -17,10 +17,10 @@ use pgrx::pg_sys;
 
 use crate::args;
 use crate::error::Result;
-use crate::lifecycle;
 use crate::pg::extension;
 use crate::pg::spi::{Spi, quoted_identifier};
 use crate::phi::columns::Column;
+use crate::schema::trust;
 
 /// The OID of a table, as a number that can be ordered.
 type Id = i64;
@@ -204,7 +204,7 @@ struct Catalogue {
 }
 
 fn catalogue(spi: &Spi, subject: Subject) -> Result<Catalogue> {
-    let trusted = lifecycle::trusted_roles(spi)?;
+    let trusted = trust::trusted_roles(spi)?;
     // The planner expects far more rows of the recursive parts than there are.
     let rows = extension::with_settings(&[(c"jit", c"off")], || {
         spi.read_once(include_str!("tables.sql"), args![subject.word(), trusted.as_slice()])

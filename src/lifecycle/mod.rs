@@ -3,10 +3,10 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `schema` | what must exist: read from `sql/` at build time; who owns it |
 //! | `install` | CREATE EXTENSION: trust, adoption, functions, stand-ins |
 //! | `migrate` | applying the migrations and keeping the record |
-//! | `locks` | all tables locked at once, before anything is changed |
+//! | `shape` | columns, constraints and indexes as they should be |
+//! | `sealing` | from the open layout to the sealed one, and back |
 //! | `doctor` | whether everything is as it should be |
 //! | `way_back` | the functions that the adoption replaced, put in place again |
 //! | `profiles` | users who have no profile |
@@ -15,13 +15,11 @@
 mod cron;
 mod doctor;
 mod install;
-pub mod locks;
 pub mod migrate;
 mod profiles;
-pub mod schema;
+mod sealing;
+mod shape;
 mod way_back;
 
 pub use cron::last_runs;
 pub use doctor::catalogue_failures;
-pub use install::trust::trusted_roles;
-pub use migrate::functions::as_owner_of_record;

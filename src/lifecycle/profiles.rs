@@ -7,13 +7,13 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
-use super::migrate::require_superuser;
-use super::schema::owner;
 use crate::args;
 use crate::error::{Result, sqlstate};
+use crate::pg::roles::require_superuser;
 use crate::pg::spi::{self, Snapshot, Spi};
 use crate::pg::transaction;
 use crate::pg::{extension, relation, roles};
+use crate::schema::owner;
 use crate::statement;
 use crate::triggers::new_user;
 

@@ -6,14 +6,15 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use super::migrate::functions::tie;
-use super::migrate::{quietly, require_superuser};
-use super::schema::{FUNCTIONS, Function, owner};
+use super::migrate::quietly;
 use crate::args;
 use crate::error::{Error, Result};
 use crate::pg::extension;
+use crate::pg::roles::require_superuser;
 use crate::pg::spi::{Spi, quoted_identifier};
 use crate::pg::transaction::{self, Lock};
-use crate::sealed::layout;
+use crate::phi::layout;
+use crate::schema::{FUNCTIONS, Function, owner};
 
 /// A function as the adoption found it.
 struct Found {

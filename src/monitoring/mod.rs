@@ -23,7 +23,6 @@ use pgrx::prelude::*;
 use crate::access;
 use crate::args;
 use crate::error::{Error, Result};
-use crate::lifecycle::schema::{owner, tables};
 use crate::lifecycle::{catalogue_failures, last_runs};
 use crate::pg::bytes::Jsonb;
 use crate::pg::roles;
@@ -31,6 +30,7 @@ use crate::pg::spi::{self, Rows, Spi, quoted_literal};
 use crate::pg::transaction;
 use crate::phi;
 use crate::phi::columns::Table;
+use crate::schema::{owner, tables};
 
 /// A name, its labels, and the number.
 type Metric = (String, Option<Jsonb>, f64);

@@ -8,10 +8,11 @@ use std::ffi::{CStr, CString, c_char};
 use std::panic::AssertUnwindSafe;
 use std::ptr::NonNull;
 
-use pgrx::pg_sys::panic::CaughtError;
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use super::boundary;
+use super::encoding::sendable;
 use crate::error::{self, Error, SqlState};
 
 /// A text of an error.
@@ -283,4 +284,34 @@ pub fn throw(code: SqlState, texts: &[(Text, &str)]) -> ! {
         boundary::with_reserve(|| unsafe { pg_sys::ThrowErrorData(&raw mut data) });
         unreachable!("an ERROR does not return")
     })
+}
+
+impl Error {
+    /// Raises the error now, for callers that have no `Result` to return it in.
+    /// Only so do the names of table and column reach a client.
+    pub fn raise(self) -> ! {
+        let text = |text: Option<&str>| sendable(text.unwrap_or_default().to_owned().into());
+        let (message, detail, hint) =
+            (text(Some(self.message_text())), text(self.detail_text()), text(self.hint_text()));
+        let mut texts = vec![(Text::Message, &*message)];
+        texts.extend([(Text::Detail, &*detail), (Text::Hint, &*hint)].iter().filter(|(_, text)| !text.is_empty()));
+        if let Some((table, column)) = self.column() {
+            texts.extend([(Text::Schema, "public"), (Text::Table, table), (Text::Column, column)]);
+        }
+        throw(self.code().into(), &texts)
+    }
+}
+
+impl From<Error> for ErrorReport {
+    fn from(error: Error) -> Self {
+        let text = |text: &str| sendable(text.to_owned().into());
+        let mut report = ErrorReport::new(error.code(), text(error.message_text()), "auria");
+        if let Some(detail) = error.detail_text() {
+            report = report.set_detail(text(detail));
+        }
+        if let Some(hint) = error.hint_text() {
+            report = report.set_hint(text(hint));
+        }
+        report
+    }
 }

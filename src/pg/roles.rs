@@ -2,7 +2,9 @@
 
 use std::ffi::CStr;
 
-use pgrx::pg_sys;
+use pgrx::{PgSqlErrorCode, pg_sys};
+
+use crate::error::{Error, Result};
 
 /// The role the session acts as: what SET ROLE set, else the login role. A
 /// SECURITY DEFINER function does not change it, and no setting can forge it.
@@ -115,4 +117,13 @@ pub fn has_one_of_the_names(role: pg_sys::Oid, names: &[impl AsRef<str>]) -> boo
         let name = pg_sys::GetUserNameFromId(role, true);
         !name.is_null() && names.iter().any(|known| CStr::from_ptr(name).to_bytes() == known.as_ref().as_bytes())
     }
+}
+
+/// 42501 unless a superuser calls.
+pub fn require_superuser(function: &'static str) -> Result<()> {
+    if is_superuser(effective()) {
+        return Ok(());
+    }
+    Err(Error::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, format!("only a superuser can call {function}()"))
+        .hint("It makes C functions, which PostgreSQL allows superusers only: connect as one and call it again."))
 }

@@ -91,3 +91,8 @@ impl Value for String {
         unsafe { Cow::read(datum, is_null, type_oid) }.map(Cow::into_owned)
     }
 }
+
+/// The id in an argument that must not be NULL.
+pub fn required_id(id: Option<Uuid>, function: &str, argument: &str) -> Result<uuid::Uuid> {
+    error::required(id, function, argument).map(|id| uuid::Uuid::from_bytes(*id.as_bytes()))
+}

@@ -26,12 +26,12 @@ use super::keyring::{self, KeysInUse, Written};
 use super::page::{Plain, Record, Source, Value, sources};
 use crate::access;
 use crate::error::{self, Error, Result, required};
-use crate::lifecycle::schema::owner;
 use crate::pg::procedure::Call;
 use crate::pg::spi::{Snapshot, Spi};
 use crate::pg::{memory, transaction};
+use crate::phi::quiet;
 use crate::progress::Progress;
-use crate::triggers::updated_at;
+use crate::schema::owner;
 
 const LARGEST_BATCH: i32 = 100_000;
 
@@ -196,7 +196,7 @@ pub(super) fn store(
     new: &mut [Option<Vec<u8>>],
     digest: Option<[u8; 16]>,
 ) -> Result<()> {
-    updated_at::kept(source.relation(), || {
+    quiet::kept(source.relation(), || {
         memory::scratch(|| source.store(spi, id, new, digest.as_ref().map(|digest| &digest[..])))
     })?;
     new.fill(None);

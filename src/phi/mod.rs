@@ -8,6 +8,8 @@
 //! | `secret` | where a secret is found: Vault, then a file |
 //! | `keyring` | the secrets of this backend, looked up once per transaction |
 //! | `columns` | which columns hold patient data |
+//! | `layout` | whether a table is open or sealed |
+//! | `quiet` | updates that leave `updated_at` as it is |
 //! | `page` | reading those columns, some rows at a time |
 //! | `inspect` | how a plain value and its encrypted one stand to each other |
 //! | `status` | how far encryption has come |
@@ -19,8 +21,10 @@ mod backfill;
 pub mod columns;
 mod inspect;
 mod keyring;
+pub mod layout;
 pub mod leftovers;
 mod page;
+pub mod quiet;
 mod secret;
 mod status;
 mod verify;

@@ -6,12 +6,12 @@ use pgrx::datum::Date;
 use uuid::Uuid;
 
 use super::columns::{self, Column, Kind, PATIENTS, TABLES, Table};
+use super::layout;
 use crate::args;
 use crate::error::Result;
 use crate::pg::bytes::Stored;
 use crate::pg::spi::{Arg, Prepared, Row, Snapshot, Spi};
 use crate::pg::transaction;
-use crate::sealed::layout;
 
 /// Rows read at a time. A row has at most a block of 8 kB (32 kB where the
 /// server was built so): what is larger lies out of line until it is read.

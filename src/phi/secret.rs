@@ -9,9 +9,9 @@ use pgrx::pg_sys;
 use zeroize::Zeroizing;
 
 use crate::error::{self, Result};
-use crate::lifecycle::schema::owner;
 use crate::pg::spi::{self, Arg, Snapshot};
 use crate::pg::{file, relation, roles, transaction};
+use crate::schema::owner;
 use crate::{guc, statement};
 
 /// A secret, wiped when dropped.

@@ -10,9 +10,9 @@ use super::keyring::{KeysInUse, Written};
 use super::page::{PAGE, Record, Source, sources};
 use crate::access;
 use crate::error::Result;
-use crate::lifecycle::schema::owner;
 use crate::pg::roles;
 use crate::pg::spi::{self, Snapshot, Spi};
+use crate::schema::owner;
 
 /// What was found in a column. One value may count as several of the last.
 #[derive(Default, Clone, Copy)]

@@ -4,9 +4,9 @@ use pgrx::datum::Uuid as SqlUuid;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::credits::required_id;
 use crate::access;
 use crate::ledger;
+use crate::pg::value::required_id;
 use crate::pg::{spi, transaction};
 
 /// Whether the user may create one more case this month; without a counting

@@ -5,21 +5,16 @@
 //! DEFINER nor with a search_path, as PostgreSQL's way of setting both costs more than
 //! a tenth of a charge. The path is set where SQL has to do the work.
 
+use crate::pg::value::required_id;
 use pgrx::datum::Uuid as SqlUuid;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use uuid::Uuid;
 
 use crate::access;
 use crate::error::{Result, required};
 use crate::ledger;
 use crate::pg::encoding::Utf8Arg;
 use crate::pg::{procedure, spi, transaction};
-
-/// The id in an argument that must not be NULL.
-pub fn required_id(id: Option<SqlUuid>, function: &str, argument: &str) -> Result<Uuid> {
-    required(id, function, argument).map(|id| Uuid::from_bytes(*id.as_bytes()))
-}
 
 /// Charges an operation to a user: true, or false and nothing changed when
 /// neither the subscription's credits nor the free tier allow it. Any number

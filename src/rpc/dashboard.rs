@@ -5,10 +5,10 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde_json::json;
 
-use super::credits::required_id;
 use crate::access;
 use crate::error;
 use crate::pg::spi::{self, Snapshot};
+use crate::pg::value::required_id;
 use crate::{args, statement};
 
 statement! {

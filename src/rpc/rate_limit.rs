@@ -5,13 +5,13 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
-use super::credits::required_id;
 use crate::access;
 use crate::error::{self, Result, required};
 use crate::pg::direct::{End, Key, Table, Writing, columns};
 use crate::pg::encoding::Utf8Arg;
 use crate::pg::spi::{self, Snapshot};
 use crate::pg::value::Fields;
+use crate::pg::value::required_id;
 use crate::pg::{extension, procedure, transaction};
 use crate::{args, statement};
 

@@ -5,16 +5,8 @@
 //! |---|---|
 //! | `read` | opening a value for whoever may see it |
 //! | `write` | the trigger functions of the views, and the guard of the tables |
-//! | `layout` | from tables to stored tables with views, and back |
-//! | `seal` | `CALL auria.phi_seal()` |
-//! | `unseal` | `CALL auria.phi_unseal()` |
-//! | `obstacles` | what a team built on what is to go |
-//! | `reopen` | migrations in a sealed database |
+//! | `stored` | what a stored table is |
 
-pub mod layout;
-mod obstacles;
 pub mod read;
-pub mod reopen;
-mod seal;
-mod unseal;
+mod stored;
 mod write;

@@ -9,11 +9,11 @@ use pgrx::{Internal, pg_sys};
 use uuid::Uuid;
 
 use crate::error::{self, Result};
-use crate::lifecycle::schema::owner;
 use crate::pg::bytes::Text;
 use crate::pg::spi::{self, Snapshot};
 use crate::pg::{extension, planner, procedure, relation, roles, session, transaction};
 use crate::phi::{self, Origin};
+use crate::schema::owner;
 use crate::statement;
 
 statement! {

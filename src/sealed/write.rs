@@ -12,16 +12,16 @@ use pgrx::datum::Date;
 use pgrx::{PgSqlErrorCode, pg_extern, pg_sys};
 use uuid::Uuid;
 
-use super::layout;
+use super::stored;
 use crate::args;
 use crate::error::{self, Error, Result};
 use crate::pg::caught::{self, Caught, Text};
 use crate::pg::spi::{self, Arg, Snapshot, Spi, quoted_identifier};
 use crate::pg::trigger::{self, Column, RowTrigger, TriggeredRow};
 use crate::pg::{roles, transaction};
-use crate::phi::{self, columns, columns::Kind, columns::Table};
+use crate::phi::quiet;
+use crate::phi::{self, columns, columns::Kind, columns::Table, layout};
 use crate::statement;
-use crate::triggers::updated_at;
 
 /// The longest name, in octets: what an index of the open layout holds.
 const LONGEST_NAME: usize = 2680;
@@ -140,7 +140,7 @@ impl Assignments {
 }
 
 fn insert(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<()> {
-    let stored = layout::stored(spi, table)?;
+    let stored = stored::stored(spi, table)?;
     let owner = owner_of(row)?;
     let mut new = Assignments::new();
     for (column, name) in row.columns() {
@@ -195,7 +195,7 @@ fn insert(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<
 }
 
 fn update(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static Table) -> Result<()> {
-    let stored = layout::stored(spi, table)?;
+    let stored = stored::stored(spi, table)?;
     let id = lock_as_seen(spi, row, table)?;
     let Some(id) = id else {
         row.skip();
@@ -533,7 +533,7 @@ impl Digests {
         let settle = "UPDATE auria_raw.patients_raw SET name_digest = $2 \
              WHERE id OPERATOR(pg_catalog.=) $1";
         let set_to = |digest: &[u8; 16]| {
-            updated_at::kept("auria_raw.patients_raw", || run(spi, settle, args![id, &digest[..]]).map(drop))
+            quiet::kept("auria_raw.patients_raw", || run(spi, settle, args![id, &digest[..]]).map(drop))
         };
         set_to(current)?;
         if phi::another_key_is_in_use(spi)? {

@@ -1,34 +1,12 @@
 //! `update_updated_at_column()`.
 
-use std::cell::Cell;
-
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{PgSqlErrorCode, pg_extern, pg_sys};
 
 use crate::error::Error;
+use crate::pg::transaction;
 use crate::pg::trigger::{self, TriggeredRow};
-use crate::pg::{relation, transaction};
-
-thread_local! {
-    /// The table whose rows keep `updated_at`.
-    static KEPT: Cell<Option<pg_sys::Oid>> = const { Cell::new(None) };
-}
-
-/// Runs `work`, whose updates of this table (`schema.name`) change nothing that
-/// a user wrote: `updated_at` stays as it is.
-pub fn kept<T>(table: &str, work: impl FnOnce() -> T) -> T {
-    struct Forget;
-    impl Drop for Forget {
-        fn drop(&mut self) {
-            KEPT.set(None);
-        }
-    }
-    let (schema, name) = table.split_once('.').unwrap_or(("public", table));
-    let c_string = |name| std::ffi::CString::new(name).unwrap_or_default();
-    let _forget = Forget;
-    KEPT.set(relation::find(&c_string(schema), &c_string(name)));
-    work()
-}
+use crate::phi::quiet;
 
 /// Before an UPDATE: sets `updated_at` to now(), the transaction's time. It runs no
 /// SQL, so it is declared without a search_path, which would cost more than it.
@@ -52,7 +30,7 @@ fn update_updated_at_column(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
             )
             .hint("An AFTER trigger can no longer change the row."));
         }
-        if KEPT.get() == Some(row.relation()) {
+        if quiet::is_kept(row.relation()) {
             return Ok(());
         }
         let now: TimestampWithTimeZone = transaction::start_time();

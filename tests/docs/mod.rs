@@ -1,5 +1,6 @@
-//! The documentation: every statement and command that it shows is run.
+//! The documentation: every statement and command that it shows is run, and what it draws is so.
 
+mod architecture;
 mod phi;
 mod readme;
 pub mod runbook;

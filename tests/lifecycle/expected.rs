@@ -46,7 +46,7 @@ fn compare(file: &str, found: &str) {
 
 /// The lines of one of the queries that auria.doctor() asks, with their parameters as literals.
 fn doctors_lines(session: &mut Session, kind: &str, query: &str, parameters: &[&str]) -> String {
-    let path = repository().join("src/lifecycle/schema/expected").join(query);
+    let path = repository().join("src/schema/expected").join(query);
     let mut sql = fs::read_to_string(path).unwrap();
     for (place, parameter) in parameters.iter().enumerate() {
         let value: String = session.value(parameter);
@@ -80,7 +80,7 @@ fn a_new_database_has_the_tables_that_are_expected_and_no_more() {
 
 /// The parts of the tables of one schema, a line each.
 fn shape(session: &mut Session, schema: &str) -> String {
-    let path = repository().join("src/lifecycle/schema/expected/shape.sql");
+    let path = repository().join("src/schema/expected/shape.sql");
     let tables: String = session.value(TABLES);
     session.run("SET search_path = pg_catalog");
     let sql = fs::read_to_string(path).unwrap().replace("$1", &format!("'{tables}'"));
@@ -103,7 +103,7 @@ fn a_new_database_has_the_shape_that_is_expected_in_both_layouts() {
     let open = shape(&mut dba, "public.");
     dba.run("CALL auria.phi_seal()");
     let sealed = shape(&mut dba, "auria_raw.");
-    compare("src/lifecycle/schema/expected/shape.txt", &(open + &sealed));
+    compare("src/schema/expected/shape.txt", &(open + &sealed));
 }
 
 #[test]
@@ -112,5 +112,5 @@ fn a_new_database_has_the_policies_and_grants_that_are_expected_and_no_more() {
     let mut dba = db.superuser();
     let grants = doctors_lines(&mut dba, "grant", "grants.sql", &[TABLES, FUNCTIONS]);
     let policies = doctors_lines(&mut dba, "policy", "policies.sql", &[POLICIES]);
-    compare("src/lifecycle/schema/expected/access.txt", &(grants + &policies));
+    compare("src/schema/expected/access.txt", &(grants + &policies));
 }

@@ -6,13 +6,13 @@ mod pg_cron;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::migrate::require_superuser;
-use super::schema::owner::{self, Owner};
-use super::schema::{FUNCTIONS, Function};
 use crate::error::{self, Error, Result};
 use crate::pg::roles;
+use crate::pg::roles::require_superuser;
 use crate::pg::spi::{self, Arg, Rows, Snapshot, Spi};
 use crate::pg::transaction::{self, Lock};
+use crate::schema::owner::{self, Owner};
+use crate::schema::{FUNCTIONS, Function};
 use crate::{args, statement};
 
 /// Something to be done regularly.

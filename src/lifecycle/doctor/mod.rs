@@ -9,18 +9,18 @@ use pgrx::prelude::*;
 use super::install::trust;
 use super::migrate;
 use super::migrate::functions::{overloads, restore_statement};
-use super::schema::shape::{Deviation, Shape};
-use super::schema::{FUNCTIONS, Function, MIGRATIONS, POLICIES, TRIGGERS, access, owner, tables};
 use crate::access::for_the_backend_alone;
 use crate::args;
 use crate::error::{Result, sqlstate};
+use crate::lifecycle::shape::{Deviation, Shape};
 use crate::pg::caught::Caught;
-use crate::pg::{extension, roles};
 use crate::pg::spi::{self, Arg, Spi};
 use crate::pg::transaction;
+use crate::pg::{extension, roles};
 use crate::phi;
 use crate::phi::columns::{self, Table};
-use crate::sealed::layout;
+use crate::phi::layout;
+use crate::schema::{FUNCTIONS, Function, MIGRATIONS, POLICIES, TRIGGERS, access, owner, tables};
 
 /// The number of objects that a detail names; the others are counted.
 const NAMED: usize = 5;
@@ -318,7 +318,7 @@ fn row_security(spi: &Spi) -> Result<Findings> {
 }
 
 fn policies(spi: &Spi) -> Result<Findings> {
-    let in_force = each_row(spi, include_str!("../schema/expected/policies.sql"), args![&POLICIES.join(" ")])?;
+    let in_force = each_row(spi, include_str!("../../schema/expected/policies.sql"), args![&POLICIES.join(" ")])?;
     let sealed = sealed_names(spi)?;
     let in_force: Vec<String> = in_force.iter().map(|line| as_open(line, &sealed)).collect();
     Ok(differences(

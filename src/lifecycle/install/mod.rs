@@ -12,13 +12,13 @@ use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::locks;
 use super::migrate::{self, Scope, platform, raw_tables};
-use super::schema::{FUNCTIONS, TABLES, access, owner};
 use crate::error::{Error, Result};
 use crate::pg::spi::Spi;
 use crate::pg::{extension, spi};
 use crate::phi;
+use crate::schema::locks;
+use crate::schema::{FUNCTIONS, TABLES, access, owner};
 
 /// The first step of the install script: refuses what must not be trusted or
 /// cannot be taken over, and makes the roles that are missing.

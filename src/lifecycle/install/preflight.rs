@@ -8,8 +8,8 @@ use pgrx::prelude::*;
 use crate::args;
 use crate::error::{Error, Result};
 use crate::lifecycle::migrate::raw_tables;
-use crate::lifecycle::schema::{FUNCTIONS, tables};
 use crate::pg::spi::Spi;
+use crate::schema::{FUNCTIONS, tables};
 
 /// Refuses what is no table but has the name of one (42809), users whose id is
 /// no uuid (42804), and what is no trigger function but has the signature of

@@ -1,22 +1,15 @@
 //! Whether what exists may be taken over, called or fired. Only what belongs
 //! to a trusted role is; anything else stops the installation.
 
-use pgrx::{PgSqlErrorCode, pg_sys};
+use pgrx::PgSqlErrorCode;
 
 use crate::args;
 use crate::error::{Error, Result};
-use crate::guc;
 use crate::lifecycle::migrate::raw_tables;
-use crate::lifecycle::schema::{owner, signatures, tables};
 use crate::pg::extension;
 use crate::pg::spi::Spi;
-
-/// The privilege on a role that SET ROLE asks for: PostgreSQL 16 separates it
-/// from membership.
-#[cfg(feature = "pg15")]
-const MAY_SET_ROLE: &str = "MEMBER";
-#[cfg(not(feature = "pg15"))]
-const MAY_SET_ROLE: &str = "SET";
+use crate::schema::trust::trusted_roles;
+use crate::schema::{signatures, tables};
 
 /// Refuses (42501) when an object that would be taken over, called or fired
 /// with more rights than its owner's belongs to a role that is not trusted.
@@ -31,18 +24,6 @@ pub fn refuse_untrusted(spi: &Spi) -> Result<()> {
             "Give it to a superuser or to the owner of the database, or, if you trust that role, \
          name it in the setting auria.trusted_owners and create the extension again.",
         ))
-}
-
-/// The roles that are trusted: the role
-/// whose rights are in force, superusers, the database's owner, the roles in
-/// `auria.trusted_owners`, and, where it is one of these or `auria_owner`, the
-/// role that owns the schema and the roles that may become it.
-pub fn trusted_roles(spi: &Spi) -> Result<Vec<pg_sys::Oid>> {
-    let rows = spi.query_once(
-        include_str!("trusted.sql"),
-        args![guc::trusted_owners().as_slice(), &owner::determine(spi)?, owner::OWNER, MAY_SET_ROLE],
-    )?;
-    rows.column()
 }
 
 /// The objects that belong to roles that are not trusted.

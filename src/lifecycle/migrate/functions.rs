@@ -5,6 +5,7 @@
 //! Whose a function is, is decided by its language, library and symbol, not by
 //! the tie: CREATE OR REPLACE removes that.
 
+use crate::schema::owner::as_owner_of_record;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
 
@@ -12,10 +13,9 @@ use super::warnings::Report;
 use crate::args;
 use crate::error::{Error, Result};
 use crate::guc::{self, AdoptFunctions};
-use crate::lifecycle::schema::owner::Owner;
-use crate::lifecycle::schema::{COVERED_BODIES, FUNCTIONS, Function};
-use crate::pg::roles;
 use crate::pg::spi::{Spi, quoted_literal};
+use crate::schema::owner::Owner;
+use crate::schema::{COVERED_BODIES, FUNCTIONS, Function};
 
 /// When a function that is not the compiled one is replaced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -253,18 +253,6 @@ pub fn keep(spi: &Spi, function: pg_sys::Oid, signature: &str) -> Result<()> {
     .map(drop)
 }
 
-/// Runs `work`, which writes to this table of schema `auria`, with the rights of
-/// the table's owner: a superuser, where nobody else is to write it.
-pub fn as_owner_of_record<T>(spi: &Spi, table: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let record = spi.query_once(
-        "SELECT c.relowner FROM pg_catalog.pg_class c \
-          WHERE c.oid = $1::pg_catalog.regclass",
-        args![table],
-    )?;
-    let record_owner: pg_sys::Oid = record.one()?.ok_or_else(|| crate::error::unexpected_null(table))?;
-    roles::acting_as(record_owner, work)
-}
-
 fn was_installed(spi: &Spi, function: &Function) -> Result<bool> {
     spi.exists("SELECT FROM auria.installed_functions WHERE signature = $1", args![function.signature])
 }
@@ -301,7 +289,7 @@ pub fn overloads(spi: &Spi) -> Result<Vec<String>> {
             AND NOT EXISTS (SELECT FROM pg_catalog.string_to_table($1, '|') AS signature \
                              WHERE pg_catalog.to_regprocedure(signature) = p.oid) \
           ORDER BY 1",
-        args![&crate::lifecycle::schema::signatures()],
+        args![&crate::schema::signatures()],
     )?;
     rows.column()
 }

@@ -22,28 +22,31 @@
 
 pub mod ensure;
 pub mod functions;
+mod ledger;
 pub mod platform;
 mod policies;
 pub mod raw_tables;
 mod rules;
 pub mod warnings;
 
+use crate::pg::roles::require_superuser;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use sha2::{Digest, Sha256};
 
 use self::functions::Replace;
 use self::warnings::Report;
-use super::locks;
-use super::schema::owner::{self, Owner};
-use super::schema::{FUNCTIONS, MIGRATIONS, Migration, access};
+use super::sealing::{reopen, tables};
 use crate::args;
 use crate::error::{self, Error, Result};
 use crate::pg::spi::{self, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::pg::{extension, roles};
 use crate::phi::columns::{TABLES, Table};
-use crate::sealed::{layout, reopen};
+use crate::phi::layout;
+use crate::schema::locks;
+use crate::schema::owner::{self, Owner};
+use crate::schema::{FUNCTIONS, MIGRATIONS, Migration, access};
 
 /// What stands in a migration for the schema of pg_trgm, in the notation that
 /// PostgreSQL 16 introduced for extension scripts.
@@ -151,7 +154,7 @@ fn restore_function(p_function: Option<&str>) -> Result<(), ErrorReport> {
 }
 
 /// The managed function that this text names, however its types are written.
-fn managed_function(spi: &Spi, name: &str) -> Result<&'static super::schema::Function> {
+fn managed_function(spi: &Spi, name: &str) -> Result<&'static crate::schema::Function> {
     let unspaced = |text: &str| -> String { text.chars().filter(|c| !c.is_whitespace()).collect() };
     for function in FUNCTIONS {
         let same = unspaced(function.signature) == unspaced(name)
@@ -166,15 +169,6 @@ fn managed_function(spi: &Spi, name: &str) -> Result<&'static super::schema::Fun
     }
     Err(Error::new(PgSqlErrorCode::ERRCODE_UNDEFINED_FUNCTION, "no managed function has this signature")
         .hint("Name the function as SELECT * FROM auria.doctor() does, such as public.use_credits(uuid,text)."))
-}
-
-/// 42501 unless a superuser calls.
-pub fn require_superuser(function: &'static str) -> Result<()> {
-    if roles::is_superuser(roles::effective()) {
-        return Ok(());
-    }
-    Err(Error::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, format!("only a superuser can call {function}()"))
-        .hint("It makes C functions, which PostgreSQL allows superusers only: connect as one and call it again."))
 }
 
 /// Migrates, and raises a WARNING for everything that the DBA must act on.
@@ -225,7 +219,7 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
     let owner = platform::ensure_owner(spi, owner::determine(spi)?)?;
     platform::ensure_records(spi)?;
     platform::ensure_schemas(spi, &owner)?;
-    layout::ensure_schema(spi, &owner)?;
+    tables::ensure_schema(spi, &owner)?;
     owner::take_ownership(spi, &owner)?;
     owner::grant_foundation(spi, &owner, &trigram_schema)?;
     let recorded = owner.act(|| recorded(spi))?;
@@ -269,8 +263,7 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
         applied.push(Applied { number: migration.number, name: migration.name, warnings });
     }
     if !due.is_empty() {
-        let warnings =
-            ensure::collecting_warnings(|| reopen::close(spi, &owner, &sealed, scope != Scope::Pending))?;
+        let warnings = ensure::collecting_warnings(|| reopen::close(spi, &owner, &sealed, scope != Scope::Pending))?;
         warnings.into_iter().for_each(|warning| report.warn(warning));
     }
     if !raw.is_empty() {
@@ -278,7 +271,7 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
         let warnings = ensure::collecting_warnings(|| {
             owner.act(|| {
                 let open = TABLES.into_iter().filter(|table| !sealed.iter().any(|one| one.name == table.name));
-                open.into_iter().try_for_each(|table| layout::seal(spi, table))
+                open.into_iter().try_for_each(|table| tables::seal(spi, table))
             })
         })?;
         warnings.into_iter().for_each(|warning| report.warn(warning));

@@ -4,9 +4,9 @@
 use pgrx::PgSqlErrorCode;
 
 use crate::error::{Error, Result};
-use crate::lifecycle::schema::owner::{self, Owner};
 use crate::pg::roles;
 use crate::pg::spi::Spi;
+use crate::schema::owner::{self, Owner};
 
 /// An object the schema builds on, and the SQL that makes it.
 struct StandIn {

@@ -3,10 +3,10 @@
 
 use crate::args;
 use crate::error::Result;
-use crate::lifecycle::schema::access;
-use crate::lifecycle::schema::owner::Owner;
-use crate::lifecycle::schema::{POLICIES, tables};
 use crate::pg::spi::Spi;
+use crate::schema::access;
+use crate::schema::owner::Owner;
+use crate::schema::{POLICIES, tables};
 
 /// Drops the policies of the original on managed tables and files.
 ///

@@ -12,10 +12,10 @@ use super::warnings::Report;
 use crate::args;
 use crate::error::{self, Error, Result};
 use crate::guc::{self, AdoptFunctions};
-use crate::lifecycle::schema::owner::{self, Owner};
 use crate::pg::spi::Spi;
 use crate::phi::columns::{Kind, TABLES, Table};
 use crate::phi::{self, leftovers};
+use crate::schema::owner::{self, Owner};
 
 /// The tables that the original brought to `public.*_raw`, by the names that
 /// its views have.
@@ -162,7 +162,7 @@ fn missing_from_table(spi: &Spi, name: &str) -> Result<Vec<String>> {
 }
 
 fn keep_view(spi: &Spi, name: &str) -> Result<()> {
-    functions::as_owner_of_record(spi, "auria.replaced_functions", || {
+    owner::as_owner_of_record(spi, "auria.replaced_functions", || {
         spi.execute(
             "INSERT INTO auria.replaced_functions (signature, definition, owner) \
              SELECT 'view public.' || $1, \

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use pgrx::PgSqlErrorCode;
 
-use super::schema::TABLES;
+use super::TABLES;
 use crate::args;
 use crate::error::{Error, Result};
 use crate::pg::extension;

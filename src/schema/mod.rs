@@ -4,12 +4,14 @@
 //! | file | what |
 //! |---|---|
 //! | `access` | policies and grants as they should be |
+//! | `locks` | all tables locked at once, before anything is changed |
 //! | `owner` | the role that owns the schema |
-//! | `shape` | columns, constraints and indexes as they should be |
+//! | `trust` | whose objects are trusted |
 
 pub mod access;
+pub mod locks;
 pub mod owner;
-pub mod shape;
+pub mod trust;
 
 /// One file of `sql/migrations/`.
 pub struct Migration {

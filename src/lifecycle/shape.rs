@@ -4,11 +4,11 @@
 
 use std::fmt;
 
-use super::{MIGRATIONS, tables};
 use crate::args;
 use crate::error::Result;
 use crate::pg::spi::Spi;
-use crate::sealed::layout;
+use crate::phi::layout;
+use crate::schema::{MIGRATIONS, tables};
 
 /// Restores what a migration made.
 const AGAIN: &str = "SELECT * FROM auria.migrate(again => true)";
@@ -209,7 +209,7 @@ pub fn works_as(actual: &str, expected: &str) -> bool {
 }
 
 fn expected() -> impl Iterator<Item = Part> {
-    include_str!("expected/shape.txt").lines().filter_map(|line| {
+    include_str!("../schema/expected/shape.txt").lines().filter_map(|line| {
         let mut fields = line.split('\t').map(str::to_owned);
         Some(Part {
             kind: fields.next()?,
@@ -222,7 +222,7 @@ fn expected() -> impl Iterator<Item = Part> {
 }
 
 fn actual(spi: &Spi) -> Result<Vec<Part>> {
-    let rows = spi.read_once(include_str!("expected/shape.sql"), args![&tables()])?;
+    let rows = spi.read_once(include_str!("../schema/expected/shape.sql"), args![&tables()])?;
     rows.iter()
         .map(|row| {
             Ok(Part {

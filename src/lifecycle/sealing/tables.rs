@@ -1,108 +1,11 @@
-//! From tables to stored tables with views, and what a stored table is.
-
-use std::cell::RefCell;
-use std::rc::Rc;
+//! From tables to stored tables with views.
 
 use crate::args;
 use crate::error::Result;
-use crate::lifecycle::schema::owner::Owner;
-use crate::pg::spi::{Snapshot, Spi, quoted_identifier};
-use crate::pg::transaction;
-use crate::phi::columns::{self, Kind, TABLES, Table};
-use crate::statement;
-
-/// A stored table, as far as its view's trigger functions ask.
-pub struct Stored {
-    table: &'static str,
-    generated: Vec<String>,
-    required: Vec<String>,
-}
-
-impl Stored {
-    /// Whether PostgreSQL computes the column.
-    pub fn is_generated(&self, column: &str) -> bool {
-        self.generated.iter().any(|name| name == column)
-    }
-
-    /// Whether the column is NOT NULL.
-    pub fn is_required(&self, column: &str) -> bool {
-        self.required.iter().any(|name| name == column)
-    }
-}
-
-thread_local! {
-    /// By the transaction that looked: no definition changes under its locks.
-    static KNOWN: RefCell<(u32, Vec<Rc<Stored>>)> = const { RefCell::new((0, Vec::new())) };
-}
-
-statement! {
-    COLUMNS = "SELECT a.attname::pg_catalog.text, a.attgenerated <> '', a.attnotnull \
-          FROM pg_catalog.pg_attribute a \
-         WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
-}
-
-/// The stored table behind a view.
-pub fn stored(spi: &Spi, table: &'static Table) -> Result<Rc<Stored>> {
-    let now = transaction::local_number();
-    let known = KNOWN.with_borrow_mut(|(transaction, known)| {
-        if *transaction != now {
-            *transaction = now;
-            known.clear();
-        }
-        known.iter().find(|stored| stored.table == table.name).cloned()
-    });
-    if let Some(known) = known {
-        return Ok(known);
-    }
-    let mut stored = Stored { table: table.name, generated: Vec::new(), required: Vec::new() };
-    let name = stored_name(table);
-    for row in spi.query(&COLUMNS, Snapshot::Caller, args![&name])?.iter() {
-        let name: String = row.expect(1)?;
-        if row.expect(2)? {
-            stored.generated.push(name.clone());
-        }
-        if row.expect(3)? {
-            stored.required.push(name);
-        }
-    }
-    let stored = Rc::new(stored);
-    KNOWN.with_borrow_mut(|(_, known)| known.push(stored.clone()));
-    Ok(stored)
-}
-
-/// The stored table's name, with its schema.
-pub fn stored_name(table: &Table) -> String {
-    format!("auria_raw.{}_raw", table.name)
-}
-
-/// What was said of a table while it had the name of the open layout, said of
-/// the stored one: a statement for it names the table that has its columns.
-pub fn naming_stored(text: &str, sealed: &[&Table]) -> String {
-    sealed.iter().fold(text.to_owned(), |text, table| {
-        let name = format!("public.{}", table.name);
-        let mut parts = text.split(&name);
-        let mut renamed = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            let is_whole = !part.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_');
-            renamed.push_str(&if is_whole { stored_name(table) } else { name.clone() });
-            renamed.push_str(part);
-        }
-        renamed
-    })
-}
-
-/// The tables that are sealed.
-pub fn sealed(spi: &Spi) -> Result<Vec<&'static Table>> {
-    let mut sealed = Vec::new();
-    for table in TABLES {
-        let query = "SELECT FROM pg_catalog.pg_class c \
-            WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind IN ('r', 'p')";
-        if spi.exists(query, args![&stored_name(table)])? {
-            sealed.push(table);
-        }
-    }
-    Ok(sealed)
-}
+use crate::pg::spi::{Spi, quoted_identifier};
+use crate::phi::columns::{self, Kind, Table};
+use crate::phi::layout::stored_name;
+use crate::schema::owner::Owner;
 
 /// Makes the schema of the stored tables. As a superuser: a dump writes it
 /// before it can make the owner's role.

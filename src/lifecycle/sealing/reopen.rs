@@ -8,11 +8,12 @@
 
 use crate::args;
 use crate::error::Result;
-use crate::lifecycle::schema::owner::Owner;
 use crate::pg::spi::Spi;
 use crate::phi::columns::{self, Kind, Table};
+use crate::phi::layout;
+use crate::schema::owner::Owner;
 
-use super::layout;
+use super::tables;
 
 /// What a view is called meanwhile.
 fn resting(table: &Table) -> String {
@@ -43,7 +44,7 @@ pub fn open(spi: &Spi, owner: &Owner, sealed: &[&'static Table]) -> Result<()> {
                  ALTER TABLE public.{name} {}",
                 plain.join(", ")
             ))?;
-            layout::rename_key(spi, name, layout::NAMES, layout::DIGESTS)?;
+            tables::rename_key(spi, name, tables::NAMES, tables::DIGESTS)?;
         }
         Ok(())
     })
@@ -56,9 +57,9 @@ pub fn close(spi: &Spi, owner: &Owner, sealed: &[&'static Table], as_shipped: bo
     owner.act(|| {
         for table in sealed {
             let name = table.name;
-            let grants = layout::all_rows(spi, include_str!("api_grants.sql"), name)?;
-            let defaults = layout::all_rows(spi, include_str!("defaults.sql"), name)?;
-            let comments = layout::all_rows(spi, include_str!("comments.sql"), name)?;
+            let grants = tables::all_rows(spi, include_str!("api_grants.sql"), name)?;
+            let defaults = tables::all_rows(spi, include_str!("defaults.sql"), name)?;
+            let comments = tables::all_rows(spi, include_str!("comments.sql"), name)?;
             let dropped: Vec<String> =
                 table.columns.iter().map(|column| format!("DROP COLUMN {}", column.plain.to_string_lossy())).collect();
             spi.execute_script(&format!(
@@ -66,10 +67,10 @@ pub fn close(spi: &Spi, owner: &Owner, sealed: &[&'static Table], as_shipped: bo
                  ALTER TABLE public.{name} {}",
                 dropped.join(", ")
             ))?;
-            layout::rename_key(spi, name, layout::DIGESTS, layout::NAMES)?;
-            layout::move_away(spi, table)?;
+            tables::rename_key(spi, name, tables::DIGESTS, tables::NAMES)?;
+            tables::move_away(spi, table)?;
             if name == columns::PATIENTS.name {
-                layout::ensure_unique_names(spi)?;
+                tables::ensure_unique_names(spi)?;
             }
             let view = format!("public.{}", resting(table));
             let order = if view_exists(spi, &view)? {
@@ -78,7 +79,7 @@ pub fn close(spi: &Spi, owner: &Owner, sealed: &[&'static Table], as_shipped: bo
             } else {
                 Vec::new()
             };
-            layout::make_view(spi, table, &complete(spi, table, order)?, &[])?;
+            tables::make_view(spi, table, &complete(spi, table, order)?, &[])?;
             if as_shipped {
                 spi.execute_script(&format!(
                     "REVOKE ALL ON TABLE public.{name} FROM PUBLIC, anon, authenticated, service_role"
@@ -104,8 +105,8 @@ pub fn refresh(spi: &Spi, owner: &Owner, sealed: &[&'static Table]) -> Result<()
             let order = columns_of(spi, &view)?;
             let complete = complete(spi, table, order.clone())?;
             if complete != order {
-                layout::make_view(spi, table, &complete, &[])?;
-                let stored = layout::all_rows(spi, include_str!("stored_defaults.sql"), table.name)?;
+                tables::make_view(spi, table, &complete, &[])?;
+                let stored = tables::all_rows(spi, include_str!("stored_defaults.sql"), table.name)?;
                 for statement in stored {
                     spi.execute_script(&statement)?;
                 }
@@ -127,7 +128,7 @@ fn complete(spi: &Spi, table: &Table, mut order: Vec<String>) -> Result<Vec<Stri
     }
     if is_new {
         order.extend(table.columns.iter().map(|column| column.plain.to_string_lossy().into_owned()));
-        order = layout::in_order(table, order);
+        order = tables::in_order(table, order);
     }
     Ok(order)
 }

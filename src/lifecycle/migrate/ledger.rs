@@ -5,8 +5,8 @@ use auria_credits::STATUSES;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::ensure;
 use crate::error::Result;
-use crate::lifecycle::migrate::ensure;
 use crate::pg::spi::{self, Spi};
 
 /// Rows in the order of `created_at`, `id`. A refund with a reference belongs to

@@ -3,7 +3,7 @@
 
 use pgrx::PgSqlErrorCode;
 
-use super::layout;
+use super::tables;
 use crate::args;
 use crate::error::{Error, Result};
 use crate::pg::spi::Spi;
@@ -35,7 +35,7 @@ pub fn refuse_on_table(spi: &Spi, table: &Table) -> Result<()> {
 
 /// Refuses (2BP01) what depends on a view and would be dropped with it.
 pub fn refuse_on_view(spi: &Spi, table: &Table) -> Result<()> {
-    let objects = layout::all_rows(spi, include_str!("on_view.sql"), table.name)?;
+    let objects = tables::all_rows(spi, include_str!("on_view.sql"), table.name)?;
     refuse(&format!("view public.{}", table.name), &objects)
 }
 
@@ -74,7 +74,7 @@ pub fn mentioning(spi: &Spi, table: &Table) -> Result<Vec<String>> {
 
 /// The publications that a table is in: they go on publishing the stored table.
 pub fn publications(spi: &Spi, table: &Table) -> Result<Vec<String>> {
-    layout::all_rows(
+    tables::all_rows(
         spi,
         "SELECT pg_catalog.quote_ident(p.pubname) \
            FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid \

@@ -3,15 +3,16 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::{layout, obstacles};
+use super::{obstacles, tables};
 use crate::error::{Error, Result};
-use crate::lifecycle::locks;
-use crate::lifecycle::migrate::require_superuser;
-use crate::lifecycle::schema::owner;
 use crate::pg::procedure::Call;
+use crate::pg::roles::require_superuser;
 use crate::pg::{extension, transaction};
 use crate::phi;
 use crate::phi::columns::TABLES;
+use crate::phi::layout;
+use crate::schema::locks;
+use crate::schema::owner;
 
 /// Seals every table with patient data that is open, in one transaction.
 ///
@@ -43,7 +44,7 @@ fn phi_seal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
             refuse_unless_complete(table.name, &phi::count(spi, source)?)?;
             mentioning.extend(obstacles::mentioning(spi, table)?);
             publications.extend(obstacles::publications(spi, table)?);
-            layout::seal(spi, table)?;
+            tables::seal(spi, table)?;
         }
         Ok((mentioning, publications))
     })?;

@@ -3,15 +3,17 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::{layout, obstacles, reopen};
+use super::{obstacles, reopen, tables};
 use crate::error::Result;
-use crate::lifecycle::locks;
-use crate::lifecycle::migrate::{self, Scope, require_superuser};
-use crate::lifecycle::schema::owner::{self, Owner};
+use crate::lifecycle::migrate::{self, Scope};
 use crate::pg::procedure::Call;
+use crate::pg::roles::require_superuser;
 use crate::pg::spi::Spi;
 use crate::pg::{roles, transaction};
 use crate::phi::columns::{PATIENTS, Table};
+use crate::phi::layout;
+use crate::schema::locks;
+use crate::schema::owner::{self, Owner};
 
 /// Returns to the open layout: tables with plain columns in the place of the
 /// views, in one transaction. The plain columns come last in their tables.
@@ -54,8 +56,8 @@ fn phi_unseal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
 
 fn unseal(spi: &Spi, table: &Table) -> Result<()> {
     let name = table.name;
-    let grants = layout::all_rows(spi, include_str!("grants.sql"), name)?;
-    let comments = layout::all_rows(spi, include_str!("comments.sql"), name)?;
+    let grants = tables::all_rows(spi, include_str!("grants.sql"), name)?;
+    let comments = tables::all_rows(spi, include_str!("comments.sql"), name)?;
     spi.execute_script(&format!(
         "DROP VIEW IF EXISTS public.{name}; \
          DROP TRIGGER IF EXISTS refuse_direct_write ON auria_raw.{name}_raw; \

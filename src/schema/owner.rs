@@ -154,3 +154,15 @@ pub fn definer_functions_of_superusers(spi: &Spi) -> Result<Vec<String>> {
     )?;
     rows.column()
 }
+
+/// Runs `work`, which writes to this table of schema `auria`, with the rights of
+/// the table's owner: a superuser, where nobody else is to write it.
+pub fn as_owner_of_record<T>(spi: &Spi, table: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let record = spi.query_once(
+        "SELECT c.relowner FROM pg_catalog.pg_class c \
+          WHERE c.oid = $1::pg_catalog.regclass",
+        args![table],
+    )?;
+    let record_owner: pg_sys::Oid = record.one()?.ok_or_else(|| crate::error::unexpected_null(table))?;
+    roles::acting_as(record_owner, work)
+}
