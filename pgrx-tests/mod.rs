@@ -13,10 +13,10 @@ mod tests {
 
     use crate::args;
     use crate::error::{self, Error, Result};
-    use crate::lifecycle::schema::POLICIES;
     use crate::pg::caught::{Caught, Text};
     use crate::pg::spi::{self, Snapshot};
     use crate::pg::{extension, random, transaction};
+    use crate::schema::POLICIES;
     use crate::statement;
 
     statement! {
