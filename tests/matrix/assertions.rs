@@ -24,7 +24,8 @@ fn a_charge_an_encrypted_insert_and_a_sealed_update_work_while_every_cache_is_di
         assert!(session.value::<bool>(&format!("SELECT public.{call}")), "{call}");
     }
     session.run(&format!("INSERT INTO public.patients (user_id, name, phone) VALUES ('{user}', 'Maria', '1')"));
-    session.run("RESET debug_discard_caches; CALL auria.phi_seal()");
+    session.run("RESET debug_discard_caches");
+    session.run("CALL auria.phi_seal()");
     forget(&mut session);
     session.run("UPDATE public.patients SET phone = '2'");
     session.run("RESET debug_discard_caches");
