@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use pgrx::datum::TimestampWithTimeZone;
+use pgrx::datum::{Timestamp, TimestampWithTimeZone};
 use pgrx::{PgSqlErrorCode, pg_extern, pg_sys};
 
 use crate::error::Error;
@@ -59,7 +59,8 @@ fn update_updated_at_column(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
         // A statement that says so itself needs no row made anew.
         let is_set = row.sets(column) && row.new_value::<TimestampWithTimeZone>(column).ok() == Some(Some(now));
         if !is_set {
-            row.replace(column, Some(now));
+            // A table of a team's may have the column without a time zone: in the session's.
+            row.replace(column, Some(now)).or_else(|_| row.replace(column, Some(Timestamp::from(now))))?;
         }
         Ok(())
     })

@@ -78,9 +78,8 @@ fn two_patients_of_one_name(db: &Database, relation: &str) -> uuid::Uuid {
     let user = db.sign_up("twice@clinica.example");
     let mut dba = db.superuser();
     dba.run(&format!("ALTER TABLE {relation} DROP CONSTRAINT patients_user_id_name_key"));
-    db.authenticated(user).run(&format!(
-        "INSERT INTO public.patients (user_id, name) VALUES ('{user}', 'Ana'), ('{user}', 'Ana')"
-    ));
+    db.authenticated(user)
+        .run(&format!("INSERT INTO public.patients (user_id, name) VALUES ('{user}', 'Ana'), ('{user}', 'Ana')"));
     user
 }
 
@@ -112,15 +111,12 @@ fn comes_back(db: &Database, relation: &str) {
     assert!(shows.contains(relation), "{shows}");
     assert_eq!(dba.query(shows, &[]).unwrap().len(), 1, "{shows}");
     assert!(missing(&mut dba).contains("patients_user_id_name_key"));
-    dba.run(&format!(
-        "DELETE FROM {relation} WHERE id = (SELECT id FROM {relation} ORDER BY id LIMIT 1)"
-    ));
+    dba.run(&format!("DELETE FROM {relation} WHERE id = (SELECT id FROM {relation} ORDER BY id LIMIT 1)"));
     dba.run("SELECT auria.migrate(again => true)");
     assert_eq!(complaints(&mut dba), []);
-    let twice = db.authenticated(user).execute(
-        &format!("INSERT INTO public.patients (user_id, name) VALUES ('{user}', 'Ana')"),
-        &[],
-    );
+    let twice = db
+        .authenticated(user)
+        .execute(&format!("INSERT INTO public.patients (user_id, name) VALUES ('{user}', 'Ana')"), &[]);
     let refusal = auria_tests::refused_with(twice, "23505");
     assert_eq!(refusal.constraint(), Some("patients_user_id_name_key"));
 }

@@ -14,12 +14,14 @@
 //! |---|---|
 //! | `platform` | stand-ins for what Supabase would have brought |
 //! | `raw_tables` | patient data that the original has brought to `public.*_raw` |
+//! | `columns` | columns that may be NULL and must not |
 //! | `ensure` | constraints and indexes on tables that hold rows |
 //! | `rules` | rules that old rows break |
 //! | `functions` | making, adopting and restoring the functions of `public` |
 //! | `policies` | policies that the database had before |
 //! | `warnings` | what the DBA must act on |
 
+mod columns;
 pub mod ensure;
 pub mod functions;
 pub mod platform;
@@ -174,7 +176,7 @@ pub fn require_superuser(function: &'static str) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, format!("only a superuser can call {function}()"))
-        .hint("It makes C functions, which PostgreSQL allows superusers only: connect as one and call it again."))
+        .hint("Connect as a superuser and call it again."))
 }
 
 /// Migrates, and raises a WARNING for everything that the DBA must act on.
@@ -268,9 +270,11 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
         })?;
         applied.push(Applied { number: migration.number, name: migration.name, warnings });
     }
+    if matches!(scope, Scope::Install | Scope::Again) {
+        owner.act(|| columns::ensure_not_null(spi, scope, &mut report))?;
+    }
     if !due.is_empty() {
-        let warnings =
-            ensure::collecting_warnings(|| reopen::close(spi, &owner, &sealed, scope != Scope::Pending))?;
+        let warnings = ensure::collecting_warnings(|| reopen::close(spi, &owner, &sealed, scope != Scope::Pending))?;
         warnings.into_iter().for_each(|warning| report.warn(warning));
     }
     if !raw.is_empty() {
