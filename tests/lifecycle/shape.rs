@@ -191,7 +191,7 @@ fn what_a_column_became_after_the_installation_is_named_by_the_doctor_and_by_who
         ("patients", "name", "RENAME COLUMN name TO full_name"),
         ("evaluations", "patient_name_encrypted", "RENAME COLUMN patient_name_encrypted TO hidden_name"),
         ("evaluation_drafts", "draft_data", "ALTER COLUMN draft_data TYPE text"),
-        ("shared_links", "expires_at", "ALTER COLUMN expires_at TYPE timestamp"),
+        ("shared_links", "expires_at", "RENAME COLUMN expires_at TO ends_at"),
         ("profiles", "cro", "RENAME COLUMN cro TO register"),
     ] {
         let db = database();

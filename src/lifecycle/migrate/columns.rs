@@ -1,5 +1,6 @@
-//! Columns of the ledger that may be NULL and must not: a team's own `is_free`,
-//! for example, that was there before the migration that adds it.
+//! Columns of the ledger that may be NULL and must not, or have no default: a
+//! team's own `is_free`, for example, that was there before the migration that
+//! adds it.
 
 use pgrx::PgSqlErrorCode;
 
@@ -13,10 +14,13 @@ use crate::pg::spi::Spi;
 /// The tables whose columns the functions read without asking for NULL.
 const TABLES: [&str; 3] = ["public.subscriptions", "public.credit_usage", "public.rate_limits"];
 
-/// Makes them NOT NULL where no row is. What a NULL should have been is not
+/// Gives them their defaults, and makes them NOT NULL where no row is. What a NULL should have been is not
 /// known: an installation stops there (42804), and a repetition reports it.
-pub fn ensure_not_null(spi: &Spi, scope: Scope, report: &mut Report) -> Result<()> {
+pub fn ensure(spi: &Spi, scope: Scope, report: &mut Report) -> Result<()> {
     let shape = Shape::read_again(spi)?;
+    for table in TABLES {
+        shape.defaults(table).iter().try_for_each(|statement| spi.execute_script(statement))?;
+    }
     for deviation in shape.columns() {
         let part = deviation.part();
         if !matches!(deviation, Deviation::Nullable(_)) || !TABLES.contains(&part.relation.as_str()) {

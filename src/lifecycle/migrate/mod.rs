@@ -14,7 +14,7 @@
 //! |---|---|
 //! | `platform` | stand-ins for what Supabase would have brought |
 //! | `raw_tables` | patient data that the original has brought to `public.*_raw` |
-//! | `columns` | columns that may be NULL and must not |
+//! | `columns` | columns that may be NULL and must not, or have no default |
 //! | `ensure` | constraints and indexes on tables that hold rows |
 //! | `rules` | rules that old rows break |
 //! | `functions` | making, adopting and restoring the functions of `public` |
@@ -271,7 +271,7 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
         applied.push(Applied { number: migration.number, name: migration.name, warnings });
     }
     if matches!(scope, Scope::Install | Scope::Again) {
-        owner.act(|| columns::ensure_not_null(spi, scope, &mut report))?;
+        owner.act(|| columns::ensure(spi, scope, &mut report))?;
     }
     if !due.is_empty() {
         let warnings = ensure::collecting_warnings(|| reopen::close(spi, &owner, &sealed, scope != Scope::Pending))?;

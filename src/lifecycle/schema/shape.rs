@@ -38,7 +38,12 @@ impl Part {
     }
 
     fn is_not_null(&self) -> bool {
-        self.definition == "NOT NULL"
+        self.definition.starts_with("NOT NULL")
+    }
+
+    /// The expression of a column's default.
+    fn default(&self) -> Option<&str> {
+        self.definition.split_once(" DEFAULT ").map(|(_, expression)| expression)
     }
 }
 
@@ -142,6 +147,21 @@ impl Shape {
                 Some(_) => None,
             }
         })
+    }
+
+    /// The managed columns of a table that have lost their default, or never
+    /// had one, as statements that set it.
+    pub fn defaults(&self, relation: &str) -> Vec<String> {
+        let columns = self.expected.iter().filter(|part| part.kind == "column" && part.relation == relation);
+        columns
+            .filter_map(|part| {
+                let found = self.actual.iter().find(|one| one.is(part) && one.name == part.name)?;
+                let (None, Some(default)) = (found.default(), part.default()) else {
+                    return None;
+                };
+                Some(format!("ALTER TABLE {relation} ALTER COLUMN {} SET DEFAULT {default}", part.name))
+            })
+            .collect()
     }
 
     /// The managed constraints and indexes that are missing, and what brings
