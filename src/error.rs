@@ -420,6 +420,18 @@ pub fn phi_needs_utf8() -> Error {
         .hint("Create the database with ENCODING 'UTF8'.")
 }
 
+/// 22003: a column that was widened holds more than its shipped type.
+pub fn integer_out_of_range() -> Error {
+    Error::new(PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "a counter is out of range for type integer")
+        .hint("Correct the row: credits are counted as integers.")
+}
+
+/// 42804: a managed column was changed after the installation.
+pub fn column_of_other_shape(what: String) -> Error {
+    Error::new(PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH, what)
+        .hint("SELECT * FROM auria.doctor() names the column and the statement that restores it.")
+}
+
 /// XX000: a value came back from a query that its SQL rules out.
 pub fn unexpected_null(what: &str) -> Error {
     Error::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("unexpected null in {what}"))

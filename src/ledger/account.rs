@@ -6,12 +6,12 @@ use pgrx::pg_sys;
 use uuid::Uuid;
 
 use super::entry::Use;
-use super::rows::subscription;
+use super::rows::{required_of, subscription};
 use crate::error::{self, Result};
 use crate::pg::small_table::SmallTable;
 use crate::pg::spi::{Rows, Snapshot, Spi};
 use crate::pg::transaction::{self, Lock};
-use crate::pg::value::Fields;
+use crate::pg::value::{Fields, Value};
 use crate::{args, statement};
 
 /// What [`Account::from_fields`] takes apart.
@@ -62,6 +62,11 @@ thread_local! {
             ],
         )
     };
+}
+
+/// The value of a column that must not be NULL; 42804 with its name where it is.
+fn required<T: Value>(row: &impl Fields, position: i32) -> Result<T> {
+    required_of("subscriptions", subscription::COLUMNS, row, position)
 }
 
 /// The number of advisory locks that serialise the free tier, and a transaction takes no
@@ -181,19 +186,19 @@ impl Account {
     /// Reads the first columns of [`LOCK_SUBSCRIPTION`], and of `rows`.
     pub(super) fn from_fields(row: &impl Fields) -> Result<Self> {
         Ok(Self {
-            id: row.expect::<Uuid>(subscription::ID)?,
-            counts: status_counts(&row.expect::<String>(subscription::STATUS)?),
+            id: required::<Uuid>(row, subscription::ID)?,
+            counts: status_counts(&required::<String>(row, subscription::STATUS)?),
             plan: row.get(subscription::PLAN)?,
-            rollover: row.expect(subscription::ROLLOVER)?,
-            bonus: row.expect(subscription::BONUS)?,
-            used: row.expect(subscription::USED)?,
-            hidden: row.expect(subscription::HIDDEN)?,
-            cases_used: row.expect(subscription::CASES)?,
-            dsd_used: row.expect(subscription::DSD)?,
-            reset_at: row.expect(subscription::RESET_AT)?,
+            rollover: required(row, subscription::ROLLOVER)?,
+            bonus: required(row, subscription::BONUS)?,
+            used: required(row, subscription::USED)?,
+            hidden: required(row, subscription::HIDDEN)?,
+            cases_used: required(row, subscription::CASES)?,
+            dsd_used: required(row, subscription::DSD)?,
+            reset_at: required(row, subscription::RESET_AT)?,
             reset_entry: row.get(subscription::RESET_ENTRY)?,
-            plan_change_entry: row.expect(subscription::PLAN_CHANGE_ENTRY)?,
-            created_at: row.expect(subscription::CREATED_AT)?,
+            plan_change_entry: required(row, subscription::PLAN_CHANGE_ENTRY)?,
+            created_at: required(row, subscription::CREATED_AT)?,
         })
     }
 

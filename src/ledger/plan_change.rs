@@ -118,10 +118,10 @@ pub fn settle_plan_change(row: &mut RowTrigger<'_>) -> Result<()> {
             (columns.bonus, pool.bonus),
         ] {
             if !row.changes(column) {
-                row.replace(column, Some(settled));
+                row.replace(column, Some(settled))?;
             }
         }
-        row.replace(columns.plan_change_entry, Some(last_entry));
+        row.replace(columns.plan_change_entry, Some(last_entry))?;
         if !row.sets(columns.plan) {
             // A trigger changed the plan, and the AFTER trigger is not fired.
             let used = if row.changes(columns.used) { row.new_value(columns.used)? } else { Some(pool.used) };
@@ -130,9 +130,9 @@ pub fn settle_plan_change(row: &mut RowTrigger<'_>) -> Result<()> {
         }
     }
     if starts_month {
-        row.replace(columns.reset_entry, Some(last_entry));
+        row.replace(columns.reset_entry, Some(last_entry))?;
         if !row.changes(columns.hidden) {
-            row.replace(columns.hidden, Some(0));
+            row.replace(columns.hidden, Some(0))?;
         }
     }
     Ok(())

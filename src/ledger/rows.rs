@@ -12,9 +12,9 @@ use super::refund::GivenBack;
 use super::spend::Charge;
 use crate::args;
 use crate::error::{self, Result};
-use crate::pg::direct::{End, Key, Open, Row, Table, Writing, columns};
+use crate::pg::direct::{Column, End, Key, Open, Row, Table, Writing, columns};
 use crate::pg::spi::Arg;
-use crate::pg::value::Fields;
+use crate::pg::value::{Fields, Value};
 use crate::pg::{sequence, transaction};
 
 pub mod subscription {
@@ -89,6 +89,19 @@ mod usage {
             ],
         ) };
     }
+}
+
+/// The value of a column that must not be NULL; 42804 with its name where it is.
+fn required<T: Value>(row: &impl Fields, position: i32) -> Result<T> {
+    required_of("credit_usage", usage::COLUMNS, row, position)
+}
+
+/// The same for any of the tables here.
+pub(super) fn required_of<T: Value>(table: &str, columns: &[Column], row: &impl Fields, position: i32) -> Result<T> {
+    row.get(position)?.ok_or_else(|| {
+        let name = columns[position as usize - 1].0.to_string_lossy();
+        error::column_of_other_shape(format!("column {name} of public.{table} is NULL and must not be"))
+    })
 }
 
 /// The user's subscription as the caller's statement sees it, `Some(None)` if there
@@ -180,7 +193,7 @@ impl<'open> Rows<'open> {
         let args = args![self.user, operation, reference];
         let found = self.ledger.find(usage::BY_REFERENCE, args, End::First)?;
         Ok(match found {
-            Some(row) => row.expect::<i64>(usage::COUNTERPART)? == 0,
+            Some(row) => required::<i64>(&row, usage::COUNTERPART)? == 0,
             None => false,
         })
     }
@@ -235,7 +248,7 @@ impl<'open> Rows<'open> {
             (usage::USER, self.user.into()),
             (usage::SUBSCRIPTION, self.account.id.into()),
             (usage::OPERATION, (&refund).into()),
-            (usage::CREDITS, (-found.row.expect::<i32>(usage::CREDITS)?).into()),
+            (usage::CREDITS, (-required::<i32>(&found.row, usage::CREDITS)?).into()),
             (usage::REFERENCE, found.row.get::<Uuid>(usage::REFERENCE)?.into()),
             (usage::CREATED_AT, transaction::clock().into()),
             (usage::FROM_ROLLOVER, to_rollover.into()),
@@ -295,20 +308,20 @@ pub struct FoundUse<'open> {
 
 impl<'open> FoundUse<'open> {
     fn of(row: Row<'open>) -> Result<Self> {
-        let created_at: TimestampWithTimeZone = row.expect(usage::CREATED_AT)?;
+        let created_at: TimestampWithTimeZone = required(&row, usage::CREATED_AT)?;
         let charged = Sources::of_use(
-            row.expect(usage::CREDITS)?,
-            row.expect(usage::FROM_ROLLOVER)?,
-            row.expect(usage::FROM_BONUS)?,
+            required(&row, usage::CREDITS)?,
+            required(&row, usage::FROM_ROLLOVER)?,
+            required(&row, usage::FROM_BONUS)?,
         );
         let given = Use {
-            id: row.expect(usage::ID)?,
-            entry: row.expect(usage::ENTRY)?,
+            id: required(&row, usage::ID)?,
+            entry: required(&row, usage::ENTRY)?,
             subscription: row.get(usage::SUBSCRIPTION)?,
             charged,
-            is_free: row.expect(usage::IS_FREE)?,
+            is_free: required(&row, usage::IS_FREE)?,
             created_at,
-            is_open: row.expect::<i64>(usage::COUNTERPART)? == 0,
+            is_open: required::<i64>(&row, usage::COUNTERPART)? == 0,
             is_recent: transaction::days_before_start(free_tier::WINDOW_DAYS).is_some_and(|oldest| created_at > oldest),
         };
         Ok(Self { given, row })

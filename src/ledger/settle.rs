@@ -27,9 +27,11 @@ macro_rules! settle_and {
         concat!(
             "UPDATE public.subscriptions s \
                 SET credits_rollover = auria.settled_rollover( \
-                        s.plan_id, s.credits_used_this_month, s.credits_rollover), \
+                        s.plan_id, s.credits_used_this_month::pg_catalog.int4, \
+                        s.credits_rollover::pg_catalog.int4), \
                     credits_bonus = auria.settled_bonus( \
-                        s.plan_id, s.credits_used_this_month, s.credits_rollover, s.credits_bonus), \
+                        s.plan_id, s.credits_used_this_month::pg_catalog.int4, \
+                        s.credits_rollover::pg_catalog.int4, s.credits_bonus::pg_catalog.int4), \
                     credits_used_this_month = 0, \
                     credits_used_hidden = 0, \
                     cases_used_this_month = 0, \

@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::args;
 use crate::error::Result;
-use crate::pg::spi::Spi;
+use crate::pg::spi::{Rows, Spi};
 use crate::phi::layout;
 use crate::schema::{MIGRATIONS, tables};
 
@@ -29,18 +29,21 @@ pub struct Part {
 impl Part {
     /// Whether a migration adds this column to a table that lacks it.
     pub fn is_added(&self) -> bool {
+        let start = format!("ALTER TABLE {}", self.relation);
+        let adds = format!("ADD COLUMN IF NOT EXISTS {} ", self.name);
         MIGRATIONS.iter().flat_map(|migration| migration.sql.split(';')).any(|statement| {
-            let alters = |line: &str| line.trim() == format!("ALTER TABLE {}", self.relation);
-            let adds = |line: &str| {
-                let column = line.trim().strip_prefix("ADD COLUMN IF NOT EXISTS ");
-                column.and_then(|column| column.split(' ').next()) == Some(&self.name)
-            };
-            statement.lines().any(alters) && statement.lines().any(adds)
+            let after = statement.find(&start).map(|place| &statement[place + start.len()..]);
+            after.is_some_and(|rest| rest.starts_with(char::is_whitespace) && rest.contains(&adds))
         })
     }
 
     fn is_not_null(&self) -> bool {
-        self.definition == "NOT NULL"
+        self.definition.starts_with("NOT NULL")
+    }
+
+    /// The expression of a column's default.
+    fn default(&self) -> Option<&str> {
+        self.definition.split_once(" DEFAULT ").map(|(_, expression)| expression)
     }
 }
 
@@ -81,25 +84,49 @@ impl Deviation<'_> {
     }
 }
 
+impl Deviation<'_> {
+    /// Whether no migration makes it as it should be, so that those that need
+    /// it would fail.
+    pub fn stops_migrations(&self) -> bool {
+        match self {
+            Self::Missing(part) => !part.is_added(),
+            Self::OtherType(..) => true,
+            Self::Nullable(_) => false,
+        }
+    }
+
+    /// What is wrong, without the table.
+    pub fn what(&self) -> String {
+        let (name, type_name) = (&self.part().name, &self.part().content);
+        match self {
+            Self::Missing(_) => format!("column {name}, of type {type_name}, is missing"),
+            Self::OtherType(_, actual) => format!("column {name} is of type {actual} and must be {type_name}"),
+            Self::Nullable(_) => format!("column {name} may be NULL and must not be"),
+        }
+    }
+}
+
+/// For the doctor.
 impl fmt::Display for Deviation<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = self.part();
-        let (relation, name, type_name) = (&part.relation, &part.name, &part.content);
-        match self {
-            Self::Missing(_) => write!(formatter, "column {name} of {relation}, of type {type_name}, is missing")?,
-            Self::OtherType(_, actual) => {
-                write!(formatter, "column {name} of {relation} is of type {actual} and must be {type_name}")?;
-            }
-            Self::Nullable(_) => write!(formatter, "column {name} of {relation} may be NULL")?,
-        }
-        write!(formatter, ": run {}", self.remedy())
+        write!(formatter, "table {}: {}: run {}", self.part().relation, self.what(), self.remedy())
     }
 }
 
 impl Shape {
-    /// Compares nothing yet. Tables that are missing are left out.
+    /// As the caller's snapshot shows it, on a standby too. Tables that are
+    /// missing are left out.
     pub fn read(spi: &Spi) -> Result<Self> {
-        let actual = actual(spi)?;
+        Self::compared(spi, spi.read_once(ACTUAL, args![&tables()])?)
+    }
+
+    /// After what this command has changed.
+    pub fn read_again(spi: &Spi) -> Result<Self> {
+        Self::compared(spi, spi.query_once(ACTUAL, args![&tables()])?)
+    }
+
+    fn compared(spi: &Spi, rows: Rows<'_>) -> Result<Self> {
+        let actual = actual(&rows)?;
         let sealed: Vec<String> =
             layout::sealed(spi)?.into_iter().map(|table| format!("public.{}", table.name)).collect();
         let is_there = |part: &Part| actual.iter().any(|one| one.relation == part.relation);
@@ -120,6 +147,21 @@ impl Shape {
                 Some(_) => None,
             }
         })
+    }
+
+    /// The managed columns of a table that have lost their default, or never
+    /// had one, as statements that set it.
+    pub fn defaults(&self, relation: &str) -> Vec<String> {
+        let columns = self.expected.iter().filter(|part| part.kind == "column" && part.relation == relation);
+        columns
+            .filter_map(|part| {
+                let found = self.actual.iter().find(|one| one.is(part) && one.name == part.name)?;
+                let (None, Some(default)) = (found.default(), part.default()) else {
+                    return None;
+                };
+                Some(format!("ALTER TABLE {relation} ALTER COLUMN {} SET DEFAULT {default}", part.name))
+            })
+            .collect()
     }
 
     /// The managed constraints and indexes that are missing, and what brings
@@ -201,8 +243,7 @@ pub fn works_as(actual: &str, expected: &str) -> bool {
     match expected {
         "integer" => matches!(actual.as_str(), "integer" | "bigint"),
         "text" => {
-            matches!(actual.as_str(), "text" | "character varying" | "character")
-                || actual.rsplit('.').next() == Some("citext")
+            matches!(actual.as_str(), "text" | "character varying") || actual.rsplit('.').next() == Some("citext")
         }
         _ => actual == without_modifier(expected),
     }
@@ -221,8 +262,9 @@ fn expected() -> impl Iterator<Item = Part> {
     })
 }
 
-fn actual(spi: &Spi) -> Result<Vec<Part>> {
-    let rows = spi.read_once(include_str!("../schema/expected/shape.sql"), args![&tables()])?;
+const ACTUAL: &str = include_str!("../schema/expected/shape.sql");
+
+fn actual(rows: &Rows<'_>) -> Result<Vec<Part>> {
     rows.iter()
         .map(|row| {
             Ok(Part {

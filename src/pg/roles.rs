@@ -125,5 +125,5 @@ pub fn require_superuser(function: &'static str) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, format!("only a superuser can call {function}()"))
-        .hint("It makes C functions, which PostgreSQL allows superusers only: connect as one and call it again."))
+        .hint("Connect as a superuser and call it again."))
 }

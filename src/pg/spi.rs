@@ -28,7 +28,7 @@ use super::array;
 use super::boundary;
 use super::bytes::{Jsonb, Stored, Text};
 use super::encoding;
-use super::value::{Fields, Value};
+use super::value::{Fields, Value, underlying};
 use crate::error::{self, Error, Result};
 
 /// The snapshot that a statement runs with.
@@ -471,30 +471,81 @@ impl Fields for Row<'_> {
     fn get<T: Value>(&self, position: i32) -> Result<Option<T>> {
         Row::get(self, position)
     }
+
+    fn null(&self, position: i32) -> Error {
+        self.is_null(position)
+    }
 }
 
 impl Row<'_> {
     /// The value of the column at `position`, counted from 1; `None` is NULL.
     ///
     /// # Errors
-    /// XX000 when the column is of another type than `T`.
+    /// 42804 when the column is of a type that does not read as `T`.
     pub fn get<T: Value>(&self, position: i32) -> Result<Option<T>> {
         let mut is_null = false;
         // SAFETY: tuple and descriptor belong to the live tuple table. The
         // column's type is compared with T's before the datum is read as one.
         unsafe {
-            let actual = pg_sys::SPI_gettypeid(self.descriptor, position);
+            let actual = underlying(pg_sys::SPI_gettypeid(self.descriptor, position));
             if !T::reads(actual) {
-                return Err(unexpected_type(position));
+                return Err(self.unexpected_type(position));
             }
             let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, position, &mut is_null);
             Ok(T::read(datum, is_null, actual))
         }
     }
 
-    /// The value of a column that cannot be NULL.
+    /// The value of a column that must not be NULL.
+    ///
+    /// # Errors
+    /// 42804 when it is, as the column may have lost its NOT NULL.
     pub fn expect<T: Value>(&self, position: i32) -> Result<T> {
-        self.get(position)?.ok_or_else(|| error::unexpected_null("a query's result"))
+        self.get(position)?.ok_or_else(|| self.is_null(position))
+    }
+
+    fn is_null(&self, position: i32) -> Error {
+        error::column_of_other_shape(format!("{} is NULL and must not be", self.named(position)))
+    }
+
+    fn unexpected_type(&self, position: i32) -> Error {
+        // SAFETY: the descriptor is that of the live tuple table; the name of a
+        // type is a C string in memory of this statement.
+        let type_name = unsafe {
+            let actual = pg_sys::SPI_gettypeid(self.descriptor, position);
+            CStr::from_ptr(pg_sys::format_type_be(actual)).to_string_lossy().into_owned()
+        };
+        let named = self.named(position);
+        error::column_of_other_shape(format!("{named} is of type {type_name}, which the functions do not work with"))
+    }
+
+    /// A column, with the managed tables that have one of its name and type: a
+    /// result does not say where it is from.
+    fn named(&self, position: i32) -> String {
+        // SAFETY: as above; a column that the statement does not have has no name.
+        let (name, actual) = unsafe {
+            let name = pg_sys::SPI_fname(self.descriptor, position);
+            if name.is_null() {
+                return format!("column {position} of a query");
+            }
+            let name = CStr::from_ptr(name).to_string_lossy().into_owned();
+            (name, pg_sys::SPI_gettypeid(self.descriptor, position))
+        };
+        let spi = Spi { _not_send: PhantomData };
+        let tables = spi
+            .read_once(
+                "SELECT pg_catalog.string_agg(n.nspname || '.' || c.relname, ', ' ORDER BY n.nspname, c.relname) \
+                   FROM pg_catalog.pg_attribute a \
+                   JOIN pg_catalog.pg_class c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p') \
+                   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname IN ('public', 'auria_raw') \
+                  WHERE a.attname = $1 AND a.atttypid = $2 AND NOT a.attisdropped",
+                &[Arg::from(name.as_str()), Arg::from(actual)],
+            )
+            .and_then(|rows| rows.one::<String>());
+        match tables {
+            Ok(Some(tables)) => format!("column {name} of {tables}"),
+            _ => format!("column {name}"),
+        }
     }
 
     /// A `text`, `bytea` or `jsonb` column, not fetched yet.
@@ -503,13 +554,9 @@ impl Row<'_> {
         // SAFETY: tuple and descriptor belong to the live tuple table, and the
         // type is compared before the datum is taken for a varlena.
         unsafe {
-            let actual = pg_sys::SPI_gettypeid(self.descriptor, position);
+            let actual = underlying(pg_sys::SPI_gettypeid(self.descriptor, position));
             if !Stored::is_of_type(actual) {
-                return Err(Error::new(
-                    pgrx::PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
-                    format!("column {position} of a query has an unexpected type"),
-                )
-                .hint("Restore the column's type as the migrations of auria made it."));
+                return Err(self.unexpected_type(position));
             }
             let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, position, &mut is_null);
             Ok((!is_null).then(|| Stored::of(datum, actual)))
@@ -560,11 +607,13 @@ impl Row<'_> {
         // SAFETY: tuple and descriptor belong to the live tuple table; the type
         // is compared before the copy, and says how its values are stored.
         unsafe {
-            if pg_sys::SPI_gettypeid(self.descriptor, position) != type_oid {
-                return Err(unexpected_type(position));
+            let actual = pg_sys::SPI_gettypeid(self.descriptor, position);
+            let is_text = |oid| matches!(underlying(oid), pg_sys::TEXTOID | pg_sys::VARCHAROID);
+            if actual != type_oid && underlying(actual) != type_oid && !(is_text(actual) && is_text(type_oid)) {
+                return Err(self.unexpected_type(position));
             }
             let (mut length, mut by_value) = (0, false);
-            pg_sys::get_typlenbyval(type_oid, &mut length, &mut by_value);
+            pg_sys::get_typlenbyval(actual, &mut length, &mut by_value);
             let datum = pg_sys::SPI_getbinval(self.tuple, self.descriptor, position, &mut is_null);
             let copy = || pg_sys::SPI_datumTransfer(datum, by_value, length.into());
             Ok((!is_null).then(copy))
@@ -596,13 +645,6 @@ pub fn quoted_literal(text: &str) -> String {
 fn c_string(sql: &str) -> Result<CString> {
     CString::new(encoding::to_server(sql))
         .map_err(|_| Error::new(pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "a statement contains a NUL byte"))
-}
-
-fn unexpected_type(position: i32) -> Error {
-    Error::new(
-        pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
-        format!("column {position} of a query has an unexpected type"),
-    )
 }
 
 fn spi_failure(function: &str) -> Error {

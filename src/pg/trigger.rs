@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ffi::CStr;
 
 use pgrx::callconv::{BoxRet, FcInfo};
-use pgrx::datum::{Datum, TimestampWithTimeZone};
+use pgrx::datum::{Datum, Timestamp, TimestampWithTimeZone};
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
@@ -16,8 +16,8 @@ use super::relation::attribute;
 use super::roles;
 use super::running;
 use super::spi;
-use super::value::Value;
-use crate::error::{Error, Result};
+use super::value::{Value, underlying};
+use crate::error::{self, Error, Result};
 
 /// A column's position in the trigger's table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -293,9 +293,9 @@ impl RowTrigger<'_> {
 
     fn value<T: Value>(&self, tuple: pg_sys::HeapTuple, column: Column) -> Result<Option<T>> {
         let (datum, is_null) = self.datum(tuple, column);
-        let actual = self.attribute(column).atttypid;
+        let actual = underlying(self.attribute(column).atttypid);
         if !T::reads(actual) {
-            return Err(self.unexpected_type());
+            return Err(self.unexpected_type(column));
         }
         // SAFETY: the tuple is one of this relation, and the type was compared.
         Ok(unsafe { T::read(datum, is_null, actual) })
@@ -322,9 +322,9 @@ impl RowTrigger<'_> {
     /// 42804 when the column has another type.
     pub fn new_stored(&self, column: Column) -> Result<Option<Stored<'_>>> {
         let (datum, is_null) = self.datum(self.new_tuple(), column);
-        let actual = self.attribute(column).atttypid;
+        let actual = underlying(self.attribute(column).atttypid);
         if !Stored::is_of_type(actual) {
-            return Err(self.unexpected_type());
+            return Err(self.unexpected_type(column));
         }
         // SAFETY: the type was compared before the datum is taken for a
         // varlena; the tuple lives until the trigger returns.
@@ -348,12 +348,19 @@ impl RowTrigger<'_> {
         format!("{}.{}", spi::quoted_identifier(&schema), spi::quoted_identifier(&self.table()))
     }
 
-    fn unexpected_type(&self) -> Error {
-        Error::new(
-            PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
-            format!("a column of table \"{}\" has an unexpected type", self.table()),
-        )
-        .hint("Restore the column's type as the migrations of auria made it.")
+    fn unexpected_type(&self, column: Column) -> Error {
+        let attribute = self.attribute(column);
+        // SAFETY: both are C strings, the second one in memory of this call.
+        let (name, type_name) = unsafe {
+            (
+                CStr::from_ptr(attribute.attname.data.as_ptr()).to_string_lossy(),
+                CStr::from_ptr(pg_sys::format_type_be(attribute.atttypid)).to_string_lossy(),
+            )
+        };
+        error::column_of_other_shape(format!(
+            "column {name} of {} is of type {type_name}, which the functions do not work with",
+            self.qualified_table()
+        ))
     }
 
     /// Whether the column is of type `bytea`.
@@ -381,21 +388,36 @@ impl RowTrigger<'_> {
     }
 
     /// Writes `value` to the column instead of what the statement gave.
-    pub fn replace<T: IntoDatum>(&mut self, column: Column, value: Option<T>) {
+    ///
+    /// # Errors
+    /// 42804 when the column has another type than `T`; bigint takes an integer.
+    pub fn replace<T: IntoDatum>(&mut self, column: Column, value: Option<T>) -> Result<()> {
+        let actual = underlying(self.attribute(column).atttypid);
+        // An integer's datum is its value, extended by its sign: a bigint's, too.
+        if actual != T::type_oid() && !(actual == pg_sys::INT8OID && T::type_oid() == pg_sys::INT4OID) {
+            return Err(self.unexpected_type(column));
+        }
         self.replaced.push((column, value.and_then(IntoDatum::into_datum)));
+        Ok(())
     }
 
-    /// [`Self::replace`] by a time, rounded where the column's type says so.
-    pub fn replace_time(&mut self, column: Column, time: TimestampWithTimeZone) {
+    /// [`Self::replace`] by a time, rounded where the column's type says so; without a time zone,
+    /// that of the session.
+    pub fn replace_time(&mut self, column: Column, time: TimestampWithTimeZone) -> Result<()> {
         let (type_oid, modifier) = (self.attribute(column).atttypid, self.attribute(column).atttypmod);
-        let rounded = if type_oid == pg_sys::TIMESTAMPTZOID && modifier != -1 {
-            let arguments = [time.into_datum(), modifier.into_datum()];
-            // SAFETY: a function of the server's own, with arguments of its types.
-            unsafe { pgrx::direct_function_call_as_datum(pg_sys::timestamptz_scale, &arguments) }
+        let (time, round): (_, unsafe fn(_) -> _) = match underlying(type_oid) {
+            pg_sys::TIMESTAMPTZOID => (time.into_datum(), pg_sys::timestamptz_scale),
+            pg_sys::TIMESTAMPOID => (Timestamp::from(time).into_datum(), pg_sys::timestamp_scale),
+            _ => return Err(self.unexpected_type(column)),
+        };
+        let rounded = if modifier == -1 {
+            time
         } else {
-            time.into_datum()
+            // SAFETY: a function of the server's own, with arguments of its types.
+            unsafe { pgrx::direct_function_call_as_datum(round, &[time, modifier.into_datum()]) }
         };
         self.replaced.push((column, rounded));
+        Ok(())
     }
 
     /// Writes the value that an UPDATE found to the column, instead of what the

@@ -13,12 +13,20 @@ pub trait Fields {
     /// The value of a column; `None` is NULL.
     ///
     /// # Errors
-    /// XX000 when the column is of another type than `T`.
+    /// 42804 when the column is of a type that does not read as `T`.
     fn get<T: Value>(&self, position: i32) -> Result<Option<T>>;
 
-    /// The value of a column that cannot be NULL.
+    /// The value of a column that must not be NULL.
+    ///
+    /// # Errors
+    /// 42804 when it is, as the column may have lost its NOT NULL.
     fn expect<T: Value>(&self, position: i32) -> Result<T> {
-        self.get(position)?.ok_or_else(|| error::unexpected_null("a query's result"))
+        self.get(position)?.ok_or_else(|| self.null(position))
+    }
+
+    /// What is raised where a column that must not be NULL is.
+    fn null(&self, _position: i32) -> error::Error {
+        error::column_of_other_shape("a column of a managed table is NULL and must not be".to_owned())
     }
 }
 
@@ -53,8 +61,45 @@ macro_rules! read_by_pgrx {
     )+};
 }
 
-read_by_pgrx!(bool, i8, i16, i32, i64, f32, f64, pg_sys::Oid);
+read_by_pgrx!(bool, i8, i16, i64, f32, f64, pg_sys::Oid);
 read_by_pgrx!(Date, TimestampWithTimeZone, Uuid, JsonB, Vec<u8>);
+
+/// A team may have widened a counter to bigint: it counts while its values fit.
+impl Value for i32 {
+    fn reads(type_oid: pg_sys::Oid) -> bool {
+        matches!(type_oid, pg_sys::INT4OID | pg_sys::INT8OID)
+    }
+
+    unsafe fn read(datum: pg_sys::Datum, is_null: bool, type_oid: pg_sys::Oid) -> Option<Self> {
+        if type_oid != pg_sys::INT8OID {
+            // SAFETY: the caller's promise.
+            return unsafe { Self::from_polymorphic_datum(datum, is_null, type_oid) };
+        }
+        // SAFETY: the caller's promise.
+        let wide: Option<i64> = unsafe { i64::from_polymorphic_datum(datum, is_null, type_oid) };
+        wide.map(|wide| Self::try_from(wide).unwrap_or_else(|_| error::integer_out_of_range().raise()))
+    }
+}
+
+/// The built-in type whose values a type has: the type itself, what is below a
+/// domain, and `text` for another string type of its layout, such as citext.
+pub(super) fn underlying(type_oid: pg_sys::Oid) -> pg_sys::Oid {
+    if type_oid.to_u32() < pg_sys::FirstNormalObjectId || type_oid == pg_sys::InvalidOid {
+        return type_oid;
+    }
+    // SAFETY: look-ups in the catalogue's caches, of a type that a column has.
+    unsafe {
+        let base = pg_sys::getBaseType(type_oid);
+        let (mut category, mut is_preferred) = (0, false);
+        pg_sys::get_type_category_preferred(base, &mut category, &mut is_preferred);
+        let is_string = category as u8 == pg_sys::TYPCATEGORY_STRING;
+        if is_string && pg_sys::get_typlen(base) == -1 && base.to_u32() >= pg_sys::FirstNormalObjectId {
+            pg_sys::TEXTOID
+        } else {
+            base
+        }
+    }
+}
 
 impl Value for uuid::Uuid {
     fn reads(type_oid: pg_sys::Oid) -> bool {
@@ -71,7 +116,7 @@ impl Value for uuid::Uuid {
 /// As long as the row is there. pgrx would panic over text that is not UTF-8.
 impl Value for Cow<'_, str> {
     fn reads(type_oid: pg_sys::Oid) -> bool {
-        String::is_compatible_with(type_oid)
+        matches!(type_oid, pg_sys::TEXTOID | pg_sys::VARCHAROID)
     }
 
     unsafe fn read(datum: pg_sys::Datum, is_null: bool, _type_oid: pg_sys::Oid) -> Option<Self> {
@@ -83,7 +128,7 @@ impl Value for Cow<'_, str> {
 
 impl Value for String {
     fn reads(type_oid: pg_sys::Oid) -> bool {
-        Self::is_compatible_with(type_oid)
+        Cow::reads(type_oid)
     }
 
     unsafe fn read(datum: pg_sys::Datum, is_null: bool, type_oid: pg_sys::Oid) -> Option<Self> {

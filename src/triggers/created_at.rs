@@ -44,7 +44,7 @@ fn keep_created_at(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
         let now = transaction::start_time();
         let given: Option<TimestampWithTimeZone> = row.new_value(column)?;
         if !row.is_update() {
-            row.replace(column, Some(now));
+            row.replace(column, Some(now))?;
         } else if row.changes(column) {
             // INSERT … ON CONFLICT DO UPDATE SET created_at = excluded.created_at
             // arrives here with what the INSERT got above.

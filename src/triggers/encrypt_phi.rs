@@ -80,9 +80,9 @@ fn keep_in_step(row: &mut RowTrigger<'_>, function: &str, table: &columns::Table
         }
         if !row.new_is_null(plain) {
             let message = encrypt(row, plain, column.kind)?;
-            row.replace(target(row, column)?, Some(message));
+            row.replace(target(row, column)?, Some(message))?;
         } else if row.is_update() {
-            row.replace(target(row, column)?, None::<Vec<u8>>);
+            row.replace(target(row, column)?, None::<Vec<u8>>)?;
         }
     }
     Ok(())

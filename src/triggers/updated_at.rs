@@ -37,7 +37,7 @@ fn update_updated_at_column(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
         // A statement that says so itself needs no row made anew.
         let is_set = row.sets(column) && row.new_value::<TimestampWithTimeZone>(column).ok() == Some(Some(now));
         if !is_set {
-            row.replace_time(column, now);
+            row.replace_time(column, now)?;
         }
         Ok(())
     })

@@ -22,6 +22,7 @@ mod rights;
 mod schedule;
 mod schema;
 mod settings;
+mod shape;
 mod subscriber;
 mod team;
 mod under_load;

@@ -71,6 +71,7 @@ fn finish_install() -> Result<(), ErrorReport> {
     let outcome = migrate::run(Scope::Install)?;
     spi::connected(|spi| {
         trust::refuse_untrusted(spi)?;
+        preflight::refuse_after_migrations(spi)?;
         warn_about_views(spi)
     })?;
     if let Err(error) = phi::check_key() {

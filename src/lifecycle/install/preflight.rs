@@ -8,16 +8,48 @@ use pgrx::prelude::*;
 use crate::args;
 use crate::error::{Error, Result};
 use crate::lifecycle::migrate::raw_tables;
+use crate::lifecycle::shape::{Deviation, Shape};
 use crate::pg::spi::Spi;
 use crate::schema::{FUNCTIONS, tables};
 
 /// Refuses what is no table but has the name of one (42809), users whose id is
-/// no uuid (42804), and what is no trigger function but has the signature of
+/// no uuid (42804), columns that are missing (42703) or of another type (42804), and what is no trigger function but has the signature of
 /// one (42P13).
 pub fn refuse(spi: &Spi) -> Result<()> {
     refuse_no_table(spi)?;
     refuse_other_user_ids(spi)?;
+    refuse_other_shape(spi, |deviation| deviation.stops_migrations())?;
     refuse_no_trigger_function(spi)
+}
+
+/// The same for what the migrations made of the tables: a column that they
+/// neither add nor change.
+pub fn refuse_after_migrations(spi: &Spi) -> Result<()> {
+    refuse_other_shape(spi, |deviation| !matches!(deviation, Deviation::Nullable(_)))
+}
+
+/// A table of another kind with the name of a managed one, or a column of a
+/// type that the functions do not work with.
+fn refuse_other_shape(spi: &Spi, is_refused: impl Fn(&Deviation<'_>) -> bool) -> Result<()> {
+    let shape = Shape::read_again(spi)?;
+    let found: Vec<_> = shape.columns().filter(is_refused).collect();
+    let Some(first) = found.first() else {
+        return Ok(());
+    };
+    let relation = &first.part().relation;
+    let of_table = found.iter().filter(|deviation| deviation.part().relation == *relation);
+    let columns: Vec<&str> = of_table.map(|deviation| deviation.part().name.as_str()).collect();
+    let code = match first {
+        Deviation::Missing(_) => PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+        _ => PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+    };
+    Err(Error::new(code, format!("will not take over table {relation}: {}", first.what()))
+        .detail(format!("Such columns are {}; nothing was changed.", columns.join(", ")))
+        .hint(format!(
+            "If it is AURIA's table, run {}; if it is another's, rename it or move it to another schema. \
+             Then create the extension again.",
+            first.remedy()
+        )))
 }
 
 /// The foreign keys to `auth.users` compare ids with the operator of the

@@ -14,12 +14,14 @@
 //! |---|---|
 //! | `platform` | stand-ins for what Supabase would have brought |
 //! | `raw_tables` | patient data that the original has brought to `public.*_raw` |
+//! | `columns` | columns that may be NULL and must not, or have no default |
 //! | `ensure` | constraints and indexes on tables that hold rows |
 //! | `rules` | rules that old rows break |
 //! | `functions` | making, adopting and restoring the functions of `public` |
 //! | `policies` | policies that the database had before |
 //! | `warnings` | what the DBA must act on |
 
+mod columns;
 pub mod ensure;
 pub mod functions;
 mod ledger;
@@ -261,6 +263,9 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
             record(spi, migration, &warnings)
         })?;
         applied.push(Applied { number: migration.number, name: migration.name, warnings });
+    }
+    if matches!(scope, Scope::Install | Scope::Again) {
+        owner.act(|| columns::ensure(spi, scope, &mut report))?;
     }
     if !due.is_empty() {
         let warnings = ensure::collecting_warnings(|| reopen::close(spi, &owner, &sealed, scope != Scope::Pending))?;

@@ -28,8 +28,10 @@ SELECT 'column', t.relation, a.attname::text,
        pg_catalog.format_type(CASE WHEN y.typtype = 'd' THEN y.typbasetype ELSE a.atttypid END,
                               CASE WHEN y.typtype = 'd' THEN y.typtypmod ELSE a.atttypmod END),
        CASE WHEN a.attnotnull THEN 'NOT NULL' ELSE '' END
+       || COALESCE(' DEFAULT ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid), '')
   FROM tables t
   JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated = ''
   JOIN pg_catalog.pg_type y ON y.oid = a.atttypid
  UNION ALL
 SELECT CASE WHEN indisprimary THEN 'primary' ELSE 'unique' END, relation, name, columns,
