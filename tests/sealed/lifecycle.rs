@@ -162,7 +162,6 @@ fn a_pending_migration_is_applied_by_an_update_of_a_sealed_database() {
     release();
     dba.run(
         "DELETE FROM auria.migrations WHERE number = 25;
-         DROP INDEX auria_raw.idx_patients_created_at;
          ALTER EXTENSION auria UPDATE",
     );
     assert_eq!(session.value::<String>(PATIENT), MARIA);
