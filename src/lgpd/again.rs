@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::erase::{Reported, erase};
 use super::parts::{self, Subject};
+use crate::access;
 use crate::args;
 use crate::error::{Result, required};
 use crate::pg::roles;
@@ -24,6 +25,7 @@ use crate::schema::owner;
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)] // a result row of SQL
 fn erase_again(
+    fcinfo: pg_sys::FunctionCallInfo,
     p_digests: Option<Array<'_, &[u8]>>,
     p_keep_payments: Option<bool>,
 ) -> Result<
@@ -34,6 +36,7 @@ fn erase_again(
     ErrorReport,
 > {
     const THIS: &str = "auria.erase_again";
+    access::for_the_backend_alone(fcinfo, THIS)?;
     let digests = required(p_digests, THIS, "p_digests")?;
     let keep = required(p_keep_payments, THIS, "p_keep_payments")?;
     transaction::refuse_if_read_only(c"auria.erase_again()");

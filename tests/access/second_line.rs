@@ -9,6 +9,7 @@ const CALLS: &str = "
                   (SELECT string_agg(CASE t.type WHEN 'uuid'::regtype THEN 'gen_random_uuid()'
                                      WHEN 'text'::regtype THEN quote_literal('case_analysis')
                                      WHEN 'bytea'::regtype THEN quote_literal('\\x00') || '::bytea'
+                                     WHEN 'bytea[]'::regtype THEN quote_literal('{}') || '::bytea[]'
                                      WHEN 'integer'::regtype THEN '1'
                                      WHEN 'boolean'::regtype THEN 'true' ELSE 'now()' END, ', ' ORDER BY t.place)
                      FROM unnest(p.proargtypes) WITH ORDINALITY AS t (type, place)))

@@ -62,8 +62,8 @@ fn named(source: &str) -> BTreeSet<String> {
         for character in list.chars().chain([',']) {
             match character {
                 '{' => depth += 1,
-                '}' => depth -= 1,
-                ',' if depth == 0 => {
+                '}' if depth > 0 => depth -= 1,
+                ',' | '}' if depth == 0 => {
                     names.insert(std::mem::take(&mut word));
                     is_start = true;
                 }
