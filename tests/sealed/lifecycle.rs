@@ -97,7 +97,7 @@ fn the_doctor_finds_what_is_wrong_with_a_view_and_its_advice_works() {
         ("GRANT SELECT ON auria_raw.patients_raw TO anon", "layout", "anon may SELECT"),
         ("DROP POLICY patients_select_own ON auria_raw.patients_raw", "policies", "patients_select_own"),
         ("ALTER TABLE auria_raw.patients_raw DISABLE ROW LEVEL SECURITY", "row security", "patients_raw"),
-        ("GRANT SELECT ON public.patients TO anon", "grants", "public.patients anon select"),
+        ("GRANT SELECT ON public.patients TO anon", "grants", "anon may select from public.patients"),
         ("CREATE POLICY alle ON auria_raw.patients_raw FOR SELECT TO anon USING (true)", "other policies", "alle"),
         ("DROP TRIGGER update_patients_updated_at ON auria_raw.patients_raw", "triggers", "update_patients_updated_at"),
     ] {
