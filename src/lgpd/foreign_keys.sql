@@ -1,5 +1,5 @@
 -- The foreign keys between stored tables: t is the row that refers, and t the row that it refers to in a query inside. Where
--- PostgreSQL compares the columns by an operator that is not in pg_catalog, no query of ours can.
+-- PostgreSQL compares the columns by an operator that is not in pg_catalog, no query of the extension can.
 SELECT k.conrelid::pg_catalog.int8, k.confrelid::pg_catalog.int8, k.confdeltype IN ('n', 'd') AS clears,
        (SELECT pg_catalog.string_agg('t.' || pg_catalog.quote_ident(a.attname), ', ' ORDER BY key.place)
           FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY AS key (attnum, place)

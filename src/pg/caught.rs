@@ -147,7 +147,7 @@ impl Caught {
             || self.code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE
     }
 
-    /// For a report: what a client would be told, without the names of objects.
+    /// For a report: what a client would read, without the names of objects.
     pub fn into_error(self) -> Error {
         if let Whole::Returned(error) = self.error {
             return error;

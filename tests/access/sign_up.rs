@@ -299,7 +299,7 @@ fn a_sign_up_whose_profile_waits_longer_than_lock_timeout_fails_and_may_be_repea
     }
 }
 
-/// A team's trigger that fails as often as it is told to, with this SQLSTATE.
+/// A team's trigger that fails with this SQLSTATE.
 fn fail_with(session: &mut Session, sqlstate: &str) {
     session.run(&format!(
         "CREATE OR REPLACE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -129,7 +129,7 @@ fn outcome(check: fn(&Spi) -> Result<Findings>) -> (bool, String) {
 }
 
 /// What is reported where the schema belongs to a superuser, as after REASSIGN
-/// OWNED or a restore without owners: one thing, and what mends it.
+/// OWNED or a restore without owners: one line, with the command that helps.
 fn schema_of_superuser(spi: &Spi) -> Result<Option<String>> {
     let found = each_row(
         spi,

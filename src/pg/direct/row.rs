@@ -178,7 +178,7 @@ impl Slot {
     /// Reads the row's columns up to this one.
     ///
     /// # Safety
-    /// The slot must hold a row that has so many columns.
+    /// The slot must hold a row that has at least this many columns.
     pub unsafe fn deform(&self, last: pg_sys::AttrNumber) {
         // SAFETY: the caller's promise. PostgreSQL's function asks that one is missing.
         unsafe {

@@ -24,8 +24,28 @@ const TAKING_THEIR_OWNERS_RIGHTS = [
   'refund_credits(uuid, text, uuid)',
   'check_and_increment_rate_limit(uuid, text, timestamptz, timestamptz, timestamptz)',
 ]
-  .map((signature) => `'public.${signature}'::regprocedure`)
+  .map(managed)
   .join(', ');
+
+/** These, and those of the backend that set their path as well. */
+const WITH_THEIR_OWNERS_RIGHTS = [
+  'add_bonus_credits(uuid, integer)',
+  'increment_case_usage(uuid)',
+  'reset_monthly_usage()',
+  'reset_monthly_usage_with_rollover()',
+  'cleanup_old_rate_limits()',
+  'cleanup_stale_drafts()',
+  'cleanup_expired_shared_links()',
+  'cleanup_stuck_evaluations()',
+  'verify_phi_encryption()',
+]
+  .map(managed)
+  .concat(TAKING_THEIR_OWNERS_RIGHTS)
+  .join(', ');
+
+function managed(signature) {
+  return `'public.${signature}'::regprocedure`;
+}
 
 /** Functions that belong to another extension, such as pg_trgm's. */
 const OF_ANOTHER_EXTENSION = `EXISTS (SELECT FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
@@ -174,7 +194,8 @@ export const RULES = [
       SELECT format('%s for %s', f.oid::regprocedure, role) AS finding
       FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
       CROSS JOIN (VALUES ('anon'), ('authenticated')) AS api (role)
-      WHERE n.nspname IN ('public', 'auria', 'auth', 'storage') AND f.prosecdef AND has_function_privilege(role, f.oid, 'EXECUTE')
+      WHERE n.nspname IN ('public', 'auria', 'auth', 'storage')
+        AND (f.prosecdef OR f.oid IN (${WITH_THEIR_OWNERS_RIGHTS})) AND has_function_privilege(role, f.oid, 'EXECUTE')
         AND f.proname <> ALL (CASE role WHEN 'anon' THEN ARRAY[${quoted(FOR_EVERYBODY)}] ELSE ARRAY[${quoted(FOR_THE_SIGNED_IN)}] END)`,
     hole: 'GRANT EXECUTE ON FUNCTION public.reset_monthly_usage() TO PUBLIC',
   },
@@ -184,7 +205,7 @@ export const RULES = [
       SELECT f.oid::regprocedure::text AS finding
       FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace JOIN pg_roles o ON o.oid = f.proowner
       WHERE n.nspname IN ('public', 'auria') AND o.rolsuper
-        AND (f.prosecdef OR f.oid IN (${TAKING_THEIR_OWNERS_RIGHTS}))
+        AND (f.prosecdef OR f.oid IN (${WITH_THEIR_OWNERS_RIGHTS}))
       UNION ALL
       SELECT t.oid::regclass::text
       FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace JOIN pg_roles o ON o.oid = t.relowner

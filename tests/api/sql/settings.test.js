@@ -149,7 +149,10 @@ attackWithSql(
 
 attackWithSql(
   'a definer of somebody else, or of the own making, lends nobody the rights of the backend',
-  'GRANT EXECUTE ON FUNCTION public.use_credits(uuid, text) TO PUBLIC',
+  // Both lines of defence open: the grant, and a function that does not ask who calls.
+  `CREATE OR REPLACE FUNCTION public.use_credits(p_user_id uuid, p_operation text) RETURNS boolean
+   LANGUAGE sql SECURITY DEFINER AS 'SELECT true';
+   GRANT EXECUTE ON FUNCTION public.use_credits(uuid, text) TO PUBLIC`,
   async (api) => {
     const { dentist } = await practiceInSql(api);
     const nosy = await api.signUp();
