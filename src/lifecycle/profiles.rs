@@ -24,7 +24,7 @@ statement! {
     /// One more than a page: where the next one begins.
     USERS = "SELECT id FROM auth.users WHERE id >= $1 ORDER BY id LIMIT 1001";
 
-    WITHOUT_PROFILE = "SELECT u.id FROM pg_catalog.unnest($1::pg_catalog.uuid[]) AS u (id) \
+    WITHOUT_PROFILE = "SELECT u.id FROM pg_catalog.unnest($1) AS u (id) \
         WHERE NOT EXISTS (SELECT FROM public.profiles p WHERE p.user_id = u.id) ORDER BY u.id";
 
     /// As `handle_new_user()` reads it: what is no JSON string counts as missing.
@@ -55,9 +55,8 @@ impl Readers {
             let mut users: Vec<Uuid> =
                 roles::acting_as(self.users, || spi.query(&USERS, Snapshot::Caller, args![first])?.column())?;
             next = if users.len() > PAGE { users.pop() } else { None };
-            let array = spi::array_literal(&users);
             let missing: Vec<Uuid> = roles::acting_as(self.profiles, || {
-                spi.query(&WITHOUT_PROFILE, Snapshot::Caller, args![&array])?.column()
+                spi.query(&WITHOUT_PROFILE, Snapshot::Caller, args![users.as_slice()])?.column()
             })?;
             visit(&missing)?;
         }

@@ -129,12 +129,6 @@ arg_from! {
     };
 }
 
-/// A text that PostgreSQL reads as a `uuid[]`.
-pub fn array_literal(ids: &[Uuid]) -> String {
-    let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
-    format!("{{{}}}", ids.join(","))
-}
-
 /// The arguments of a statement: `args![user, operation, 30]`.
 #[macro_export]
 macro_rules! args {
