@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
-use super::encoding;
+use super::{compat, encoding};
 
 /// Reserves a prefix of setting names, so that a misspelt one is refused.
 pub fn reserve_setting_prefix(prefix: &CStr) {
@@ -52,21 +52,11 @@ pub fn is_restore() -> bool {
 /// an extension's script runs, and not because the session did.
 fn script_turned_off_check_function_bodies() -> bool {
     const NAME: &CStr = c"check_function_bodies";
-    // SAFETY: the array of settings holds as many pointers as is said, each to
-    // an entry that lives as long as the backend; a stack entry belongs to the
-    // running transaction. Only the main thread touches them.
+    // SAFETY: read on the main thread; a stack entry belongs to the running transaction.
     unsafe {
-        #[cfg(feature = "pg15")]
-        let (settings, length) = (pg_sys::get_guc_variables(), pg_sys::GetNumConfigOptions());
-        #[cfg(not(feature = "pg15"))]
-        let (settings, length) = {
-            let mut length = 0;
-            (pg_sys::get_guc_variables(&mut length), length)
-        };
-        for place in 0..usize::try_from(length).unwrap_or(0) {
-            let setting = *settings.add(place);
-            if CStr::from_ptr((*setting).name) == NAME {
-                let saved = (*setting).stack;
+        for setting in compat::settings() {
+            if CStr::from_ptr((**setting).name) == NAME {
+                let saved = (**setting).stack;
                 return !saved.is_null()
                     && (*saved).state == pg_sys::GucStackState::GUC_SAVE
                     && (*saved).prior.val.boolval;

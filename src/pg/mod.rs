@@ -11,6 +11,7 @@ pub mod boundary;
 pub mod bytes;
 pub mod calendar;
 pub mod caught;
+pub mod compat;
 pub mod direct;
 pub mod encoding;
 pub mod extension;

@@ -164,17 +164,3 @@ fn owner_of_schema(namespace: pg_sys::Oid) -> Option<pg_sys::Oid> {
         Some(owner)
     }
 }
-
-/// A column of a table.
-///
-/// # Safety
-/// The descriptor must be alive and have a column at this position.
-pub(super) unsafe fn attribute<'a>(descriptor: pg_sys::TupleDesc, position: i32) -> &'a pg_sys::FormData_pg_attribute {
-    // SAFETY: the caller's promise.
-    unsafe {
-        #[cfg(not(feature = "pg18"))]
-        return &*(*descriptor).attrs.as_ptr().add(position as usize - 1);
-        #[cfg(feature = "pg18")]
-        return &*pg_sys::TupleDescAttr(descriptor, position - 1);
-    }
-}

@@ -23,8 +23,9 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
+use super::compat::{self, attribute};
 use super::plain_table::PlainTable;
-use super::relation::{Relation, attribute};
+use super::relation::Relation;
 use super::spi::Snapshot;
 use super::{encoding, relcache, transaction};
 
@@ -331,12 +332,8 @@ fn is_new_file(table: &Relation) -> bool {
     // SAFETY: the table is open.
     unsafe {
         let relation = &*table.0;
-        #[cfg(feature = "pg15")]
-        let first = relation.rd_firstRelfilenodeSubid;
-        #[cfg(not(feature = "pg15"))]
-        let first = relation.rd_firstRelfilelocatorSubid;
         // 0 stands for no subtransaction.
-        relation.rd_createSubid != 0 || first != 0
+        relation.rd_createSubid != 0 || compat::file_made_in(relation) != 0
     }
 }
 
@@ -345,10 +342,7 @@ impl File {
         // SAFETY: the table is open.
         unsafe {
             let relation = &*table.0;
-            #[cfg(feature = "pg15")]
-            let (space, number) = (relation.rd_node.spcNode, relation.rd_node.relNode.to_u32());
-            #[cfg(not(feature = "pg15"))]
-            let (space, number) = (relation.rd_locator.spcOid, relation.rd_locator.relNumber.to_u32());
+            let (space, number) = compat::file_of(relation);
             Self { table: relation.rd_id, space, number }
         }
     }

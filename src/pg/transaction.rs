@@ -7,7 +7,7 @@ use pgrx::datum::{Interval, TimestampWithTimeZone};
 use pgrx::{IntoDatum, pg_sys};
 
 use super::caught::{Caught, catching};
-use super::{boundary, roles};
+use super::{boundary, compat, roles};
 use crate::error::{Error, Result};
 
 /// Refuses with PostgreSQL's own error (25006) on a standby or in a read-only
@@ -23,13 +23,7 @@ pub fn refuse_if_read_only(command: &CStr) {
 /// A number that differs between any two transactions of this backend, also
 /// read-only ones and those on a standby.
 pub fn local_number() -> u32 {
-    // SAFETY: MyProc points to this backend's entry for as long as it lives.
-    unsafe {
-        #[cfg(any(feature = "pg15", feature = "pg16"))]
-        return (*pg_sys::MyProc).lxid;
-        #[cfg(any(feature = "pg17", feature = "pg18"))]
-        return (*pg_sys::MyProc).vxid.lxid;
-    }
+    compat::local_transaction_number()
 }
 
 /// Whether this number, a row's `xmin`, is the running transaction's or one of

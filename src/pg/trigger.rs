@@ -12,7 +12,7 @@ use pgrx::{IntoDatum, PgSqlErrorCode, pg_sys};
 
 use super::boundary;
 use super::bytes::Stored;
-use super::relation::attribute;
+use super::compat::attribute;
 use super::roles;
 use super::running;
 use super::spi;

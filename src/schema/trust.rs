@@ -6,14 +6,8 @@ use super::owner;
 use crate::args;
 use crate::error::Result;
 use crate::guc;
+use crate::pg::compat::MAY_SET_ROLE;
 use crate::pg::spi::Spi;
-
-/// The privilege on a role that SET ROLE asks for: PostgreSQL 16 separates it
-/// from membership.
-#[cfg(feature = "pg15")]
-const MAY_SET_ROLE: &str = "MEMBER";
-#[cfg(not(feature = "pg15"))]
-const MAY_SET_ROLE: &str = "SET";
 
 /// The roles that are trusted: the role
 /// whose rights are in force, superusers, the database's owner, the roles in

@@ -6,7 +6,8 @@ use std::ffi::c_void;
 use pgrx::pg_sys::NodeTag::{self, *};
 use pgrx::{pg_guard, pg_sys};
 
-use crate::pg::relation::{Relation, attribute};
+use crate::pg::compat::attribute;
+use crate::pg::relation::Relation;
 
 /// Functions that are not immutable, and that only read the clock, draw a number or
 /// count with them.

@@ -7,7 +7,8 @@ use pgrx::{PgList, pg_sys};
 
 use super::row::{End, Equal, Slot, equality};
 use super::shape::{self, Trigger};
-use crate::pg::relation::{Relation, attribute};
+use crate::pg::compat::attribute;
+use crate::pg::relation::Relation;
 
 /// A foreign key of one column.
 pub(super) struct ForeignKey {

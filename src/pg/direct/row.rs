@@ -5,6 +5,7 @@ use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 
 use super::Open;
 use crate::error::{self, Result};
+use crate::pg::compat;
 use crate::pg::relation::Relation;
 use crate::pg::spi::Arg;
 use crate::pg::value::{Fields, Value};
@@ -133,11 +134,7 @@ impl Slot {
             }
             let slot = Self(pg_sys::table_slot_create(heap.0, std::ptr::null_mut()));
             let count = keys.len() as i32;
-            #[cfg(not(feature = "pg18"))]
-            let scan = pg_sys::index_beginscan(heap.0, index.0, pg_sys::GetActiveSnapshot(), count, 0);
-            #[cfg(feature = "pg18")]
-            let scan =
-                pg_sys::index_beginscan(heap.0, index.0, pg_sys::GetActiveSnapshot(), std::ptr::null_mut(), count, 0);
+            let scan = compat::begin_index_scan(heap.0, index.0, count);
             pg_sys::index_rescan(scan, keys.as_mut_ptr(), count, std::ptr::null_mut(), 0);
             let is_found = pg_sys::index_getnext_slot(scan, direction, slot.0);
             pg_sys::index_endscan(scan);

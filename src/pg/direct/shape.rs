@@ -8,8 +8,9 @@ use pgrx::{PgList, pg_sys};
 use super::keys::{self, ForeignKey};
 use super::write::Executor;
 use super::{Key, Table, expression, row};
+use crate::pg::compat::attribute;
 use crate::pg::procedure;
-use crate::pg::relation::{Relation, attribute};
+use crate::pg::relation::Relation;
 use crate::pg::relcache;
 
 /// Our triggers that do nothing to an update of the columns that are changed here:

@@ -9,6 +9,7 @@ use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 
 use super::row::Slot;
 use super::{Open, Row, expression};
+use crate::pg::compat;
 use crate::pg::relation::Relation;
 use crate::pg::spi::Arg;
 
@@ -115,22 +116,9 @@ impl Row<'_> {
             open.put(&slot, values);
             pg_sys::ExecStoreVirtualTuple(slot.0);
             executor.check(&open.relation, &slot);
-            let mut changes = Default::default();
-            let mut place = (*self.slot.0).tts_tid;
-            pg_sys::simple_table_tuple_update(
-                open.relation.0,
-                &mut place,
-                slot.0,
-                pg_sys::GetActiveSnapshot(),
-                &mut changes,
-            );
-            #[cfg(feature = "pg15")]
-            let (any, summarizing_only) = (changes, false);
-            #[cfg(not(feature = "pg15"))]
-            let (any, summarizing_only) =
-                (changes != pg_sys::TU_UpdateIndexes::TU_None, changes == pg_sys::TU_UpdateIndexes::TU_Summarizing);
-            if any {
-                executor.insert_into_indexes(&slot, Some(summarizing_only));
+            let indexes = compat::update_row(open.relation.0, (*self.slot.0).tts_tid, slot.0);
+            if indexes.any {
+                executor.insert_into_indexes(&slot, Some(indexes.summarizing_only));
             }
             executor.forget_row();
         }
@@ -301,21 +289,10 @@ impl Executor {
                 (**infos.add(place)).ii_Context = pg_sys::CurrentMemoryContext;
                 (**infos.add(place)).ii_AmCache = std::ptr::null_mut();
             }
-            pg_sys::ExecInsertIndexTuples(
-                self.result,
-                slot.0,
-                self.state,
-                update.is_some(),
-                false,
-                std::ptr::null_mut(),
-                std::ptr::null_mut(),
-                #[cfg(not(feature = "pg15"))]
-                update.unwrap_or(false),
-            );
+            compat::insert_into_indexes(self.result, slot.0, self.state, update);
             for place in 0..self.indexes.len() {
                 let index = *relations.add(place);
-                #[cfg(any(feature = "pg17", feature = "pg18"))]
-                pg_sys::index_insert_cleanup(index, *infos.add(place));
+                compat::end_index_insertions(index, *infos.add(place));
                 pg_sys::index_close(index, lock);
             }
         }
