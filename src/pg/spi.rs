@@ -12,12 +12,15 @@
 //! | wiping a result that holds a secret | the key from Vault | hands out copies that nobody wipes |
 //! | text in the database's encoding | databases other than UTF8 | panics where the bytes are not UTF-8 |
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::rc::Rc;
+use std::thread::LocalKey;
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{IntoDatum, pg_sys};
@@ -137,63 +140,92 @@ macro_rules! args {
     };
 }
 
-/// A statement whose plan is made at its first use and kept by the backend.
-///
-/// Declared with [`statement!`](crate::statement), one per SQL text.
+/// A statement whose plan is made at its first use and cached until this is dropped,
+/// over transactions too: for as long as the backend lives, if it is declared with
+/// [`statement!`](crate::statement).
 pub struct Statement {
-    sql: &'static CStr,
+    sql: Cow<'static, CStr>,
     plan: Cell<Option<NonNull<pg_sys::_SPI_plan>>>,
 }
 
 impl Statement {
-    /// A statement not planned yet.
+    /// A statement of the sources.
     pub const fn new(sql: &'static CStr) -> Self {
-        Self { sql, plan: Cell::new(None) }
+        Self { sql: Cow::Borrowed(sql), plan: Cell::new(None) }
     }
 
+    /// A statement whose text is put together at run time.
+    pub fn of(sql: &str) -> Result<Self> {
+        Ok(Self { sql: Cow::Owned(c_string(sql)?), plan: Cell::new(None) })
+    }
+
+    /// The plan, made if it is not there yet. The caller holds an [`Spi`].
     fn plan(&self, args: &[Arg<'_>]) -> Result<NonNull<pg_sys::_SPI_plan>> {
-        kept_plan(self.sql, &self.plan, args)
-    }
-}
-
-/// The plan of a statement, made if it is not there yet. The caller holds an
-/// [`Spi`].
-fn kept_plan(
-    sql: &CStr,
-    kept: &Cell<Option<NonNull<pg_sys::_SPI_plan>>>,
-    args: &[Arg<'_>],
-) -> Result<NonNull<pg_sys::_SPI_plan>> {
-    if let Some(plan) = kept.get() {
-        return Ok(plan);
-    }
-    let mut types: Vec<pg_sys::Oid> = args.iter().map(|arg| arg.oid).collect();
-    // SAFETY: `sql` is a C string, `types` holds as many oids as is said,
-    // and the caller holds an `Spi`, so SPI is connected. An error in the
-    // SQL raises; a null pointer means misuse and is checked.
-    let plan = unsafe {
-        let plan = boundary::with_reserve(|| {
-            pg_sys::SPI_prepare(sql.as_ptr(), types.len() as core::ffi::c_int, types.as_mut_ptr())
-        });
-        let plan = NonNull::new(plan).ok_or_else(|| spi_failure("SPI_prepare"))?;
-        // Moves the plan to memory that outlives this call and transaction.
-        if pg_sys::SPI_keepplan(plan.as_ptr()) != 0 {
-            return Err(spi_failure("SPI_keepplan"));
+        if let Some(plan) = self.plan.get() {
+            return Ok(plan);
         }
-        plan
-    };
-    kept.set(Some(plan));
-    Ok(plan)
+        let mut types: Vec<pg_sys::Oid> = args.iter().map(|arg| arg.oid).collect();
+        // SAFETY: `sql` is a C string, `types` holds as many oids as is said,
+        // and the caller holds an `Spi`, so SPI is connected. An error in the
+        // SQL raises; a null pointer means misuse and is checked.
+        let plan = unsafe {
+            let plan = boundary::with_reserve(|| {
+                pg_sys::SPI_prepare(self.sql.as_ptr(), types.len() as core::ffi::c_int, types.as_mut_ptr())
+            });
+            let plan = NonNull::new(plan).ok_or_else(|| spi_failure("SPI_prepare"))?;
+            // Moves the plan to memory that outlives this call and transaction.
+            if pg_sys::SPI_keepplan(plan.as_ptr()) != 0 {
+                return Err(spi_failure("SPI_keepplan"));
+            }
+            plan
+        };
+        self.plan.set(Some(plan));
+        Ok(plan)
+    }
 }
 
-/// Declares statements with kept plans: `statement! { NAME = "SELECT …"; }`.
+impl Drop for Statement {
+    fn drop(&mut self) {
+        if let Some(plan) = self.plan.take() {
+            // SAFETY: the plan was kept, so it is this value's to free, once. An abort
+            // leaves it alone.
+            unsafe { pg_sys::SPI_freeplan(plan.as_ptr()) };
+        }
+    }
+}
+
+/// A statement that [`statement!`](crate::statement) declares. It is not dropped: at the
+/// backend's end there is nothing to free any more.
+pub type Declared = LocalKey<ManuallyDrop<Statement>>;
+
+/// What [`Spi::query`] runs.
+pub trait Planned {
+    /// Calls `work` with the statement.
+    fn with_statement<T>(self, work: impl FnOnce(&Statement) -> T) -> T;
+}
+
+impl Planned for &Statement {
+    fn with_statement<T>(self, work: impl FnOnce(&Statement) -> T) -> T {
+        work(self)
+    }
+}
+
+impl Planned for &'static Declared {
+    fn with_statement<T>(self, work: impl FnOnce(&Statement) -> T) -> T {
+        self.with(|statement| work(statement))
+    }
+}
+
+/// Declares statements: `statement! { NAME = "SELECT …"; }`, or with
+/// `include_str!("name.sql")`.
 #[macro_export]
 macro_rules! statement {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)+) => {
         thread_local! {
-            $($(#[$doc])* static $name: $crate::pg::spi::Statement = const {
+            $($(#[$doc])* static $name: std::mem::ManuallyDrop<$crate::pg::spi::Statement> = const {
                 // The literal is NUL-terminated right here and holds no other NUL.
                 match core::ffi::CStr::from_bytes_with_nul(concat!($sql, "\0").as_bytes()) {
-                    Ok(sql) => $crate::pg::spi::Statement::new(sql),
+                    Ok(sql) => std::mem::ManuallyDrop::new($crate::pg::spi::Statement::new(sql)),
                     Err(_) => panic!("a statement must not contain NUL"),
                 }
             };)+
@@ -201,39 +233,15 @@ macro_rules! statement {
     };
 }
 
-/// A statement whose text is put together at run time. Its plan is made at its
-/// first use and kept until this is dropped, over transactions too.
-pub struct Prepared {
-    sql: CString,
-    plan: Cell<Option<NonNull<pg_sys::_SPI_plan>>>,
-}
-
-impl Prepared {
-    /// A statement not planned yet.
-    pub fn new(sql: &str) -> Result<Self> {
-        Ok(Self { sql: c_string(sql)?, plan: Cell::new(None) })
-    }
-}
-
-impl Drop for Prepared {
-    fn drop(&mut self) {
-        if let Some(plan) = self.plan.take() {
-            // SAFETY: the plan was kept, so it is this value's to free, once.
-            // An abort leaves it alone.
-            unsafe { pg_sys::SPI_freeplan(plan.as_ptr()) };
-        }
-    }
-}
-
-/// How many statements that are made at run time a backend keeps.
-const KEPT_STATEMENTS: usize = 128;
+/// How many statements that are made at run time a backend caches.
+const CACHED_STATEMENTS: usize = 128;
 
 /// The text of a statement, and the types of its arguments.
-type Key = (String, Vec<pg_sys::Oid>);
+type TextAndTypes = (String, Vec<pg_sys::Oid>);
 
 thread_local! {
-    /// What [`Spi::query_kept`] has prepared.
-    static KEPT: RefCell<HashMap<Key, Rc<Prepared>>> = RefCell::default();
+    /// What [`Spi::query_text`] has prepared.
+    static CACHED: ManuallyDrop<RefCell<HashMap<TextAndTypes, Rc<Statement>>>> = ManuallyDrop::default();
 }
 
 /// Proof that SPI is connected; made by [`connected`].
@@ -271,48 +279,38 @@ fn connected_with<T>(options: u32, work: impl FnOnce(&Spi) -> Result<T>) -> Resu
 }
 
 impl Spi {
-    /// Runs a kept statement and gives its rows (or those of RETURNING).
-    pub fn query(
-        &self,
-        statement: &'static std::thread::LocalKey<Statement>,
-        snapshot: Snapshot,
-        args: &[Arg<'_>],
-    ) -> Result<Rows<'_>> {
-        let plan = statement.with(|statement| statement.plan(args))?;
+    /// Runs a statement whose plan is cached, and gives its rows (or those of RETURNING).
+    pub fn query(&self, statement: impl Planned, snapshot: Snapshot, args: &[Arg<'_>]) -> Result<Rows<'_>> {
+        let plan = statement.with_statement(|statement| statement.plan(args))?;
         self.execute_plan(plan, snapshot, args)
     }
 
-    /// Runs a statement that was put together at run time.
-    pub fn query_prepared(&self, statement: &Prepared, snapshot: Snapshot, args: &[Arg<'_>]) -> Result<Rows<'_>> {
-        let plan = kept_plan(&statement.sql, &statement.plan, args)?;
-        self.execute_plan(plan, snapshot, args)
-    }
-
-    /// Runs a statement whose text is made at run time, and keeps its plan: for
-    /// few different texts that are run often.
-    pub fn query_kept(&self, sql: &str, args: &[Arg<'_>]) -> Result<Rows<'_>> {
+    /// [`Spi::query`] with a new snapshot for a text that is made at run time: for few
+    /// different ones that are run often.
+    pub fn query_text(&self, sql: &str, args: &[Arg<'_>]) -> Result<Rows<'_>> {
         let key = (sql.to_owned(), args.iter().map(|arg| arg.oid).collect());
-        let known = KEPT.with_borrow(|kept| kept.get(&key).cloned());
-        let statement = match known {
+        let cached = CACHED.with(|cached| cached.borrow().get(&key).cloned());
+        let statement = match cached {
             Some(statement) => statement,
             None => {
-                let statement = Rc::new(Prepared::new(sql)?);
-                KEPT.with_borrow_mut(|kept| {
-                    if kept.len() >= KEPT_STATEMENTS {
-                        kept.clear();
+                let statement = Rc::new(Statement::of(sql)?);
+                CACHED.with(|cached| {
+                    let mut cached = cached.borrow_mut();
+                    if cached.len() >= CACHED_STATEMENTS {
+                        cached.clear();
                     }
-                    kept.insert(key, statement.clone());
+                    cached.insert(key, statement.clone());
                 });
                 statement
             }
         };
-        self.query_prepared(&statement, Snapshot::New, args)
+        self.query(&*statement, Snapshot::New, args)
     }
 
     fn execute_plan(&self, plan: NonNull<pg_sys::_SPI_plan>, snapshot: Snapshot, args: &[Arg<'_>]) -> Result<Rows<'_>> {
         let (mut values, nulls) = values_and_nulls(args);
         let read_only = snapshot != Snapshot::New;
-        // SAFETY: the plan was kept, so it lives as long as the backend;
+        // SAFETY: the plan was kept, so it outlives this call;
         // `values` and `nulls` have one entry per parameter of the plan, whose
         // types are those of the same `args` that prepared it. The pushed
         // snapshot is popped on the way out, and by the abort on an error.

@@ -10,7 +10,7 @@ use super::layout;
 use crate::args;
 use crate::error::Result;
 use crate::pg::bytes::Stored;
-use crate::pg::spi::{Arg, Prepared, Row, Snapshot, Spi};
+use crate::pg::spi::{Arg, Row, Snapshot, Spi, Statement};
 use crate::pg::transaction;
 
 /// Rows read at a time. A row has at most a block of 8 kB (32 kB where the
@@ -97,11 +97,11 @@ pub struct Source {
     /// Whether its plain columns are gone.
     pub is_sealed: bool,
     relation: String,
-    page: Prepared,
-    lock_if_free: Prepared,
-    lock: Prepared,
-    store: Prepared,
-    count: Prepared,
+    page: Statement,
+    lock_if_free: Statement,
+    lock: Statement,
+    store: Statement,
+    count: Statement,
 }
 
 /// All tables with patient data.
@@ -134,11 +134,11 @@ impl Source {
         Ok(Self {
             table,
             is_sealed,
-            page: Prepared::new(&format!("{select} WHERE id >= $1 ORDER BY id LIMIT $2"))?,
-            lock_if_free: Prepared::new(&format!("{select} WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED"))?,
-            lock: Prepared::new(&format!("{select} WHERE id = $1 FOR NO KEY UPDATE"))?,
-            store: Prepared::new(&format!("UPDATE {relation} SET {} WHERE id = $1", settings.join(", ")))?,
-            count: Prepared::new(&format!("SELECT pg_catalog.count(*) FROM {relation}"))?,
+            page: Statement::of(&format!("{select} WHERE id >= $1 ORDER BY id LIMIT $2"))?,
+            lock_if_free: Statement::of(&format!("{select} WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED"))?,
+            lock: Statement::of(&format!("{select} WHERE id = $1 FOR NO KEY UPDATE"))?,
+            store: Statement::of(&format!("UPDATE {relation} SET {} WHERE id = $1", settings.join(", ")))?,
+            count: Statement::of(&format!("SELECT pg_catalog.count(*) FROM {relation}"))?,
             relation,
         })
     }
@@ -165,7 +165,7 @@ impl Source {
     ) -> Result<(usize, Option<Uuid>)> {
         transaction::check_for_interrupts();
         let args = args![first, i64::from(limit.min(PAGE))];
-        let rows = spi.query_prepared(&self.page, snapshot, args)?;
+        let rows = spi.query(&self.page, snapshot, args)?;
         let mut next = None;
         for row in rows.iter() {
             transaction::check_for_interrupts();
@@ -187,7 +187,7 @@ impl Source {
         work: impl FnOnce(&Record<'_>) -> Result<T>,
     ) -> Result<Option<T>> {
         let statement = if wait { &self.lock } else { &self.lock_if_free };
-        let rows = spi.query_prepared(statement, Snapshot::New, args![id])?;
+        let rows = spi.query(statement, Snapshot::New, args![id])?;
         match rows.first() {
             Some(row) => work(&self.record(row)?).map(Some),
             None => Ok(None),
@@ -202,13 +202,13 @@ impl Source {
         if self.is_sealed && self.table.name == PATIENTS.name {
             args.push(Arg::from(digest));
         }
-        spi.query_prepared(&self.store, Snapshot::New, &args)?;
+        spi.query(&self.store, Snapshot::New, &args)?;
         Ok(())
     }
 
     /// How many rows there are.
     pub fn count(&self, spi: &Spi) -> Result<u64> {
-        let rows = spi.query_prepared(&self.count, Snapshot::New, &[])?;
+        let rows = spi.query(&self.count, Snapshot::New, &[])?;
         Ok(rows.one::<i64>()?.unwrap_or(0).unsigned_abs())
     }
 

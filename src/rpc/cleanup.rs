@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 
 use crate::access;
 use crate::error::Result;
-use crate::pg::spi::{self, Snapshot, Statement};
+use crate::pg::spi::{self, Declared, Snapshot};
 use crate::pg::transaction;
 use crate::statement;
 
@@ -24,7 +24,7 @@ statement! {
 }
 
 /// Runs the statement and returns how many rows it changed.
-fn changed(statement: &'static std::thread::LocalKey<Statement>) -> Result<i32> {
+fn changed(statement: &'static Declared) -> Result<i32> {
     spi::connected(|spi| {
         let rows = spi.query(statement, Snapshot::New, &[])?;
         Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))

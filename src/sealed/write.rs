@@ -308,7 +308,7 @@ fn store(
 /// Runs a statement on the stored table. PostgreSQL's own errors speak of the
 /// table that clients know; those of a team's triggers are the team's.
 fn run<'spi>(spi: &'spi Spi, sql: &str, args: &[Arg<'_>]) -> Result<spi::Rows<'spi>> {
-    through_the_view(|| caught::catching(|| spi.query_kept(sql, args)))
+    through_the_view(|| caught::catching(|| spi.query_text(sql, args)))
         .unwrap_or_else(|error| as_known(error, sql).raise())
 }
 
