@@ -1,21 +1,20 @@
-//! A table of a few pages, kept in the backend: what stands beside a key.
+//! A table of a few pages, cached in the backend: a key, and the numbers beside it.
 //!
-//! What is kept is right for as long as the pages are what they were. Each change
+//! The cache is right for as long as the pages are what they were. Each change
 //! of a page is written to the WAL, so the page carries the position of its last
 //! change (its LSN), on a standby too. A change shows there before its
 //! transaction commits, so before any snapshot sees it; no trigger has to report
 //! it, and none can be forgotten, disabled, or skipped by a replication worker.
-//! Four numbers and a file decide:
+//! Four things decide:
 //!
 //! - the file, how many pages it has, and the LSN of each;
 //! - whether the table's definition changed (`relcache`).
 //!
-//! A file that this transaction made may be written without WAL, and is not kept.
-//! Pages are kept only when nobody has a change of them under way, this
-//! transaction included: so an uncommitted change is seen by who made it alone,
-//! and its rollback leaves nothing wrong. A snapshot is answered from them only
-//! if it sees every transaction that wrote what is kept: one from before a change
-//! is answered by SQL.
+//! A file that this transaction made may be written without WAL, and is not cached.
+//! Pages are cached only while no transaction is changing them, this one included: so
+//! an uncommitted change is seen by its own transaction alone, and a rollback leaves
+//! nothing wrong. A snapshot is answered from the cache only if it sees every
+//! transaction that wrote what is cached: one from before a change is answered by SQL.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -32,7 +31,7 @@ use super::{encoding, relcache, transaction};
 /// How many pages a table may have.
 const PAGES: u32 = 4;
 
-/// How many transactions may have written what is kept.
+/// How many transactions may have written what is cached.
 const WRITERS: usize = 64;
 
 /// The collations that are equal only where the bytes are: the database's default and C.
@@ -44,16 +43,16 @@ pub struct SmallTable<const N: usize> {
     table: &'static CStr,
     key: &'static CStr,
     columns: [(&'static CStr, pg_sys::Oid); N],
-    kept: RefCell<Option<Kept<N>>>,
+    cached: RefCell<Option<Pages<N>>>,
     /// For which snapshot the pages were compared last.
     compared: Cell<Option<Moment>>,
 }
 
-/// The pages as they were, and what they said.
-struct Kept<const N: usize> {
+/// The pages as they were, and their rows.
+struct Pages<const N: usize> {
     file: File,
     generation: u64,
-    pages: Vec<pg_sys::XLogRecPtr>,
+    lsns: Vec<pg_sys::XLogRecPtr>,
     writers: Vec<pg_sys::TransactionId>,
     values: HashMap<Vec<u8>, [Option<i32>; N]>,
 }
@@ -82,12 +81,11 @@ struct Moment {
 impl<const N: usize> SmallTable<N> {
     /// A table not read yet.
     pub const fn new(table: &'static CStr, key: &'static CStr, columns: [(&'static CStr, pg_sys::Oid); N]) -> Self {
-        Self { table, key, columns, kept: RefCell::new(None), compared: Cell::new(None) }
+        Self { table, key, columns, cached: RefCell::new(None), compared: Cell::new(None) }
     }
 
-    /// What stands beside the key, in the eyes of this snapshot: a number, 0 or 1 for a
-    /// boolean, `None` for NULL and where there is no such key. No answer if SQL has to
-    /// give it.
+    /// The values beside the key that this snapshot sees: a number, 0 or 1 for a boolean,
+    /// `None` for NULL and where there is no such key. No answer if SQL has to give it.
     pub fn values(&self, key: &str, snapshot: Snapshot) -> Option<[Option<i32>; N]> {
         // SAFETY: inside a transaction. A snapshot that is pushed is popped, or
         // dropped by the abort; one that is not is looked at before another is made.
@@ -119,14 +117,14 @@ impl<const N: usize> SmallTable<N> {
             self.compared.set(None);
             let table = PlainTable::open(self.table)?;
             relcache::watch(table.oid());
-            let kept = self.kept.take().filter(|kept| kept.is_still(&table));
-            let kept = match kept {
-                Some(kept) => kept,
+            let pages = self.cached.take().filter(|pages| pages.is_still(&table));
+            let pages = match pages {
+                Some(pages) => pages,
                 None => self.read(&table)?,
             };
             // SAFETY: as above.
-            let is_seen = unsafe { kept.is_seen_by(snapshot) };
-            self.kept.replace(Some(kept));
+            let is_seen = unsafe { pages.is_seen_by(snapshot) };
+            self.cached.replace(Some(pages));
             if !is_seen {
                 return None;
             }
@@ -141,17 +139,17 @@ impl<const N: usize> SmallTable<N> {
         self.compared.get() == Some(moment)
     }
 
-    /// What is kept of the key, once it is known to be right.
+    /// What is cached for the key, once the pages were compared.
     fn found(&self, key: &str) -> Option<[Option<i32>; N]> {
-        let kept = self.kept.borrow();
-        let values = &kept.as_ref()?.values;
+        let pages = self.cached.borrow();
+        let values = &pages.as_ref()?.values;
         let found = values.get(&*encoding::to_server(key)).copied();
         Some(found.unwrap_or([None; N]))
     }
 
     /// Reads the pages; `None` if somebody is changing them, or the table is not
     /// what it should be.
-    fn read(&self, table: &Relation) -> Option<Kept<N>> {
+    fn read(&self, table: &Relation) -> Option<Pages<N>> {
         let key = table.column(self.key, pg_sys::TEXTOID)?;
         let mut columns = [0; N];
         for (place, (name, type_oid)) in columns.iter_mut().zip(self.columns) {
@@ -159,36 +157,36 @@ impl<const N: usize> SmallTable<N> {
         }
         // SAFETY: the column's position is within the descriptor.
         let collation = unsafe { attribute(table.descriptor(), key.into()).attcollation };
-        let pages = number_of_pages(table);
+        let count = number_of_pages(table);
         if is_new_file(table) {
             return None;
         }
-        if !BYTEWISE.contains(&collation.to_u32()) || pages > PAGES {
+        if !BYTEWISE.contains(&collation.to_u32()) || count > PAGES {
             return None;
         }
-        let mut kept = Kept {
+        let mut pages = Pages {
             file: File::of(table),
             generation: relcache::generation(),
-            pages: Vec::with_capacity(pages as usize),
+            lsns: Vec::with_capacity(count as usize),
             writers: Vec::new(),
             values: HashMap::new(),
         };
-        for page in 0..pages {
-            kept.read_page(table, page, key as usize - 1, columns)?;
+        for page in 0..count {
+            pages.read_page(table, page, key as usize - 1, columns)?;
         }
-        Some(kept)
+        Some(pages)
     }
 }
 
-impl<const N: usize> Kept<N> {
+impl<const N: usize> Pages<N> {
     fn is_still(&self, table: &Relation) -> bool {
         self.file == File::of(table)
             && self.generation == relcache::generation()
-            && self.pages.len() == number_of_pages(table) as usize
-            && (0_u32..).zip(&self.pages).all(|(page, lsn)| {
+            && self.lsns.len() == number_of_pages(table) as usize
+            && (0_u32..).zip(&self.lsns).all(|(page, lsn)| {
                 // SAFETY: the page exists, as the table is locked; its pin is
-                // released at once. Who changes the page meanwhile has not
-                // committed when the snapshot was taken.
+                // released at once. A transaction that changes the page meanwhile
+                // had not committed when the snapshot was taken.
                 unsafe {
                     let buffer = pg_sys::ReadBuffer(table.0, page);
                     let now = pg_sys::BufferGetLSNAtomic(buffer);
@@ -253,13 +251,13 @@ impl<const N: usize> Kept<N> {
                     break;
                 }
             }
-            // Read under the same lock as the rows. What was never logged has none.
+            // Read under the same lock as the rows. A page that was never logged has none.
             let lsn = pg_sys::BufferGetLSNAtomic(buffer);
             pg_sys::UnlockReleaseBuffer(buffer);
             if !complete || lsn == 0 {
                 return None;
             }
-            self.pages.push(lsn);
+            self.lsns.push(lsn);
             Some(())
         }
     }
@@ -327,7 +325,7 @@ fn number_of_pages(table: &Relation) -> pg_sys::BlockNumber {
 }
 
 /// Whether this transaction made the table's file: with `wal_level = minimal` it is
-/// written without WAL until the commit, so that pages change and keep their LSN.
+/// written without WAL until the commit, and a page that changes has the LSN it had.
 fn is_new_file(table: &Relation) -> bool {
     // SAFETY: the table is open.
     unsafe {

@@ -69,7 +69,7 @@ pub fn ensure_snapshot() {
 ///
 /// As SET CONSTRAINTS ALL IMMEDIATE, which also fires what is pending. Nothing gives the
 /// session's deferral back, but the session itself. Everybody else's constraints stay as
-/// they are: a trigger runs with the rights of who writes, at the commit as before it.
+/// they are: their triggers run with the rights of the role that writes, at the commit as before it.
 pub fn check_constraints_now_for_superusers() {
     // SAFETY: reads globals of the backend.
     let (session, outer) = unsafe { (pg_sys::GetSessionUserId(), pg_sys::GetOuterUserId()) };
@@ -90,7 +90,7 @@ pub fn check_constraints_now_for_superusers() {
 /// Runs `work`; where PostgreSQL raises an error in it, raises what `replace`
 /// makes of that error's message instead. Nothing is rolled back here: the
 /// statement fails in either case, and does so as well where no subtransaction
-/// may be begun. What is not about the work itself goes on as it is: cancels,
+/// may be begun. Errors that say nothing about the work pass unchanged: cancels,
 /// shutdowns, deadlocks, a lack of memory.
 pub fn rename_errors<T>(work: impl FnOnce() -> T, replace: fn(&str) -> Error) -> T {
     catching(work).unwrap_or_else(|caught| {
@@ -203,7 +203,7 @@ pub fn attempt<T>(work: impl FnOnce() -> Result<T>) -> Result<T, Caught> {
     attempt_unless(Caught::ends_the_statement, work)
 }
 
-/// [`attempt`] that raises again whatever a repetition may not meet, for work that nobody
+/// [`attempt`] that raises an error again if a repetition may not meet it, for work that nobody
 /// does later: its caller fails, and can be called again.
 pub fn attempt_finally<T>(work: impl FnOnce() -> Result<T>) -> Result<T, Caught> {
     attempt_unless(Caught::may_pass, work)
@@ -252,8 +252,8 @@ impl Subtransaction {
     /// SPI connections made inside, snapshots, locks, user and settings are
     /// put back as they were by the roll-back itself.
     fn roll_back(&self) {
-        // SAFETY: it is the current subtransaction, as whoever began another
-        // inside it has ended that; and it was not released.
+        // SAFETY: it is the current subtransaction, as any that was begun
+        // inside it has ended; and it was not released.
         unsafe { pg_sys::RollbackAndReleaseCurrentSubTransaction() };
         self.restore_outer();
     }
