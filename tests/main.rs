@@ -11,6 +11,7 @@ mod lifecycle;
 #[cfg(feature = "matrix")]
 mod matrix;
 mod phi;
+mod platform;
 mod practice;
 mod sealed;
 mod server;

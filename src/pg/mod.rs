@@ -7,6 +7,7 @@
 
 pub mod advisory;
 pub mod array;
+pub mod audit;
 pub mod boundary;
 pub mod bytes;
 pub mod calendar;

@@ -10,7 +10,7 @@ const IS_BY_SQL: &str = "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = pg_back
                          AND relation = 'public.subscriptions'::regclass)";
 
 /// Whether the statement, in a transaction that is committed, wrote rows without SQL. It must answer true.
-pub(super) fn is_direct(session: &mut Client, statement: &str) -> bool {
+pub(crate) fn is_direct(session: &mut Client, statement: &str) -> bool {
     let mut transaction = session.transaction().unwrap();
     let answer: bool = transaction.query_one(statement, &[]).unwrap().get(0);
     assert!(answer, "{statement}");
@@ -19,7 +19,7 @@ pub(super) fn is_direct(session: &mut Client, statement: &str) -> bool {
     !is_by_sql
 }
 
-pub(super) fn use_of(user: Uuid) -> String {
+pub(crate) fn use_of(user: Uuid) -> String {
     format!("SELECT public.use_credits('{user}', 'case_analysis')")
 }
 

@@ -23,7 +23,7 @@ macro_rules! both_ways {
 }
 
 mod cached;
-mod direct;
+pub(crate) mod direct;
 mod free_tier;
 pub mod functions;
 mod ledger;

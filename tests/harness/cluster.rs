@@ -44,9 +44,16 @@ pub struct ClusterOptions {
     durable: bool,
     megabytes: Option<u32>,
     stage: Option<Arc<Stage>>,
+    superuser: Option<&'static str>,
 }
 
 impl ClusterOptions {
+    /// A first superuser of another name than `postgres`.
+    pub fn superuser(mut self, name: &'static str) -> Self {
+        self.superuser = Some(name);
+        self
+    }
+
     /// Runs it from another stage than the one all servers share.
     pub fn on(mut self, stage: &Arc<Stage>) -> Self {
         self.stage = Some(Arc::clone(stage));
@@ -86,7 +93,8 @@ impl ClusterOptions {
     /// Makes the server and starts it.
     pub fn start(self) -> Cluster {
         let stage = self.stage.as_ref().unwrap_or_else(|| Stage::shared());
-        let cluster = Cluster::bare(stage);
+        let mut cluster = Cluster::bare(stage);
+        cluster.superuser = self.superuser.unwrap_or(cluster.superuser);
         for (name, value) in &self.environment {
             cluster.set_environment(name, value);
         }
@@ -100,7 +108,13 @@ impl ClusterOptions {
         }
         cluster.run(
             "initdb",
-            &["--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
+            &[
+                "--auth=trust",
+                &format!("--username={}", cluster.superuser),
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ],
         );
 
         let key = Uuid::new_v4().simple().to_string() + &Uuid::new_v4().simple().to_string();
@@ -133,6 +147,7 @@ pub struct Cluster {
     environment: Mutex<BTreeMap<String, String>>,
     watchdog: Watchdog,
     stage: Arc<Stage>,
+    superuser: &'static str,
 }
 
 impl Cluster {
@@ -155,6 +170,7 @@ impl Cluster {
             environment: Mutex::default(),
             watchdog,
             stage: Arc::clone(stage),
+            superuser: "postgres",
         }
     }
 
@@ -173,6 +189,11 @@ impl Cluster {
     /// Where the socket is: what libpq calls the host.
     pub fn socket_directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The role that made the server.
+    pub(crate) fn superuser_name(&self) -> &'static str {
+        self.superuser
     }
 
     /// The number in the socket's name.
@@ -366,11 +387,12 @@ impl Cluster {
 
     /// A streaming replica of this server, caught up when it is returned.
     pub fn standby(&self) -> Cluster {
-        let standby = Cluster::bare(&self.stage);
+        let mut standby = Cluster::bare(&self.stage);
+        standby.superuser = self.superuser;
         let data = standby.data_directory();
         let host = self.directory.to_str().unwrap();
         let port = self.port.to_string();
-        let arguments = ["-h", host, "-p", &port, "-U", "postgres", "-D", data.to_str().unwrap()];
+        let arguments = ["-h", host, "-p", &port, "-U", self.superuser, "-D", data.to_str().unwrap()];
         standby.output_of(owner::command(&self.stage.program("pg_basebackup")).args(arguments).args([
             "--write-recovery-conf",
             "--checkpoint=fast",
@@ -457,7 +479,7 @@ impl Cluster {
         [
             ("PGHOST", self.directory.display().to_string()),
             ("PGPORT", self.port.to_string()),
-            ("PGUSER", "postgres".into()),
+            ("PGUSER", self.superuser.into()),
         ]
     }
 

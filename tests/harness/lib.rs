@@ -25,6 +25,7 @@ mod refusal;
 mod session;
 mod sources;
 mod stage;
+mod supabase;
 mod watchdog;
 
 pub use cluster::{Cluster, ClusterOptions};
@@ -39,6 +40,7 @@ pub use sources::{
     public_functions, public_tables, sources,
 };
 pub use stage::{Stage, repository};
+pub use supabase::{Services, Supabase};
 
 /// A database of its own with the extension created in it, on the server all tests of this process share.
 pub fn database() -> Database<'static> {

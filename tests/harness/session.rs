@@ -52,7 +52,7 @@ impl Session {
         let notices = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&notices);
         let login = match role {
-            As::Superuser => "postgres",
+            As::Superuser => cluster.superuser_name(),
             As::Role(name) => name,
             _ => "authenticator",
         };

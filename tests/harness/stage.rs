@@ -59,6 +59,16 @@ impl Stage {
         Path::new(&self.ask("--sharedir")).join("extension")
     }
 
+    /// Where its headers are, for an extension to be compiled.
+    pub fn headers(&self) -> PathBuf {
+        self.ask("--includedir-server").into()
+    }
+
+    /// Whether this PostgreSQL has a library of this name.
+    pub(crate) fn has_library(&self, name: &str) -> bool {
+        Path::new(&self.ask("--pkglibdir")).join(format!("{name}.so")).exists()
+    }
+
     fn make(with_extension: bool) -> Self {
         let directory = scratch_directory("auria-stage-");
         let watchdog = Watchdog::over(&directory);

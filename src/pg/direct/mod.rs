@@ -38,7 +38,7 @@ use pgrx::pg_sys;
 
 use self::shape::Shape;
 use super::relation::{self, Relation};
-use super::{relcache, transaction};
+use super::{audit, relcache, transaction};
 
 pub use self::row::{End, Row};
 
@@ -100,7 +100,7 @@ impl Table {
     pub fn open_to_read(&self) -> Option<Open<'_>> {
         // Who reads under SERIALIZABLE has to leave a trace of it.
         // SAFETY: reads the state of the backend.
-        if transaction::is_serializable() || is_audited() || !unsafe { pg_sys::ActiveSnapshotSet() } {
+        if transaction::is_serializable() || audit::recorder().is_some() || !unsafe { pg_sys::ActiveSnapshotSet() } {
             return None;
         }
         self.open(pg_sys::AccessShareLock)
@@ -159,7 +159,7 @@ impl Writing {
         unsafe {
             if transaction::keeps_its_snapshot()
                 || transaction::is_parallel()
-                || is_audited()
+                || audit::recorder().is_some()
                 || pg_sys::SessionReplicationRole != pg_sys::SESSION_REPLICATION_ROLE_ORIGIN as i32
             {
                 return None;
@@ -191,12 +191,4 @@ impl Drop for Writing {
             }
         }
     }
-}
-
-/// Whether an extension wants to see what each statement touches (pgAudit,
-/// sepgsql): it would not see this.
-fn is_audited() -> bool {
-    // SAFETY: reads a global of the backend.
-    let hook = unsafe { pg_sys::ExecutorCheckPerms_hook };
-    hook.is_some()
 }

@@ -1,0 +1,3 @@
+//! The platforms that it really runs on.
+
+mod pgaudit;
