@@ -1,3 +1,4 @@
 //! The platforms that it really runs on.
 
 mod pgaudit;
+mod supabase;

@@ -3,6 +3,7 @@
 
 use pgrx::PgSqlErrorCode;
 
+use crate::args;
 use crate::error::{Error, Result};
 use crate::pg::roles;
 use crate::pg::spi::Spi;
@@ -13,8 +14,31 @@ struct StandIn {
     /// A query that gives a row where the object exists.
     exists: &'static str,
     sql: &'static str,
-    /// The object as ALTER … OWNER TO names it, where the schema's owner owns it.
+    /// The object as ALTER … OWNER TO names it, if it is not to stay the superuser's.
     object: Option<&'static str>,
+}
+
+/// The role that owns the objects of a schema on Supabase, where its service makes and changes them, if it has not
+/// connected yet.
+struct Service {
+    schema: &'static str,
+    role: &'static str,
+}
+
+const SERVICES: &[Service] = &[
+    Service { schema: "auth", role: "supabase_auth_admin" },
+    Service { schema: "storage", role: "supabase_storage_admin" },
+];
+
+impl StandIn {
+    fn is_schema(&self) -> bool {
+        self.object.is_some_and(|object| object.starts_with("SCHEMA "))
+    }
+
+    fn is_of(&self, schema: &str) -> bool {
+        let name = self.object.and_then(|object| object.split(' ').nth(1));
+        name.and_then(|name| name.split('.').next()) == Some(schema)
+    }
 }
 
 macro_rules! stand_ins {
@@ -40,12 +64,15 @@ const OWNER_ROLE: &[StandIn] = stand_ins! {
 };
 
 const SCHEMAS: &[StandIn] = stand_ins! {
-    "auth_schema" unless "SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'auth'",
+    "auth_schema" as "SCHEMA auth" unless "SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'auth'",
+    "auth_users_of_supabase" as "TABLE auth.users" unless
+        "SELECT WHERE pg_catalog.to_regclass('auth.users') IS NOT NULL \
+                   OR pg_catalog.to_regrole('supabase_auth_admin') IS NULL",
     "auth_users" as "TABLE auth.users" unless "SELECT WHERE pg_catalog.to_regclass('auth.users') IS NOT NULL",
     "auth_uid" as "FUNCTION auth.uid()" unless "SELECT WHERE pg_catalog.to_regprocedure('auth.uid()') IS NOT NULL",
     "auth_role" as "FUNCTION auth.role()" unless "SELECT WHERE pg_catalog.to_regprocedure('auth.role()') IS NOT NULL",
     "auth_jwt" as "FUNCTION auth.jwt()" unless "SELECT WHERE pg_catalog.to_regprocedure('auth.jwt()') IS NOT NULL",
-    "storage_schema" unless "SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'storage'",
+    "storage_schema" as "SCHEMA storage" unless "SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'storage'",
     "storage_buckets" as "TABLE storage.buckets" unless "SELECT WHERE pg_catalog.to_regclass('storage.buckets') IS NOT NULL",
     "storage_objects" as "TABLE storage.objects" unless "SELECT WHERE pg_catalog.to_regclass('storage.objects') IS NOT NULL",
     "storage_foldername" as "FUNCTION storage.foldername(text)" unless
@@ -82,16 +109,30 @@ pub fn ensure_records(spi: &Spi) -> Result<()> {
     spi.execute_script(include_str!("../../../sql/platform/records.sql"))
 }
 
-/// Makes the parts of the schemas `auth` and `storage` that are missing. They
-/// belong to the schema's owner, except the schemas: a dump makes these before
-/// the extension can make the role.
+/// Makes the parts of the schemas `auth` and `storage` that are missing. On Supabase they belong to the roles of its
+/// services, whose migrations go on over them. Elsewhere to the schema's owner, except the schemas: a dump makes these
+/// before the extension can make the role.
 pub fn ensure_schemas(spi: &Spi, owner: &Owner) -> Result<()> {
+    let mut services = Vec::new();
+    for service in SERVICES {
+        if spi.exists("SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", args![service.role])? {
+            services.push(service);
+        }
+    }
     for stand_in in SCHEMAS {
-        if !spi.exists(stand_in.exists, &[])? {
-            spi.execute_script(stand_in.sql)?;
-            if let Some(object) = stand_in.object {
+        if spi.exists(stand_in.exists, &[])? {
+            continue;
+        }
+        spi.execute_script(stand_in.sql)?;
+        let service = services.iter().find(|service| stand_in.is_of(service.schema));
+        match (stand_in.object, service) {
+            (Some(object), Some(service)) => {
+                spi.execute_script(&format!("ALTER {object} OWNER TO {}", service.role))?
+            }
+            (Some(object), None) if !stand_in.is_schema() => {
                 spi.execute_script(&format!("ALTER {object} OWNER TO {}", owner.quoted()))?;
             }
+            _ => {}
         }
     }
     Ok(())
