@@ -44,7 +44,7 @@ fn restore_replaced() -> Result<(), ErrorReport> {
     let (restored, kept, warnings) = quietly(|spi| {
         refuse_foreign_record(spi)?;
         refuse_sealed(spi)?;
-        let owner = owner::determine(spi)?;
+        let owner = owner::name(spi)?;
         let found = found(spi)?;
         let mut warnings = Vec::new();
         for one in &found {
@@ -87,18 +87,7 @@ fn kept_in_record(spi: &Spi) -> Result<Vec<String>> {
 
 /// Whoever can write the record chooses code and whose rights it gets.
 fn refuse_foreign_record(spi: &Spi) -> Result<()> {
-    let rows = spi.query_once(
-        "SELECT r.rolname::pg_catalog.text \
-           FROM pg_catalog.pg_class c \
-           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'auria' \
-           JOIN pg_catalog.pg_roles r ON NOT r.rolsuper AND r.rolname !~ '^pg_' \
-          WHERE c.relname = 'replaced_functions' \
-            AND (r.oid = c.relowner \
-                 OR pg_catalog.has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE') \
-                 OR pg_catalog.has_table_privilege(r.oid, c.oid, 'DELETE, TRUNCATE, TRIGGER')) \
-          ORDER BY r.oid = c.relowner DESC, 1",
-        &[],
-    )?;
+    let rows = spi.query_once(include_str!("writers.sql"), &[])?;
     match rows.one::<String>()? {
         None => Ok(()),
         Some(role) => Err(Error::new(

@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Relations that exist, with their schemas, quoted: views before what they
 /// read, as clients lock them.
 const FOUND: &str = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) \
-       FROM pg_catalog.string_to_table($1, ' ') WITH ORDINALITY AS wanted (name, place) \
+       FROM pg_catalog.unnest($1) WITH ORDINALITY AS wanted (name, place) \
        JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(wanted.name) \
        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
       WHERE c.relkind IN ('r', 'p', 'v') ORDER BY c.relkind = 'v' DESC, wanted.place";
@@ -94,7 +94,7 @@ pub fn lock_together(spi: &Spi, names: impl Iterator<Item = String>) -> Result<(
 
 fn found(spi: &Spi, names: impl Iterator<Item = String>) -> Result<Vec<String>> {
     let names: Vec<String> = names.collect();
-    let rows = spi.query_once(FOUND, args![&names.join(" ")])?;
+    let rows = spi.query_once(FOUND, args![names.as_slice()])?;
     rows.column()
 }
 

@@ -22,7 +22,7 @@ const MAY_SET_ROLE: &str = "SET";
 pub fn trusted_roles(spi: &Spi) -> Result<Vec<pg_sys::Oid>> {
     let rows = spi.query_once(
         include_str!("trusted.sql"),
-        args![guc::trusted_owners().as_slice(), &owner::determine(spi)?, owner::OWNER, MAY_SET_ROLE],
+        args![guc::trusted_owners().as_slice(), &owner::name(spi)?, owner::OWNER, MAY_SET_ROLE],
     )?;
     rows.column()
 }

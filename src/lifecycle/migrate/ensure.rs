@@ -4,21 +4,18 @@
 //! rule they break is enforced for what is written from now on, and a warning
 //! says how many rows break it and how to see them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::rules;
+use super::{rules, warnings};
 use crate::args;
 use crate::error::{self, Error, Result, required};
-use crate::pg::extension;
 use crate::pg::roles;
 use crate::pg::spi::{self, Spi, quoted_identifier};
 
 thread_local! {
-    /// Where warnings go while a migration runs; nowhere else in between.
-    static WARNINGS: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
     /// Whether an index of the right name and another definition is replaced.
     static RESTORING: Cell<bool> = const { Cell::new(false) };
 }
@@ -36,34 +33,6 @@ pub fn restoring<T>(restoring: bool, work: impl FnOnce() -> Result<T>) -> Result
     let _restoring = Restoring;
     RESTORING.set(restoring);
     work()
-}
-
-/// Runs one migration and returns what the functions below found meanwhile.
-pub fn collecting_warnings(migration: impl FnOnce() -> Result<()>) -> Result<Vec<String>> {
-    /// Stops collecting however the migration ends.
-    struct Collecting;
-    impl Drop for Collecting {
-        fn drop(&mut self) {
-            WARNINGS.take();
-        }
-    }
-    let _collecting = Collecting;
-    WARNINGS.set(Some(Vec::new()));
-    migration()?;
-    Ok(WARNINGS.take().unwrap_or_default())
-}
-
-pub fn found(warning: String) {
-    let outside = WARNINGS.with_borrow_mut(|warnings| match warnings {
-        Some(warnings) => {
-            warnings.push(warning);
-            None
-        }
-        None => Some(warning),
-    });
-    if let Some(warning) = outside {
-        extension::warn(&warning);
-    }
 }
 
 /// Adds a CHECK constraint where the table has none of that name. Where rows
@@ -145,7 +114,7 @@ fn ensure_foreign_key(
             return match orphan_count()? {
                 0 => spi.execute_script(&add),
                 rows => {
-                    found(format!(
+                    warnings::warn(format!(
                         "constraint {name} was not added to the partitioned table {table}: {rows} rows break it. \
                          See them with SELECT * {orphans}; once they are corrected, run \
                          SELECT * FROM auria.migrate(again => true)"
@@ -222,7 +191,7 @@ fn has_duplicates(
     let duplicates = format!("FROM {table} WHERE {all_present} GROUP BY {columns_list} HAVING count(*) > 1");
     let count = count(spi, &format!("FROM (SELECT {columns_list} {duplicates}) AS duplicates"))?;
     if count > 0 {
-        found(format!(
+        warnings::warn(format!(
             "{kind} {name} was not added: {count} values of ({columns_list}) occur more \
              than once in {table}. See them with SELECT {columns_list}, count(*) {duplicates}; \
              once they are corrected, run SELECT * FROM auria.migrate(again => true)"
@@ -304,7 +273,7 @@ fn ensure_unique_index(
         let predicate = match last_duplicate {
             None => predicate.to_owned(),
             Some(last) => {
-                found(format!(
+                warnings::warn(format!(
                     "index {name} holds only for rows made after {last}: older rows of {table} \
                      repeat ({columns}). See them with SELECT {columns}, count(*) {duplicates}"
                 ));
@@ -368,8 +337,8 @@ fn unique_index_over(spi: &Spi, table: &str, columns: &[String]) -> Result<bool>
                        JOIN pg_catalog.pg_attribute a \
                          ON a.attrelid = i.indrelid AND a.attnum = i.indkey[place]) \
                   = (SELECT pg_catalog.array_agg(name ORDER BY name COLLATE \"C\") \
-                       FROM pg_catalog.string_to_table($2, ',') AS name)",
-        args![table, &columns.join(",")],
+                       FROM pg_catalog.unnest($2) AS name)",
+        args![table, columns],
     )
 }
 
@@ -486,7 +455,7 @@ fn validate(spi: &Spi, table: &str, name: &str, rows: i64, offending: &str) -> R
     match rows {
         0 => spi.execute_script(&format!("ALTER TABLE {table} VALIDATE CONSTRAINT {}", quoted_identifier(name))),
         rows => {
-            found(format!(
+            warnings::warn(format!(
                 "constraint {name} holds for new rows only: {rows} rows of {table} break it. \
                  See them with SELECT * {offending}; once they are corrected, run \
                  ALTER TABLE {table} VALIDATE CONSTRAINT {}",

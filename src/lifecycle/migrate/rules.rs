@@ -8,7 +8,9 @@
 
 use pgrx::{PgSqlErrorCode, pg_extern, pg_sys};
 
-use super::ensure::{count, found};
+use super::ensure::count;
+use super::steps::Run;
+use super::warnings;
 use crate::args;
 use crate::error::{Error, Result};
 use crate::pg::spi::{Spi, quoted_identifier, quoted_literal};
@@ -56,7 +58,7 @@ pub fn ensure(spi: &Spi, table: &str, name: &str, expression: &str, comment: Opt
     let columns = columns_of(spi, table, name)?;
     spi.execute_script(&drop)?;
     make_triggers(spi, table, name, expression, comment, &columns)?;
-    found(format!(
+    warnings::warn(format!(
         "rule {name} is enforced on changed values only: {rows} rows of {table} break it. \
          See them with SELECT * {offending}; once they are corrected, run SELECT * FROM auria.migrate()"
     ));
@@ -81,8 +83,15 @@ fn same_under_another_name(spi: &Spi, table: &str, name: &str) -> Result<Option<
 }
 
 /// Turns each rule that no row breaks any more into its constraint, and
-/// returns the names of these.
-pub fn promote(spi: &Spi) -> Result<Vec<String>> {
+/// reports these.
+pub fn promote_all(run: &mut Run<'_>) -> Result<()> {
+    for name in run.owner.act(|| promote(run.spi))? {
+        run.report.inform(format!("no row breaks rule {name} any more: it is a constraint now"));
+    }
+    Ok(())
+}
+
+fn promote(spi: &Spi) -> Result<Vec<String>> {
     let rows = spi.query_once(include_str!("rules.sql"), &[])?;
     let rules: Vec<(String, String, String, String)> = rows
         .iter()
