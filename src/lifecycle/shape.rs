@@ -83,9 +83,7 @@ impl Deviation<'_> {
             Self::Nullable(_) => format!("ALTER TABLE {relation} ALTER COLUMN {name} SET NOT NULL"),
         }
     }
-}
 
-impl Deviation<'_> {
     /// Whether no migration makes it as it should be, so that those that need
     /// it would fail.
     pub fn stops_migrations(&self) -> bool {
@@ -191,11 +189,11 @@ impl Shape {
                         .iter()
                         .any(|one| one.kind == "rule" && one.relation == part.relation && one.name == trigger)
                 };
-                of_table.any(|one| one.is(part) && (one.name == part.name || one.says(part)))
+                of_table.any(|one| one.is(part) && (one.name == part.name || one.equals(part)))
                     || (is_rule("insert") && is_rule("update"))
             }
-            "foreign" => of_table.any(|one| one.is(part) && one.says(part)),
-            _ => of_table.any(|one| one.is(part) && (one.name == part.name || one.says(part))),
+            "foreign" => of_table.any(|one| one.is(part) && one.equals(part)),
+            _ => of_table.any(|one| one.is(part) && (one.name == part.name || one.equals(part))),
         }
     }
 
@@ -211,7 +209,7 @@ impl Part {
     }
 
     /// White space differs between versions of PostgreSQL.
-    fn says(&self, other: &Self) -> bool {
+    fn equals(&self, other: &Self) -> bool {
         let unspaced = |text: &str| text.split_whitespace().collect::<String>();
         unspaced(&self.content) == unspaced(&other.content)
     }
@@ -251,6 +249,12 @@ pub fn works_as(actual: &str, expected: &str) -> bool {
 }
 
 const EXPECTED: &str = include_str!("../schema/expected/shape.txt");
+
+/// The method, columns and predicate of an index as PostgreSQL writes them back, if a new database has it.
+pub fn index(table: &str, name: &str) -> Option<&'static str> {
+    let start = format!("index\t{table}\t{name}\t");
+    EXPECTED.lines().find_map(|line| line.strip_prefix(&start))?.split('\t').next()
+}
 
 fn expected() -> impl Iterator<Item = Part> {
     EXPECTED.lines().filter_map(|line| {

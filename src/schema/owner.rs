@@ -9,8 +9,8 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use super::check::lines;
 use super::{SIGNATURES, TABLES};
 use crate::error::{Error, Result};
-use crate::pg::roles;
 use crate::pg::spi::{Snapshot, Spi, quoted_identifier};
+use crate::pg::{roles, transaction};
 use crate::{args, statement};
 
 /// The role that owns a new schema.
@@ -70,7 +70,7 @@ impl Owner {
     /// The same, for work that writes with its rights: deferred constraints are
     /// checked at the end of each statement from now on.
     pub fn to_write(spi: &Spi) -> Result<Self> {
-        constraints_immediate(spi)?;
+        transaction::check_constraints_now();
         Self::of(spi)
     }
 
@@ -91,13 +91,6 @@ impl Owner {
     pub fn act<T>(&self, work: impl FnOnce() -> T) -> T {
         roles::acting_as(self.id, work)
     }
-}
-
-/// Has deferred constraints checked at the end of each statement until the
-/// transaction ends: a deferred trigger would run at the commit, with the
-/// caller's rights instead of the owner's, and PostgreSQL refuses it there.
-pub fn constraints_immediate(spi: &Spi) -> Result<()> {
-    spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")
 }
 
 /// Gives the tables that superusers own, or another role, and the record to

@@ -2,7 +2,7 @@
 //! tied to the extension and no members of it, so that a team may replace them
 //! and the replacement is dumped, restored and kept.
 //!
-//! Whose a function is, is decided by its language, library and symbol, not by
+//! Language, library and symbol decide whether a function is the extension's, not
 //! the tie: CREATE OR REPLACE removes that.
 
 use pgrx::PgSqlErrorCode;
@@ -49,7 +49,7 @@ impl Body {
     }
 }
 
-/// What stands under one of our signatures.
+/// What stands under the signature of a managed function.
 struct Existing {
     /// Whether it is the library's.
     is_compiled: bool,
@@ -105,12 +105,12 @@ pub fn ensure_one(spi: &Spi, function: &Function, owner: &Owner, replace: Replac
         }
         return Ok(());
     }
-    let wanted = match replace {
+    let is_replaced = match replace {
         Replace::Everything => true,
         Replace::Nothing => false,
         Replace::Adopted => existing.body.is_known(signature) || guc::adopt_functions() == AdoptFunctions::All,
     };
-    if !wanted {
+    if !is_replaced {
         let text = format!(
             "function {signature} is not one that AURIA shipped and was left unchanged; \
              to replace it, run {}",

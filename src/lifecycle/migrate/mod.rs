@@ -9,16 +9,20 @@
 //! | `record` | `auria.migrations` |
 //! | `raw_tables` | patient data that the original has brought to `public.*_raw` |
 //! | `columns` | columns that may be NULL and must not, or have no default |
-//! | `ensure` | constraints and indexes on tables that hold rows |
+//! | `ensure` | the functions with which migrations make constraints and indexes on tables that hold rows |
+//! | `foreign_key`, `unique`, `index` | how each of these is made there |
 //! | `rules` | rules that old rows break |
 //! | `functions` | making, adopting and restoring the functions of `public` |
-//! | `policies` | policies that the database had before |
+//! | `ledger` | a ledger that is older than the extension |
+//! | `policies` | policies that the database had before, and a check of those in force |
 //! | `warnings` | what the DBA must act on |
 
 mod columns;
 mod due;
 mod ensure;
+mod foreign_key;
 pub mod functions;
+mod index;
 mod ledger;
 pub mod platform;
 pub mod policies;
@@ -27,6 +31,7 @@ pub mod record;
 mod rules;
 mod sections;
 mod steps;
+mod unique;
 mod warnings;
 
 use pgrx::pg_sys::panic::ErrorReport;
@@ -41,8 +46,8 @@ use crate::pg::extension;
 use crate::pg::roles::require_superuser;
 use crate::pg::spi::{self, Spi};
 use crate::pg::transaction::{self, Lock};
-use crate::schema::owner::{self, Owner};
-use crate::schema::{FUNCTIONS, Function};
+use crate::schema::owner::Owner;
+use crate::schema::{FUNCTIONS, Function, SIGNATURES};
 
 /// What to apply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -124,19 +129,27 @@ fn restore_function(p_function: Option<&str>) -> Result<(), ErrorReport> {
 /// The managed function that this text names, however its types are written.
 fn managed_function(spi: &Spi, name: &str) -> Result<&'static Function> {
     let unspaced = |text: &str| -> String { text.chars().filter(|c| !c.is_whitespace()).collect() };
-    for function in FUNCTIONS {
-        let same = unspaced(function.signature) == unspaced(name)
-            || unspaced(function.signature) == format!("public.{}", unspaced(name))
-            || spi.exists(
-                "SELECT WHERE pg_catalog.to_regprocedure($1) = pg_catalog.to_regprocedure($2)",
-                args![function.signature, name],
+    let is_written_so = |function: &&Function| {
+        let signature = unspaced(function.signature);
+        signature == unspaced(name) || signature == format!("public.{}", unspaced(name))
+    };
+    // A function that was dropped is found by its text alone.
+    let function = match FUNCTIONS.iter().find(is_written_so) {
+        Some(function) => Some(function),
+        None => {
+            let rows = spi.query_once(
+                "SELECT signature FROM pg_catalog.unnest($1) AS signature \
+                  WHERE pg_catalog.to_regprocedure(signature) = pg_catalog.to_regprocedure($2)",
+                args![SIGNATURES, name],
             )?;
-        if same {
-            return Ok(function);
+            let signature: Option<String> = rows.one()?;
+            FUNCTIONS.iter().find(|function| Some(function.signature) == signature.as_deref())
         }
-    }
-    Err(Error::new(PgSqlErrorCode::ERRCODE_UNDEFINED_FUNCTION, "no managed function has this signature")
-        .hint("Name the function as SELECT * FROM auria.doctor() does, such as public.use_credits(uuid,text)."))
+    };
+    function.ok_or_else(|| {
+        Error::new(PgSqlErrorCode::ERRCODE_UNDEFINED_FUNCTION, "no managed function has this signature")
+            .hint("Name the function as SELECT * FROM auria.doctor() does, such as public.use_credits(uuid,text).")
+    })
 }
 
 /// Migrates, and raises a WARNING for everything that the DBA must act on.
@@ -172,7 +185,7 @@ pub fn quietly<T>(work: impl FnOnce(&Spi) -> Result<T>) -> Result<T> {
                 // What is written and compared here does not depend on the session.
                 extension::with_settings(extension::AS_COMPARED, || {
                     spi::connected(|spi| {
-                        owner::constraints_immediate(spi)?;
+                        transaction::check_constraints_now();
                         work(spi)
                     })
                 })
