@@ -28,7 +28,7 @@ impl Check {
     }
 }
 
-/// What a check found. It names objects, counts and ids; never patient data, never a key.
+/// The result of a check. It names objects, counts and ids; never patient data, never a key.
 #[derive(Default)]
 pub struct Findings {
     /// What is wrong.

@@ -1,4 +1,4 @@
-//! Which functions of `public` are the library's. Whose a function is, is decided by its language, library and symbol.
+//! Which functions of `public` are the library's: language, library and symbol decide.
 
 use super::check::Findings;
 use super::{FUNCTIONS, Function, SIGNATURES};

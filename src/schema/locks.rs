@@ -1,8 +1,9 @@
 //! The tables that a change of the schema needs, locked before it begins.
 //!
-//! Whoever takes such locks one after the other, as the statements come, meets
-//! clients that hold one table and wait for another: a deadlock, of which
-//! PostgreSQL may end the client. So all are had at once or none is held.
+//! A command that takes such locks one after the other, as its statements come,
+//! meets clients that lock one table and wait for another: a deadlock, which
+//! PostgreSQL may resolve by cancelling the client. So all tables are locked at
+//! once, or none.
 
 use std::ffi::{CStr, CString};
 use std::thread;
@@ -84,7 +85,7 @@ pub fn lock_together(spi: &Spi, names: impl Iterator<Item = String>) -> Result<(
                  transaction; see pg_stat_activity and pg_locks) and call again.",
             ));
         }
-        // What is held for long comes first: it is waited for with empty hands.
+        // A table that is locked for long comes first: this waits for it with nothing locked.
         let first = relations.remove(in_use);
         relations.insert(0, first);
         transaction::check_for_interrupts();

@@ -1,4 +1,4 @@
-//! Whose objects may be taken over, called or fired with more rights than their owner's.
+//! The roles whose objects may be taken over, called or fired with more rights than their owner's.
 
 use pgrx::pg_sys;
 

@@ -32,7 +32,7 @@ pub struct Job {
 pub const JOBS: &[Job] = &[
     // A month ends at any hour of any day, and its dentist waits for the new credits.
     Job { name: "auria_reset_monthly", schedule: "7 * * * *", command: "CALL auria.reset_monthly()" },
-    // Whoever signed up while no profile could be made waits for it.
+    // Users who signed up while no profile could be made wait for it.
     Job {
         name: "auria_create_missing_profiles",
         schedule: "13 * * * *",
