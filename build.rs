@@ -72,22 +72,25 @@ fn write_migrations(out: &mut String, files: &[SqlFile]) {
 fn write_functions(out: &mut String, files: &[SqlFile]) {
     out.push_str("/// Every function of schema `public`, ordered by file name.\n");
     out.push_str("pub const FUNCTIONS: &[Function] = &[\n");
-    for file in files {
-        let function = Declaration::parse(file);
+    let functions: Vec<Declaration> = files.iter().map(Declaration::parse).collect();
+    for function in &functions {
         writeln!(
             out,
-            "    Function {{ signature: {:?}, arguments: {:?}, returns: {:?}, symbol: {:?}, create: {:?}, access: {:?} }},",
+            "    Function {{ signature: {:?}, arguments: &{:?}, returns: {:?}, symbol: {:?}, create: {:?}, access: {:?} }},",
             function.signature, function.arguments, function.returns, function.symbol, function.create, function.access
         )
         .expect("a String");
     }
     out.push_str("];\n");
+    let signatures: Vec<&str> = functions.iter().map(|function| function.signature.as_str()).collect();
+    writeln!(out, "/// The signature of every one of them.\npub const SIGNATURES: &[&str] = &{signatures:?};")
+        .expect("a String");
 }
 
 /// One file of `sql/functions/public`: CREATE OR REPLACE FUNCTION, then COMMENT, REVOKE and GRANT.
 struct Declaration {
     signature: String,
-    arguments: String,
+    arguments: Vec<String>,
     returns: String,
     symbol: String,
     create: String,
@@ -133,7 +136,7 @@ impl Declaration {
         };
         Self {
             signature: format!("public.{name}({})", types.join(",")),
-            arguments: names.join(" "),
+            arguments: names.into_iter().map(str::to_owned).collect(),
             returns: one_line(&rest[returns + "RETURNS ".len()..language]),
             symbol: create
                 .rsplit('\'')

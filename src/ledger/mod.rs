@@ -14,6 +14,7 @@
 //! | `reset` | the monthly reset in batches that are committed |
 //! | `cases` | the case limits from before there were credits |
 //! | `plan_change` | what a change of `subscriptions.plan_id` does to the credits |
+//! | `checks` | the doctor's checks |
 //! | `check.sql` | what the doctor asks: does each counter agree with the ledger? |
 //!
 //! Locks are taken in one order: the subscription's row, then the user's
@@ -24,6 +25,7 @@
 
 mod account;
 mod cases;
+pub mod checks;
 mod entry;
 mod plan_change;
 mod purchase;

@@ -85,9 +85,7 @@ fn erase_patient(
 pub fn erase(spi: &Spi, mut subject: Subject, id: Uuid, keep_payments: bool) -> Result<Vec<Reported>> {
     let mut report = Vec::new();
     let caller = Caller::now(spi)?;
-    // A deferred trigger would run at the commit, when the rights are no
-    // longer the owner's. What waits already is the caller's.
-    spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
+    transaction::check_constraints_now();
     let owner = owner::of_schema(spi)?;
     let (parts, all_rows) = roles::acting_as(owner, || {
         if subject == (Subject::Patient { by_name: true }) && !names_can_be_read(spi, id) {

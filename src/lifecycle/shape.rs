@@ -8,7 +8,8 @@ use crate::args;
 use crate::error::Result;
 use crate::pg::spi::{Rows, Spi};
 use crate::phi::layout;
-use crate::schema::{MIGRATIONS, tables};
+use crate::schema::check::Findings;
+use crate::schema::{MIGRATIONS, TABLES, TRIGGERS};
 
 /// Restores what a migration made.
 const AGAIN: &str = "SELECT * FROM auria.migrate(again => true)";
@@ -82,9 +83,7 @@ impl Deviation<'_> {
             Self::Nullable(_) => format!("ALTER TABLE {relation} ALTER COLUMN {name} SET NOT NULL"),
         }
     }
-}
 
-impl Deviation<'_> {
     /// Whether no migration makes it as it should be, so that those that need
     /// it would fail.
     pub fn stops_migrations(&self) -> bool {
@@ -116,13 +115,13 @@ impl fmt::Display for Deviation<'_> {
 impl Shape {
     /// As the caller's snapshot shows it, on a standby too. Tables that are
     /// missing are left out.
-    pub fn read(spi: &Spi) -> Result<Self> {
-        Self::compared(spi, spi.read_once(ACTUAL, args![&tables()])?)
+    fn read(spi: &Spi) -> Result<Self> {
+        Self::compared(spi, spi.read_once(ACTUAL, args![TABLES])?)
     }
 
     /// After what this command has changed.
     pub fn read_again(spi: &Spi) -> Result<Self> {
-        Self::compared(spi, spi.query_once(ACTUAL, args![&tables()])?)
+        Self::compared(spi, spi.query_once(ACTUAL, args![TABLES])?)
     }
 
     fn compared(spi: &Spi, rows: Rows<'_>) -> Result<Self> {
@@ -190,11 +189,11 @@ impl Shape {
                         .iter()
                         .any(|one| one.kind == "rule" && one.relation == part.relation && one.name == trigger)
                 };
-                of_table.any(|one| one.is(part) && (one.name == part.name || one.says(part)))
+                of_table.any(|one| one.is(part) && (one.name == part.name || one.equals(part)))
                     || (is_rule("insert") && is_rule("update"))
             }
-            "foreign" => of_table.any(|one| one.is(part) && one.says(part)),
-            _ => of_table.any(|one| one.is(part) && (one.name == part.name || one.says(part))),
+            "foreign" => of_table.any(|one| one.is(part) && one.equals(part)),
+            _ => of_table.any(|one| one.is(part) && (one.name == part.name || one.equals(part))),
         }
     }
 
@@ -210,7 +209,7 @@ impl Part {
     }
 
     /// White space differs between versions of PostgreSQL.
-    fn says(&self, other: &Self) -> bool {
+    fn equals(&self, other: &Self) -> bool {
         let unspaced = |text: &str| text.split_whitespace().collect::<String>();
         unspaced(&self.content) == unspaced(&other.content)
     }
@@ -249,8 +248,16 @@ pub fn works_as(actual: &str, expected: &str) -> bool {
     }
 }
 
+const EXPECTED: &str = include_str!("../schema/expected/shape.txt");
+
+/// The method, columns and predicate of an index as PostgreSQL writes them back, if a new database has it.
+pub fn index(table: &str, name: &str) -> Option<&'static str> {
+    let start = format!("index\t{table}\t{name}\t");
+    EXPECTED.lines().find_map(|line| line.strip_prefix(&start))?.split('\t').next()
+}
+
 fn expected() -> impl Iterator<Item = Part> {
-    include_str!("../schema/expected/shape.txt").lines().filter_map(|line| {
+    EXPECTED.lines().filter_map(|line| {
         let mut fields = line.split('\t').map(str::to_owned);
         Some(Part {
             kind: fields.next()?,
@@ -276,4 +283,44 @@ fn actual(rows: &Rows<'_>) -> Result<Vec<Part>> {
             })
         })
         .collect()
+}
+
+/// Whether every managed column is there, of a type that the functions work
+/// with, and NOT NULL where it must be.
+pub fn check_columns(spi: &Spi) -> Result<Findings> {
+    let mut findings = Findings::default();
+    for deviation in Shape::read(spi)?.columns() {
+        findings.add(deviation.to_string(), !matches!(deviation, Deviation::Nullable(_)));
+    }
+    Ok(findings)
+}
+
+/// Whether every managed key, CHECK constraint and index is there, under its
+/// name or another.
+pub fn check_constraints(spi: &Spi) -> Result<Findings> {
+    Ok(Shape::read(spi)?.missing().into())
+}
+
+/// Without them patient data stays in the clear, and sign-ups get no profile.
+/// A trigger of that name that calls a team's function is the team's choice.
+pub fn check_triggers(spi: &Spi) -> Result<Findings> {
+    let sealed = layout::sealed(spi)?;
+    let (mut relations, mut names, mut functions) = (Vec::new(), Vec::new(), Vec::new());
+    for trigger in TRIGGERS {
+        let stored = sealed.iter().find(|table| trigger.relation.strip_prefix("public.") == Some(table.name));
+        // The view's own triggers encrypt.
+        if stored.is_some() && trigger.name.starts_with("encrypt_") {
+            continue;
+        }
+        relations.push(stored.map_or_else(|| trigger.relation.to_owned(), |table| layout::stored_name(table)));
+        names.push(trigger.name);
+        functions.push(trigger.function);
+    }
+    let rows = spi
+        .read_once(include_str!("triggers.sql"), args![relations.as_slice(), names.as_slice(), functions.as_slice()])?;
+    let mut findings = Findings::default();
+    for row in rows.iter() {
+        findings.add(row.expect(1)?, row.expect(2)?);
+    }
+    Ok(findings)
 }

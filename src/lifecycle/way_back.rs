@@ -16,8 +16,8 @@ use crate::pg::transaction::{self, Lock};
 use crate::phi::layout;
 use crate::schema::{FUNCTIONS, Function, owner};
 
-/// A function as the adoption found it.
-struct Found {
+/// A function that the adoption replaced, as it was.
+struct Replaced {
     function: &'static Function,
     definition: String,
     owner: String,
@@ -44,13 +44,13 @@ fn restore_replaced() -> Result<(), ErrorReport> {
     let (restored, kept, warnings) = quietly(|spi| {
         refuse_foreign_record(spi)?;
         refuse_sealed(spi)?;
-        let owner = owner::determine(spi)?;
-        let found = found(spi)?;
+        let owner = owner::name(spi)?;
+        let functions = replaced(spi)?;
         let mut warnings = Vec::new();
-        for one in &found {
-            restore(spi, one, &owner, &mut warnings)?;
+        for function in &functions {
+            restore(spi, function, &owner, &mut warnings)?;
         }
-        Ok((found.len(), kept_in_record(spi)?, warnings))
+        Ok((functions.len(), kept_in_record(spi)?, warnings))
     })?;
     for warning in warnings {
         extension::warn(&warning);
@@ -85,20 +85,9 @@ fn kept_in_record(spi: &Spi) -> Result<Vec<String>> {
     Ok(signatures.into_iter().filter(|signature| FUNCTIONS.iter().all(|known| known.signature != *signature)).collect())
 }
 
-/// Whoever can write the record chooses code and whose rights it gets.
+/// A role that can write the record chooses code, and the role whose rights it gets.
 fn refuse_foreign_record(spi: &Spi) -> Result<()> {
-    let rows = spi.query_once(
-        "SELECT r.rolname::pg_catalog.text \
-           FROM pg_catalog.pg_class c \
-           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'auria' \
-           JOIN pg_catalog.pg_roles r ON NOT r.rolsuper AND r.rolname !~ '^pg_' \
-          WHERE c.relname = 'replaced_functions' \
-            AND (r.oid = c.relowner \
-                 OR pg_catalog.has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE') \
-                 OR pg_catalog.has_table_privilege(r.oid, c.oid, 'DELETE, TRUNCATE, TRIGGER')) \
-          ORDER BY r.oid = c.relowner DESC, 1",
-        &[],
-    )?;
+    let rows = spi.query_once(include_str!("writers.sql"), &[])?;
     match rows.one::<String>()? {
         None => Ok(()),
         Some(role) => Err(Error::new(
@@ -113,47 +102,47 @@ fn refuse_foreign_record(spi: &Spi) -> Result<()> {
     }
 }
 
-fn found(spi: &Spi) -> Result<Vec<Found>> {
+/// The functions that the record holds.
+fn replaced(spi: &Spi) -> Result<Vec<Replaced>> {
     let rows = spi.query_once(
         "SELECT DISTINCT ON (signature) signature, definition, owner \
            FROM auria.replaced_functions ORDER BY signature, id",
         &[],
     )?;
-    let mut found = Vec::new();
+    let mut replaced = Vec::new();
     for row in rows.iter() {
         let signature: String = row.expect(1)?;
         // Only what was replaced is put back: nothing else can be named.
         if let Some(function) = FUNCTIONS.iter().find(|known| known.signature == signature) {
-            found.push(Found { function, definition: row.expect(2)?, owner: row.expect(3)? });
+            replaced.push(Replaced { function, definition: row.expect(2)?, owner: row.expect(3)? });
         }
     }
-    Ok(found)
+    Ok(replaced)
 }
 
 /// Runs the definition that PostgreSQL itself wrote. No code of the function
 /// runs before it belongs to its owner.
-fn restore(spi: &Spi, found: &Found, owner: &str, warnings: &mut Vec<String>) -> Result<()> {
-    let signature = found.function.signature;
-    let replaced = transaction::attempt(|| spi.execute_script(&found.definition));
-    if let Err(caught) = replaced {
+fn restore(spi: &Spi, replaced: &Replaced, owner: &str, warnings: &mut Vec<String>) -> Result<()> {
+    let signature = replaced.function.signature;
+    if let Err(caught) = transaction::attempt(|| spi.execute_script(&replaced.definition)) {
         // Other names of arguments, defaults or result: not to be replaced in place.
         if caught.code != PgSqlErrorCode::ERRCODE_INVALID_FUNCTION_DEFINITION {
             caught.raise();
         }
         spi.execute_script(&format!("DROP FUNCTION IF EXISTS {signature}"))?;
-        spi.execute_script(&found.definition)?;
-        spi.execute_script(found.function.access)?;
+        spi.execute_script(&replaced.definition)?;
+        spi.execute_script(replaced.function.access)?;
     }
-    let exists = spi.exists("SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", args![&found.owner])?;
+    let exists = spi.exists("SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", args![&replaced.owner])?;
     if !exists {
         warnings.push(format!(
             "role \"{}\", which owned function {signature}, does not exist: the function belongs to role \"{owner}\"",
-            found.owner
+            replaced.owner
         ));
     }
     spi.execute_script(&format!(
         "ALTER FUNCTION {signature} OWNER TO {}",
-        quoted_identifier(if exists { &found.owner } else { owner })
+        quoted_identifier(if exists { &replaced.owner } else { owner })
     ))?;
     tie(spi, signature, false)
 }

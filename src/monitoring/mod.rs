@@ -25,12 +25,12 @@ use crate::args;
 use crate::error::{Error, Result};
 use crate::lifecycle::{catalogue_failures, last_runs};
 use crate::pg::bytes::Jsonb;
-use crate::pg::roles;
 use crate::pg::spi::{self, Rows, Spi, quoted_literal};
 use crate::pg::transaction;
 use crate::phi;
 use crate::phi::columns::Table;
-use crate::schema::{owner, tables};
+use crate::schema::TABLES;
+use crate::schema::owner::Owner;
 
 /// A name, its labels, and the number.
 type Metric = (String, Option<Jsonb>, f64);
@@ -44,7 +44,7 @@ const GROUPS: &[Group] = &[
     ("subscriptions", |spi| metrics_of(&spi.read_once(include_str!("subscriptions.sql"), &[])?)),
     ("phi", not_encrypted),
     ("purchases", |spi| metrics_of(&spi.read_once(include_str!("purchases.sql"), &[])?)),
-    ("rows", |spi| metrics_of(&spi.read_once(include_str!("rows.sql"), args![&tables()])?)),
+    ("rows", |spi| metrics_of(&spi.read_once(include_str!("rows.sql"), args![TABLES])?)),
     ("jobs", |spi| last_runs(spi, metrics_of).map(Option::unwrap_or_default)),
     ("doctor", doctor_failures),
 ];
@@ -76,12 +76,7 @@ fn metrics(
     }
     let mut all = Vec::new();
     for (group, read) in GROUPS.iter().filter(is_asked) {
-        let read = transaction::attempt(|| {
-            spi::connected(|spi| {
-                let owner = roles::named(&owner::determine(spi)?);
-                roles::acting_as(owner, || read(spi))
-            })
-        });
+        let read = transaction::attempt(|| spi::connected(|spi| Owner::of(spi)?.act(|| read(spi))));
         let is_collected = read.is_ok();
         all.extend(read.unwrap_or_default());
         all.extend(spi::connected(|spi| {
@@ -136,12 +131,13 @@ fn not_encrypted(spi: &Spi) -> Result<Vec<Metric>> {
 /// How many of the doctor's checks fail, of those that cost the same however
 /// many rows there are.
 fn doctor_failures(spi: &Spi) -> Result<Vec<Metric>> {
-    let mut all = Vec::new();
-    for (check, is_failing) in catalogue_failures() {
-        all.extend(metrics_of(&spi.read_once(
-            "SELECT 'doctor_failing', pg_catalog.jsonb_build_object('check', $1), $2::double precision",
-            args![check, i32::from(is_failing)],
-        )?)?);
-    }
-    Ok(all)
+    let checks: Vec<(&str, bool)> = catalogue_failures().collect();
+    let names: Vec<&str> = checks.iter().map(|(name, _)| *name).collect();
+    let failing: Vec<&str> = checks.iter().filter(|(_, fails)| *fails).map(|(name, _)| *name).collect();
+    metrics_of(&spi.read_once(
+        "SELECT 'doctor_failing', pg_catalog.jsonb_build_object('check', name), \
+                (name = ANY ($2))::integer::double precision \
+           FROM pg_catalog.unnest($1) AS name",
+        args![names.as_slice(), failing.as_slice()],
+    )?)
 }

@@ -1,4 +1,4 @@
--- The planner's estimates: no table is read. $1: the tables of schema public, separated by spaces.
+-- The planner's estimates: no table is read. $1: the tables of schema public.
 SELECT 'rows_estimate', pg_catalog.jsonb_build_object('table', k.relname),
        CASE k.relkind
            WHEN 'r' THEN greatest(k.reltuples, 0)
@@ -7,5 +7,5 @@ SELECT 'rows_estimate', pg_catalog.jsonb_build_object('table', k.relname),
                    JOIN pg_catalog.pg_class c ON c.oid = t.relid
                   WHERE t.isleaf)
        END::double precision
-  FROM pg_catalog.string_to_table($1, ' ') AS name
+  FROM pg_catalog.unnest($1) AS name
   JOIN pg_catalog.pg_class k ON k.oid = pg_catalog.to_regclass('public.' || name) AND k.relkind IN ('r', 'p')

@@ -51,9 +51,7 @@ impl Call {
     ) -> Result<T> {
         spi::connected_to_commit(|spi| {
             let outcome = super::extension::with_fixed_path(|| {
-                // A deferred trigger would run at the commit, when the
-                // rights are no longer the owner's: it is refused there.
-                spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
+                transaction::check_constraints_now();
                 let role = role(spi)?;
                 roles::acting_as(role, || work(spi))
             })?;

@@ -62,6 +62,7 @@ enum Native<'a> {
     Text(&'a str),
     Bytes(&'a [u8]),
     Texts(&'a [String]),
+    Names(&'a [&'a str]),
     Uuids(&'a [Uuid]),
     Oids(&'a [pg_sys::Oid]),
     ByteStrings(&'a [Vec<u8>]),
@@ -82,6 +83,7 @@ impl Arg<'_> {
             Native::Text(text) => encoding::to_server(text).into_datum(),
             Native::Bytes(bytes) => bytes.into_datum(),
             Native::Texts(texts) => Some(array_of(pg_sys::TEXTOID, texts)),
+            Native::Names(names) => Some(array_of(pg_sys::TEXTOID, names.iter().copied())),
             Native::Uuids(ids) => Some(array_of(pg_sys::UUIDOID, ids.iter().copied())),
             Native::Oids(oids) => Some(array_of(pg_sys::OIDOID, oids.iter().copied())),
             Native::ByteStrings(strings) => Some(array_of(pg_sys::BYTEAOID, strings.iter().map(Vec::as_slice))),
@@ -120,6 +122,7 @@ arg_from! {
     &'a String => TEXTOID, |text| Native::Text(text);
     &'a [u8] => BYTEAOID, Native::Bytes;
     &'a [String] => TEXTARRAYOID, Native::Texts;
+    &'a [&'a str] => TEXTARRAYOID, Native::Names;
     &'a [Uuid] => UUIDARRAYOID, Native::Uuids;
     &'a [pg_sys::Oid] => OIDARRAYOID, Native::Oids;
     &'a [Vec<u8>] => BYTEAARRAYOID, Native::ByteStrings;

@@ -63,20 +63,13 @@ pub fn ensure_snapshot() {
     unsafe { pg_sys::EnsurePortalSnapshotExists() }
 }
 
-/// Lets deferred constraints be checked at the end of each statement from now on, where
-/// the session is a superuser's, or has taken one's role: a deferred trigger would run at
-/// the commit, with his rights instead of those that wrote the row.
+/// Has deferred constraints checked at the end of each statement from now on, before a
+/// role's rights are taken: a deferred trigger would run at the commit, with the caller's
+/// rights instead of those that wrote the row, and PostgreSQL refuses it under the role's.
 ///
 /// As SET CONSTRAINTS ALL IMMEDIATE, which also fires what is pending. Nothing gives the
-/// session's deferral back, but the session itself. Everybody else's constraints stay as
-/// they are: their triggers run with the rights of the role that writes, at the commit as before it.
-pub fn check_constraints_now_for_superusers() {
-    // SAFETY: reads globals of the backend.
-    let (session, outer) = unsafe { (pg_sys::GetSessionUserId(), pg_sys::GetOuterUserId()) };
-    let is_superusers = roles::is_superuser(session) || outer != session && roles::is_superuser(outer);
-    if !is_superusers {
-        return;
-    }
+/// session's deferral back, but the session itself.
+pub fn check_constraints_now() {
     let mut all = pg_sys::ConstraintsSetStmt {
         type_: pg_sys::NodeTag::T_ConstraintsSetStmt,
         constraints: std::ptr::null_mut(),
@@ -85,6 +78,18 @@ pub fn check_constraints_now_for_superusers() {
     // SAFETY: a complete statement, inside a transaction. What it fires has a snapshot
     // that it pushes itself.
     boundary::guarded(|| unsafe { pg_sys::AfterTriggerSetState(&mut all) });
+}
+
+/// The same where the session is a superuser's, or has taken one's role. Everybody else's
+/// constraints stay as they are: a trigger runs with the rights of the role that writes, at
+/// the commit as before it.
+pub fn check_constraints_now_for_superusers() {
+    // SAFETY: reads globals of the backend.
+    let (session, outer) = unsafe { (pg_sys::GetSessionUserId(), pg_sys::GetOuterUserId()) };
+    let is_superusers = roles::is_superuser(session) || outer != session && roles::is_superuser(outer);
+    if is_superusers {
+        check_constraints_now();
+    }
 }
 
 /// Runs `work`; where PostgreSQL raises an error in it, raises what `replace`

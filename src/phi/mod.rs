@@ -14,10 +14,12 @@
 //! | `inspect` | how a plain value and its encrypted one stand to each other |
 //! | `status` | how far encryption has come |
 //! | `verify` | the same in brief, table by table |
+//! | `checks` | the doctor's checks |
 //! | `leftovers` | plain values beside encrypted ones that are in use |
 //! | `backfill` | encrypting what is not yet, rewriting what is old |
 
 mod backfill;
+pub mod checks;
 pub mod columns;
 mod inspect;
 mod keyring;

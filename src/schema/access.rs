@@ -6,11 +6,12 @@ use crate::args;
 use crate::error::Result;
 use crate::pg::spi::{Rows, Spi, quoted_identifier};
 
-use super::{FUNCTIONS, POLICIES, tables};
+use super::check::{Findings, REMEDY, lines};
+use super::{FUNCTIONS, POLICIES, SIGNATURES, TABLES, functions};
 
 /// A right that an API role or PUBLIC has, and should not have.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-pub struct Excess {
+struct Excess {
     /// Visitors first.
     rank: usize,
     is_table: bool,
@@ -22,7 +23,7 @@ pub struct Excess {
 
 impl Excess {
     /// In words: `anon may execute public.use_credits(uuid,text)`.
-    pub fn in_words(&self) -> String {
+    fn in_words(&self) -> String {
         let Self { grantee, object, privilege, .. } = self;
         if let Some(column) = &self.column {
             return format!("{grantee} may {privilege} column {column} of {object}");
@@ -40,7 +41,7 @@ impl Excess {
     }
 
     /// The statement that takes it away.
-    pub fn revoke_statement(&self) -> String {
+    fn revoke_statement(&self) -> String {
         let Self { grantee, object, privilege, .. } = self;
         let column = self.column.as_ref().map(|column| format!(" ({})", quoted_identifier(column))).unwrap_or_default();
         let kind = if self.is_table { "TABLE" } else { "ROUTINE" };
@@ -53,7 +54,7 @@ impl Excess {
 
 /// What the API roles and PUBLIC may do beyond the access rules, of `in_force`: lines in the
 /// notation of `expected/grants.sql`.
-pub fn excesses(in_force: &[String]) -> Vec<Excess> {
+fn excesses(in_force: &[String]) -> Vec<Excess> {
     let expected: BTreeSet<_> = expected_grants().flat_map(single_grants).collect();
     let in_force = in_force.iter().flat_map(|line| single_grants(line));
     let mut excesses: Vec<_> = in_force.filter(|grant| !expected.contains(grant)).map(Excess::from).collect();
@@ -63,7 +64,7 @@ pub fn excesses(in_force: &[String]) -> Vec<Excess> {
 
 /// The lines of the access rules, of those that are `compared`, of which something is missing
 /// in force.
-pub fn missing_grants(in_force: &[String], compared: impl Fn(&&str) -> bool) -> impl Iterator<Item = &'static str> {
+fn missing_grants(in_force: &[String], compared: impl Fn(&&str) -> bool) -> impl Iterator<Item = &'static str> {
     let in_force: BTreeSet<_> = in_force.iter().flat_map(|line| single_grants(line)).collect();
     let is_missing = |line: &&str| single_grants(line).any(|grant| !in_force.contains(&grant));
     expected_grants().filter(compared).filter(is_missing).collect::<Vec<_>>().into_iter()
@@ -97,13 +98,15 @@ impl From<[&str; 3]> for Excess {
 
 /// The grants in force, in the notation of `expected/grants.sql`, on what is managed; of the
 /// functions of `public`, on these alone. As the caller's snapshot shows them, on a standby too.
-pub fn grants_in_force(spi: &Spi, functions: &[&str]) -> Result<Vec<String>> {
-    spi.read_once(GRANTS, args![&tables(), &functions.join("|")])?.column()
+fn grants_in_force(spi: &Spi, functions: &[&str]) -> Result<Vec<String>> {
+    lines(spi, GRANTS, args![TABLES, functions])
 }
 
-/// The same after what this command has changed.
-pub fn remaining_grants(spi: &Spi, functions: &[&str]) -> Result<Vec<String>> {
-    spi.query_once(GRANTS, args![&tables(), &functions.join("|")])?.column()
+/// Takes from the API roles what they may do beyond the access rules: on members of the
+/// extension as well, which no migration makes again.
+pub fn revoke_excesses(spi: &Spi) -> Result<()> {
+    let in_force: Vec<String> = spi.query_once(GRANTS, args![TABLES, SIGNATURES])?.column()?;
+    excesses(&in_force).iter().try_for_each(|excess| spi.execute_script(&excess.revoke_statement()))
 }
 
 const GRANTS: &str = include_str!("expected/grants.sql");
@@ -133,15 +136,70 @@ impl ForeignPolicy {
     }
 }
 
-/// Our policies as they should be in force, in the notation of
-/// `expected/policies.sql`. They are as PostgreSQL writes expressions back,
-/// which a test compares with a fresh installation.
-pub fn expected_policies() -> impl Iterator<Item = &'static str> {
-    expected("policy ")
+/// The extension's policies in force, in the notation of `expected/policies.sql`.
+pub fn policies_in_force(spi: &Spi) -> Result<Vec<String>> {
+    lines(spi, include_str!("expected/policies.sql"), args![POLICIES])
+}
+
+/// What these policies have that the expected ones have not, and the reverse.
+/// Expected is what PostgreSQL writes back of a fresh installation, which a
+/// test compares.
+pub fn differences_of_policies(in_force: &[String]) -> Vec<String> {
+    let short = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let expected: BTreeSet<&str> = expected("policy ").collect();
+    let is_missing = |line: &&&str| !in_force.iter().any(|other| other == **line);
+    let missing =
+        expected.iter().filter(is_missing).map(|line| format!("missing or changed: {} ({REMEDY})", short(line)));
+    let added = in_force.iter().filter(|line| !expected.contains(line.as_str()));
+    missing.chain(added.map(|line| format!("not in the access rules: {}", short(line)))).collect()
+}
+
+/// Whether no policy lets API roles do more than the access rules; those for
+/// visitors are failures.
+pub fn check_other_policies(spi: &Spi) -> Result<Findings> {
+    let mut findings = Findings::default();
+    for policy in over_permissive_policies(spi)? {
+        let ForeignPolicy { name, table, roles, for_visitors } = &policy;
+        let drop = policy.drop_statement();
+        findings.add(
+            format!(
+                "{name} on {table} lets {roles} do more than the access rules; unless something needs it, run {drop}"
+            ),
+            *for_visitors,
+        );
+    }
+    Ok(findings)
+}
+
+/// Grants on what is managed: who may execute a function that a team replaced
+/// is the team's decision.
+///
+/// First what the API roles may do beyond the access rules: a restore under default privileges
+/// gives them everything.
+pub fn check_grants(spi: &Spi) -> Result<Findings> {
+    let compiled = functions::compiled(spi)?;
+    let in_force = grants_in_force(spi, &compiled)?;
+    let excesses = excesses(&in_force);
+    let mut failures: Vec<String> = excesses.iter().map(|excess| format!("{} ({REMEDY})", excess.in_words())).collect();
+    failures.extend(lines(spi, include_str!("partition_grants.sql"), args![TABLES])?);
+    let unspaced = |text: &str| text.replace(' ', "");
+    let is_compared = |line: &&str| {
+        let object = line.split(' ').next().unwrap_or_default();
+        let is_function = object.starts_with("public.") && object.contains('(');
+        !is_function || compiled.iter().any(|signature| unspaced(signature) == object)
+    };
+    failures
+        .extend(missing_grants(&in_force, is_compared).map(|grant| format!("missing or changed: {grant} ({REMEDY})")));
+    Ok(failures.into())
+}
+
+/// Whether the API roles have the attributes that the access rules build on, and no more.
+pub fn check_api_roles(spi: &Spi) -> Result<Findings> {
+    Findings::of_rows(spi, include_str!("api_roles.sql"), &[])
 }
 
 /// The grants as they should be, in the notation of `expected/grants.sql`.
-pub fn expected_grants() -> impl Iterator<Item = &'static str> {
+fn expected_grants() -> impl Iterator<Item = &'static str> {
     expected("grant ")
 }
 
@@ -149,49 +207,20 @@ fn expected(kind: &'static str) -> impl Iterator<Item = &'static str> {
     include_str!("expected/access.txt").lines().filter_map(move |line| line.strip_prefix(kind))
 }
 
-/// Permissive policies on our tables, or reaching into our buckets, that the
-/// migrations did not make and that are for PUBLIC, `anon`, `authenticated`, or
-/// a role these are members of. As the caller's snapshot shows them, on a
-/// standby too.
-pub fn over_permissive_policies(spi: &Spi) -> Result<Vec<ForeignPolicy>> {
-    let (policies, tables) = (POLICIES.join(" "), tables());
-    foreign_policies(&spi.read_once(OVER_PERMISSIVE, args![&policies, &tables])?)
+/// Permissive policies on managed tables, or reaching into the extension's
+/// buckets, that the migrations did not make and that are for PUBLIC, `anon`,
+/// `authenticated`, or a role these are members of. As the caller's snapshot
+/// shows them, on a standby too.
+fn over_permissive_policies(spi: &Spi) -> Result<Vec<ForeignPolicy>> {
+    foreign_policies(&spi.read_once(OVER_PERMISSIVE, args![POLICIES, TABLES])?)
 }
 
 /// The same after what this command has changed.
 pub fn remaining_over_permissive_policies(spi: &Spi) -> Result<Vec<ForeignPolicy>> {
-    let (policies, tables) = (POLICIES.join(" "), tables());
-    foreign_policies(&spi.query_once(OVER_PERMISSIVE, args![&policies, &tables])?)
+    foreign_policies(&spi.query_once(OVER_PERMISSIVE, args![POLICIES, TABLES])?)
 }
 
-const OVER_PERMISSIVE: &str = "SELECT pg_catalog.quote_ident(p.polname), p.polrelid::pg_catalog.regclass::text, \
-                CASE WHEN 0 = ANY (p.polroles) THEN 'PUBLIC' \
-                     ELSE (SELECT pg_catalog.string_agg(r.rolname, ', ') \
-                             FROM pg_catalog.pg_roles r WHERE r.oid = ANY (p.polroles)) END, \
-                0 = ANY (p.polroles) OR EXISTS ( \
-                    SELECT FROM pg_catalog.pg_roles anon \
-                     CROSS JOIN pg_catalog.unnest(p.polroles) AS role \
-                     WHERE anon.rolname = 'anon' AND pg_catalog.pg_has_role(anon.oid, role, 'MEMBER')) \
-           FROM pg_catalog.pg_policy p \
-           JOIN pg_catalog.pg_class c ON c.oid = p.polrelid \
-           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-          CROSS JOIN LATERAL (SELECT pg_catalog.concat( \
-                    pg_catalog.pg_get_expr(p.polqual, p.polrelid), ' ', \
-                    pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)) AS text) AS rule \
-          WHERE p.polpermissive \
-            AND p.polname <> ALL (pg_catalog.string_to_array($1, ' ')) \
-            AND (0 = ANY (p.polroles) OR EXISTS ( \
-                    SELECT FROM pg_catalog.pg_roles api \
-                     WHERE api.rolname IN ('anon', 'authenticated') \
-                       AND EXISTS (SELECT FROM pg_catalog.unnest(p.polroles) AS role \
-                                    WHERE pg_catalog.pg_has_role(api.oid, role, 'MEMBER')))) \
-            AND (n.nspname = 'public' AND c.relname = ANY (pg_catalog.string_to_array($2, ' ')) \
-                 OR n.nspname = 'auria' AND c.relname = 'migrations' \
-                 OR n.nspname = 'auria_raw' \
-                 OR n.nspname = 'storage' AND c.relname = 'objects' \
-                    AND (rule.text ~ '(clinical-photos|dsd-simulations|avatars)' \
-                         OR rule.text !~ 'bucket_id')) \
-          ORDER BY 2, 1";
+const OVER_PERMISSIVE: &str = include_str!("over_permissive.sql");
 
 fn foreign_policies(rows: &Rows<'_>) -> Result<Vec<ForeignPolicy>> {
     rows.iter()

@@ -1,8 +1,9 @@
 //! The tables that a change of the schema needs, locked before it begins.
 //!
-//! Whoever takes such locks one after the other, as the statements come, meets
-//! clients that hold one table and wait for another: a deadlock, of which
-//! PostgreSQL may end the client. So all are had at once or none is held.
+//! A command that takes such locks one after the other, as its statements come,
+//! meets clients that lock one table and wait for another: a deadlock, which
+//! PostgreSQL may resolve by cancelling the client. So all tables are locked at
+//! once, or none.
 
 use std::ffi::{CStr, CString};
 use std::thread;
@@ -30,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Relations that exist, with their schemas, quoted: views before what they
 /// read, as clients lock them.
 const FOUND: &str = "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) \
-       FROM pg_catalog.string_to_table($1, ' ') WITH ORDINALITY AS wanted (name, place) \
+       FROM pg_catalog.unnest($1) WITH ORDINALITY AS wanted (name, place) \
        JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(wanted.name) \
        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
       WHERE c.relkind IN ('r', 'p', 'v') ORDER BY c.relkind = 'v' DESC, wanted.place";
@@ -84,7 +85,7 @@ pub fn lock_together(spi: &Spi, names: impl Iterator<Item = String>) -> Result<(
                  transaction; see pg_stat_activity and pg_locks) and call again.",
             ));
         }
-        // What is held for long comes first: it is waited for with empty hands.
+        // A table that is locked for long comes first: this waits for it with nothing locked.
         let first = relations.remove(in_use);
         relations.insert(0, first);
         transaction::check_for_interrupts();
@@ -94,7 +95,7 @@ pub fn lock_together(spi: &Spi, names: impl Iterator<Item = String>) -> Result<(
 
 fn found(spi: &Spi, names: impl Iterator<Item = String>) -> Result<Vec<String>> {
     let names: Vec<String> = names.collect();
-    let rows = spi.query_once(FOUND, args![&names.join(" ")])?;
+    let rows = spi.query_once(FOUND, args![names.as_slice()])?;
     rows.column()
 }
 

@@ -3,15 +3,23 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `access` | policies and grants as they should be |
+//! | `access` | policies, grants and API roles as they should be |
+//! | `check` | what the doctor runs: a check and what it found |
+//! | `functions` | which functions of `public` are compiled, which a team replaced |
 //! | `locks` | all tables locked at once, before anything is changed |
 //! | `owner` | the role that owns the schema |
+//! | `tables` | whether every table is there, with its row security |
 //! | `trust` | whose objects are trusted |
 
 pub mod access;
+pub mod check;
+pub mod functions;
 pub mod locks;
 pub mod owner;
+pub mod tables;
 pub mod trust;
+
+use crate::pg::spi::quoted_literal;
 
 /// One file of `sql/migrations/`.
 pub struct Migration {
@@ -27,8 +35,8 @@ pub struct Migration {
 pub struct Function {
     /// Name and argument types, as `regprocedure` reads them.
     pub signature: &'static str,
-    /// The names of its arguments, separated by spaces.
-    pub arguments: &'static str,
+    /// The names of its arguments.
+    pub arguments: &'static [&'static str],
     /// What it returns, as `pg_get_function_result` writes it.
     pub returns: &'static str,
     /// Its symbol in the library.
@@ -37,6 +45,13 @@ pub struct Function {
     pub create: &'static str,
     /// COMMENT, REVOKE and GRANT.
     pub access: &'static str,
+}
+
+impl Function {
+    /// The statement that replaces what stands under its signature by the shipped one.
+    pub fn restore_statement(&self) -> String {
+        format!("SELECT auria.restore_function({})", quoted_literal(self.signature))
+    }
 }
 
 /// A trigger that a migration makes.
@@ -58,15 +73,3 @@ pub struct Body {
 }
 
 include!(concat!(env!("OUT_DIR"), "/sql.rs"));
-
-/// The signatures of all functions, separated by `|`: types such as
-/// `timestamp with time zone` hold spaces.
-pub fn signatures() -> String {
-    let signatures: Vec<&str> = FUNCTIONS.iter().map(|function| function.signature).collect();
-    signatures.join("|")
-}
-
-/// The tables of schema `public`, separated by spaces.
-pub fn tables() -> String {
-    TABLES.join(" ")
-}

@@ -1,4 +1,4 @@
-//! Whose objects may be taken over, called or fired with more rights than their owner's.
+//! The roles whose objects may be taken over, called or fired with more rights than their owner's.
 
 use pgrx::pg_sys;
 
@@ -16,7 +16,7 @@ use crate::pg::spi::Spi;
 pub fn trusted_roles(spi: &Spi) -> Result<Vec<pg_sys::Oid>> {
     let rows = spi.query_once(
         include_str!("trusted.sql"),
-        args![guc::trusted_owners().as_slice(), &owner::determine(spi)?, owner::OWNER, MAY_SET_ROLE],
+        args![guc::trusted_owners().as_slice(), &owner::name(spi)?, owner::OWNER, MAY_SET_ROLE],
     )?;
     rows.column()
 }

@@ -10,14 +10,14 @@ use crate::support::catalogue::{column, tables};
 
 /// Managed functions of schema public are tied to the extension.
 const FUNCTIONS: &str = "
-    SELECT string_agg('public.' || p.oid::regprocedure, '|')
+    SELECT array_agg('public.' || p.oid::regprocedure)::text
     FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'x'
     WHERE p.pronamespace = 'public'::regnamespace";
 
 const TABLES: &str = "
-    SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')";
+    SELECT array_agg(relname)::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')";
 
-const POLICIES: &str = "SELECT string_agg(polname, ' ') FROM pg_policy";
+const POLICIES: &str = "SELECT array_agg(polname)::text FROM pg_policy";
 
 /// Compares a new database's lines with the file, or writes them.
 #[track_caller]
@@ -50,7 +50,7 @@ fn doctors_lines(session: &mut Session, kind: &str, query: &str, parameters: &[&
     let mut sql = fs::read_to_string(path).unwrap();
     for (place, parameter) in parameters.iter().enumerate() {
         let value: String = session.value(parameter);
-        sql = sql.replace(&format!("${}", place + 1), &format!("'{value}'"));
+        sql = sql.replace(&format!("${}", place + 1), &format!("'{value}'::text[]"));
     }
     session.run("SET search_path = pg_catalog");
     let mut lines = column(session, &sql);
@@ -83,7 +83,7 @@ fn shape(session: &mut Session, schema: &str) -> String {
     let path = repository().join("src/schema/expected/shape.sql");
     let tables: String = session.value(TABLES);
     session.run("SET search_path = pg_catalog");
-    let sql = fs::read_to_string(path).unwrap().replace("$1", &format!("'{tables}'"));
+    let sql = fs::read_to_string(path).unwrap().replace("$1", &format!("'{tables}'::text[]"));
     let rows = session.query(&sql, &[]).unwrap();
     session.run("RESET search_path");
     let mut lines: Vec<String> = rows

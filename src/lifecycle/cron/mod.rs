@@ -11,7 +11,8 @@ use crate::pg::roles;
 use crate::pg::roles::require_superuser;
 use crate::pg::spi::{self, Arg, Rows, Snapshot, Spi};
 use crate::pg::transaction::{self, Lock};
-use crate::schema::owner::{self, Owner};
+use crate::schema::check::Findings;
+use crate::schema::owner::Owner;
 use crate::schema::{FUNCTIONS, Function};
 use crate::{args, statement};
 
@@ -31,7 +32,7 @@ pub struct Job {
 pub const JOBS: &[Job] = &[
     // A month ends at any hour of any day, and its dentist waits for the new credits.
     Job { name: "auria_reset_monthly", schedule: "7 * * * *", command: "CALL auria.reset_monthly()" },
-    // Whoever signed up while no profile could be made waits for it.
+    // Users who signed up while no profile could be made wait for it.
     Job {
         name: "auria_create_missing_profiles",
         schedule: "13 * * * *",
@@ -151,9 +152,7 @@ fn run_as_owner(p_function: Option<&str>) -> Result<i32, ErrorReport> {
         .into());
     };
     Ok(spi::connected(|spi| {
-        let owner = Owner::named(owner::determine(spi)?);
-        spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
-        owner.act(|| {
+        Owner::to_write(spi)?.act(|| {
             let rows = spi.query_once(&format!("SELECT {}", function.signature), &[])?;
             Ok(rows.one()?.unwrap_or_default())
         })
@@ -174,9 +173,7 @@ fn cleanup_credit_transactions() -> Result<i32, ErrorReport> {
     transaction::refuse_if_read_only(c"auria.cleanup_credit_transactions()");
     require_superuser("auria.cleanup_credit_transactions")?;
     Ok(spi::connected(|spi| {
-        let owner = Owner::named(owner::determine(spi)?);
-        spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
-        owner.act(|| {
+        Owner::to_write(spi)?.act(|| {
             let rows = spi.query(&FORGET_TRANSACTIONS, Snapshot::New, &[])?;
             Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
         })
@@ -189,28 +186,20 @@ fn cleanup_credit_transactions() -> Result<i32, ErrorReport> {
 /// Each role sees its own jobs there, so they are read with the rights of the
 /// tables' owner, who must be a superuser.
 fn owner_of_jobs(spi: &Spi) -> Result<Option<(pg_sys::Oid, String)>> {
-    let rows = spi.read_once(
-        "SELECT c.relowner, pg_catalog.current_database()::text \
-           FROM pg_catalog.pg_class c \
-           JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'cron' \
-           JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-                                      AND d.objid = c.oid AND d.deptype = 'e' \
-           JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'pg_cron' \
-           JOIN pg_catalog.pg_roles r ON r.oid = c.relowner AND r.rolsuper \
-          WHERE c.relname = 'job'",
-        &[],
-    )?;
+    let rows = spi.read_once(include_str!("owner_of_jobs.sql"), &[])?;
     rows.first().map(|row| Ok((row.expect(1)?, row.expect(2)?))).transpose()
 }
 
-/// What is wrong with the jobs, where pg_cron is in this database: those that
-/// are not registered, and a second reset of the month.
-pub fn wrong_jobs(spi: &Spi) -> Result<Vec<String>> {
+/// Where pg_cron is in this database, its jobs should be, too, and no second
+/// reset of the month.
+pub fn check(spi: &Spi) -> Result<Findings> {
     let Some((owner, database)) = owner_of_jobs(spi)? else {
-        return Ok(Vec::new());
+        return Ok(Findings::default());
     };
     roles::acting_as(owner, || {
-        let mut wrong = second_resets(spi)?;
+        // A later version of the original resets the month by Stripe's period: beside the
+        // extension's job, a month would be settled twice.
+        let mut wrong: Vec<String> = spi.query_once(include_str!("second_resets.sql"), &[])?.column()?;
         for job in JOBS {
             let is_there = spi.exists(
                 "SELECT FROM cron.job j \
@@ -222,26 +211,8 @@ pub fn wrong_jobs(spi: &Spi) -> Result<Vec<String>> {
                 wrong.push(format!("job {} is not scheduled: run SELECT * FROM auria.schedule()", job.name));
             }
         }
-        Ok(wrong)
+        Ok(wrong.into())
     })
-}
-
-/// Jobs that reset the month by Stripe's period, as a later version of the
-/// original does, beside ours: a month would be settled twice.
-fn second_resets(spi: &Spi) -> Result<Vec<String>> {
-    let rows = spi.query_once(
-        "SELECT pg_catalog.format('job %s calls reset_monthly_credits() beside %s, so that a month is settled twice: \
-                                   keep one of them, and run SELECT cron.unschedule(%s) or SELECT cron.unschedule(%s)', \
-                                  theirs.jobid, ours.jobname, theirs.jobid, ours.jobid) \
-           FROM cron.job theirs \
-           JOIN cron.job ours ON ours.database = theirs.database AND ours.active \
-                             AND ours.command ~ 'auria\\.reset_monthly|reset_monthly_usage' \
-          WHERE theirs.command ~ 'reset_monthly_credits' AND theirs.active \
-            AND theirs.database = pg_catalog.current_database() \
-          ORDER BY theirs.jobid, ours.jobid",
-        &[],
-    )?;
-    rows.column()
 }
 
 /// What `of` makes of the last runs of the jobs: rows of a metric's name, its

@@ -1,4 +1,4 @@
-//! Where pg_cron is, and whether what bears its name may be called. If not, the
+//! Where pg_cron is, and whether the objects of its name may be called. If not, the
 //! errors say what to do, case by case.
 
 use pgrx::prelude::*;
@@ -48,25 +48,7 @@ struct Surroundings {
 
 impl Surroundings {
     fn of(spi: &Spi) -> Result<Self> {
-        let rows = spi.read_once(
-            "SELECT pg_catalog.current_database()::text, \
-                    pg_catalog.current_setting('server_version_num')::integer / 10000, \
-                    EXISTS (SELECT FROM pg_catalog.pg_available_extensions WHERE name = 'pg_cron'), \
-                    (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'cron.database_name'), \
-                    EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pg_cron'), \
-                    (SELECT count(*) = 3 \
-                       FROM pg_catalog.pg_depend d \
-                       JOIN pg_catalog.pg_extension e \
-                         ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass \
-                        AND d.refobjid = e.oid AND d.deptype = 'e' AND e.extname = 'pg_cron' \
-                      WHERE (d.classid, d.objid) IN ( \
-                          ('pg_catalog.pg_class'::pg_catalog.regclass, pg_catalog.to_regclass('cron.job')), \
-                          ('pg_catalog.pg_proc'::pg_catalog.regclass, \
-                           pg_catalog.to_regprocedure('cron.schedule(text, text, text)')), \
-                          ('pg_catalog.pg_proc'::pg_catalog.regclass, \
-                           pg_catalog.to_regprocedure('cron.alter_job(bigint, text, text, text, text, boolean)'))))",
-            &[],
-        )?;
+        let rows = spi.read_once(include_str!("surroundings.sql"), &[])?;
         let row = rows.first().unwrap_or_else(|| unreachable!("a SELECT without FROM gives a row"));
         Ok(Self {
             database: row.expect(1)?,

@@ -3,10 +3,12 @@
 //! | file | what |
 //! |---|---|
 //! | `trust` | whether what exists may be taken over, called or fired |
+//! | `version` | whether library and extension have the same version |
 //! | `preflight` | what has the name of a managed object and cannot become it |
 
 mod preflight;
 pub mod trust;
+pub mod version;
 
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;

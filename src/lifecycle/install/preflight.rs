@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::lifecycle::migrate::raw_tables;
 use crate::lifecycle::shape::{Deviation, Shape};
 use crate::pg::spi::Spi;
-use crate::schema::{FUNCTIONS, tables};
+use crate::schema::{FUNCTIONS, TABLES};
 
 /// Refuses what is no table but has the name of one (42809), users whose id is
 /// no uuid (42804), columns that are missing (42703) or of another type (42804), and what is no trigger function but has the signature of
@@ -71,23 +71,11 @@ fn refuse_other_user_ids(spi: &Spi) -> Result<()> {
         .hint("Find out whose table it is: Supabase's has ids of type uuid."))
 }
 
-/// A partition is refused, too: who reads its parent reads it past its policies.
+/// A partition is refused, too: a query of its parent reads it past its policies.
 fn refuse_no_table(spi: &Spi) -> Result<()> {
     // The original's views over its raw tables are replaced.
     let raw: Vec<_> = raw_tables::found(spi)?.iter().map(|table| table.name).collect();
-    let rows = spi.query_once(
-        "SELECT CASE c.relkind WHEN 'r' THEN 'partition' WHEN 'p' THEN 'partition' \
-                               WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' \
-                               WHEN 'S' THEN 'sequence' WHEN 'f' THEN 'foreign table' \
-                               ELSE 'index or type' END, \
-                c.oid::pg_catalog.regclass::text \
-           FROM pg_catalog.regexp_split_to_table($1, ' ') AS name \
-           JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass('public.' || name) \
-          WHERE (c.relkind NOT IN ('r', 'p') OR c.relispartition) \
-            AND name <> ALL (pg_catalog.string_to_array($2, ' ')) \
-          ORDER BY name",
-        args![&tables(), &raw.join(" ")],
-    )?;
+    let rows = spi.query_once(include_str!("no_tables.sql"), args![TABLES, raw.as_slice()])?;
     let Some(row) = rows.first() else {
         return Ok(());
     };
@@ -106,17 +94,7 @@ fn refuse_no_table(spi: &Spi) -> Result<()> {
 fn refuse_no_trigger_function(spi: &Spi) -> Result<()> {
     let trigger_functions: Vec<&str> =
         FUNCTIONS.iter().filter(|function| function.returns == "trigger").map(|function| function.signature).collect();
-    let rows = spi.query_once(
-        "SELECT signature, \
-                pg_catalog.format('It is a %s and returns %s.', \
-                    CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE 'function' END, \
-                    COALESCE(pg_catalog.pg_get_function_result(p.oid), 'nothing')) \
-           FROM pg_catalog.string_to_table($1, '|') AS signature \
-           JOIN pg_catalog.pg_proc p ON p.oid = pg_catalog.to_regprocedure(signature) \
-          WHERE p.prokind <> 'f' OR p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype \
-          ORDER BY 1",
-        args![&trigger_functions.join("|")],
-    )?;
+    let rows = spi.query_once(include_str!("no_trigger_functions.sql"), args![trigger_functions.as_slice()])?;
     let Some(row) = rows.first() else {
         return Ok(());
     };

@@ -1,12 +1,12 @@
 -- The objects that an installation takes over, calls or fires, and that belong to a role that is not trusted.
--- $1: the managed tables; $2: the managed functions, separated by |; $3: the trusted roles.
+-- $1: the managed tables; $2: the managed functions; $3: the trusted roles.
 WITH RECURSIVE relations (oid, kind, owner) AS (
     SELECT c.oid, CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
                                  WHEN 'f' THEN 'foreign table' ELSE 'table' END,
            c.relowner
       FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = 'public' AND c.relname = ANY (pg_catalog.string_to_array($1, ' '))
+     WHERE n.nspname = 'public' AND c.relname = ANY ($1)
         OR n.nspname IN ('auria', 'auria_raw') AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
      UNION
     -- Partitions are read and written through their parent.
@@ -92,7 +92,7 @@ WITH RECURSIVE relations (oid, kind, owner) AS (
     SELECT kind || ' ' || oid::pg_catalog.regclass::text, owner FROM relations
      UNION
     SELECT 'function ' || p.oid::pg_catalog.regprocedure::text, p.proowner
-      FROM pg_catalog.string_to_table($2, '|') AS signature
+      FROM pg_catalog.unnest($2) AS signature
       JOIN pg_catalog.pg_proc p ON p.oid = pg_catalog.to_regprocedure(signature)
      UNION
     SELECT 'function ' || p.oid::pg_catalog.regprocedure::text, p.proowner

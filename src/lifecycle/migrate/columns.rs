@@ -6,6 +6,7 @@ use pgrx::PgSqlErrorCode;
 
 use super::Scope;
 use super::ensure::count;
+use super::steps::Run;
 use super::warnings::Report;
 use crate::error::{Error, Result};
 use crate::lifecycle::shape::{Deviation, Shape};
@@ -16,7 +17,12 @@ const TABLES: [&str; 3] = ["public.subscriptions", "public.credit_usage", "publi
 
 /// Gives them their defaults, and makes them NOT NULL where no row is. What a NULL should have been is not
 /// known: an installation stops there (42804), and a repetition reports it.
-pub fn ensure(spi: &Spi, scope: Scope, report: &mut Report) -> Result<()> {
+pub fn ensure(run: &mut Run<'_>) -> Result<()> {
+    let Run { spi, owner, scope, report, .. } = run;
+    owner.act(|| ensure_as_owner(spi, *scope, report))
+}
+
+fn ensure_as_owner(spi: &Spi, scope: Scope, report: &mut Report) -> Result<()> {
     let shape = Shape::read_again(spi)?;
     for table in TABLES {
         shape.defaults(table).iter().try_for_each(|statement| spi.execute_script(statement))?;

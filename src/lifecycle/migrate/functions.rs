@@ -2,19 +2,21 @@
 //! tied to the extension and no members of it, so that a team may replace them
 //! and the replacement is dumped, restored and kept.
 //!
-//! Whose a function is, is decided by its language, library and symbol, not by
+//! Language, library and symbol decide whether a function is the extension's, not
 //! the tie: CREATE OR REPLACE removes that.
 
-use crate::schema::owner::as_owner_of_record;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
 
+use super::Scope;
+use super::steps::Run;
 use super::warnings::Report;
 use crate::args;
 use crate::error::{Error, Result};
 use crate::guc::{self, AdoptFunctions};
 use crate::pg::spi::{Spi, quoted_literal};
-use crate::schema::owner::Owner;
+use crate::schema::functions::overloads;
+use crate::schema::owner::{Owner, as_owner_of_record};
 use crate::schema::{COVERED_BODIES, FUNCTIONS, Function};
 
 /// When a function that is not the compiled one is replaced.
@@ -47,7 +49,7 @@ impl Body {
     }
 }
 
-/// What stands under one of our signatures.
+/// What stands under the signature of a managed function.
 struct Existing {
     /// Whether it is the library's.
     is_compiled: bool,
@@ -59,8 +61,14 @@ struct Existing {
 }
 
 /// Makes every function that is missing, and brings those that exist up to
-/// date as `replace` says.
-pub fn ensure(spi: &Spi, owner: &Owner, replace: Replace, report: &mut Report) -> Result<()> {
+/// date as the scope asks.
+pub fn ensure(run: &mut Run<'_>) -> Result<()> {
+    let Run { spi, owner, report, .. } = run;
+    let replace = match run.scope {
+        Scope::Install => Replace::Adopted,
+        Scope::Pending | Scope::Layout => Replace::Nothing,
+        Scope::Again => Replace::Everything,
+    };
     for function in FUNCTIONS {
         ensure_one(spi, function, owner, replace, report)?;
     }
@@ -79,7 +87,7 @@ pub fn ensure_one(spi: &Spi, function: &Function, owner: &Owner, replace: Replac
         if replace == Replace::Nothing && owner.act(|| was_installed(spi, function))? {
             report.inform(format!(
                 "function {signature} was dropped and is not made again; to restore it, run {}",
-                restore_statement(function)
+                function.restore_statement()
             ));
             return Ok(());
         }
@@ -97,16 +105,16 @@ pub fn ensure_one(spi: &Spi, function: &Function, owner: &Owner, replace: Replac
         }
         return Ok(());
     }
-    let wanted = match replace {
+    let is_replaced = match replace {
         Replace::Everything => true,
         Replace::Nothing => false,
         Replace::Adopted => existing.body.is_known(signature) || guc::adopt_functions() == AdoptFunctions::All,
     };
-    if !wanted {
+    if !is_replaced {
         let text = format!(
             "function {signature} is not one that AURIA shipped and was left unchanged; \
              to replace it, run {}",
-            restore_statement(function)
+            function.restore_statement()
         );
         if replace == Replace::Adopted {
             report.warn(text);
@@ -119,7 +127,7 @@ pub fn ensure_one(spi: &Spi, function: &Function, owner: &Owner, replace: Replac
         report.warn(format!(
             "function {signature} was left unchanged: its declaration differs and other objects \
              depend on it; drop it, then run {}",
-            restore_statement(function)
+            function.restore_statement()
         ));
         return let_owner_execute(spi, function, owner);
     }
@@ -164,16 +172,7 @@ pub fn tie(spi: &Spi, signature: &str, tied: bool) -> Result<()> {
 /// The library, and the extension that owns this call's functions: it may have
 /// been created under either of its names.
 fn library_and_extension(spi: &Spi) -> Result<(String, String)> {
-    let rows = spi.query_once(
-        "SELECT p.probin, pg_catalog.quote_ident(e.extname) \
-           FROM pg_catalog.pg_proc p \
-           JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'auria' \
-           JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
-                                      AND d.objid = p.oid AND d.deptype = 'e' \
-           JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid \
-          WHERE p.proname = 'prepare_install'",
-        &[],
-    )?;
+    let rows = spi.query_once(include_str!("library.sql"), &[])?;
     match rows.first() {
         Some(row) => Ok((row.expect(1)?, row.expect(2)?)),
         None => Err(Error::new(
@@ -185,23 +184,8 @@ fn library_and_extension(spi: &Spi) -> Result<(String, String)> {
 }
 
 fn existing(spi: &Spi, function: &Function) -> Result<Option<Existing>> {
-    let rows = spi.query_once(
-        "SELECT l.lanname = 'c' AND p.probin = (SELECT me.probin FROM pg_catalog.pg_proc me \
-                                      JOIN pg_catalog.pg_namespace n ON n.oid = me.pronamespace AND n.nspname = 'auria' \
-                                     WHERE me.proname = 'prepare_install'), \
-                p.prokind = 'f' AND p.pronargdefaults = 0 \
-                    AND pg_catalog.pg_get_function_result(p.oid) = $2 \
-                    AND NOT EXISTS (SELECT FROM pg_catalog.unnest(p.proargnames[1:p.pronargs]) \
-                                                WITH ORDINALITY AS argument (name, place) \
-                                     WHERE name <> '' \
-                                       AND name <> (pg_catalog.string_to_array($3, ' '))[place]), \
-                p.prokind = 'f' \
-           FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang \
-          WHERE p.oid = pg_catalog.to_regprocedure($1)",
-        args![function.signature,
-            function.returns,
-            function.arguments],
-    )?;
+    let rows =
+        spi.query_once(include_str!("existing.sql"), args![function.signature, function.returns, function.arguments])?;
     let (Some(row), Some(body)) = (rows.first(), body(spi, function.signature)?) else {
         return Ok(None);
     };
@@ -268,28 +252,4 @@ fn let_owner_execute(spi: &Spi, function: &Function, owner: &Owner) -> Result<()
         return Ok(());
     }
     spi.execute_script(&format!("GRANT EXECUTE ON ROUTINE {} TO {}", function.signature, owner.quoted()))
-}
-
-/// The statement that replaces a function by the shipped one.
-pub fn restore_statement(function: &Function) -> String {
-    format!("SELECT auria.restore_function({})", quoted_literal(function.signature))
-}
-
-/// Overloads of managed functions: same name, other argument types. They stay,
-/// and a caller may still reach them with the rights they had.
-pub fn overloads(spi: &Spi) -> Result<Vec<String>> {
-    let rows = spi.query_once(
-        "SELECT pg_catalog.format('%s is an overload of a managed function and was kept: \
-                                   unless something needs it, run DROP ROUTINE %1$s', \
-                                  p.oid::pg_catalog.regprocedure) \
-           FROM pg_catalog.pg_proc p \
-          WHERE p.pronamespace = 'public'::pg_catalog.regnamespace \
-            AND EXISTS (SELECT FROM pg_catalog.string_to_table($1, '|') AS signature \
-                         WHERE pg_catalog.starts_with(signature, 'public.' || p.proname || '(')) \
-            AND NOT EXISTS (SELECT FROM pg_catalog.string_to_table($1, '|') AS signature \
-                             WHERE pg_catalog.to_regprocedure(signature) = p.oid) \
-          ORDER BY 1",
-        args![&crate::schema::signatures()],
-    )?;
-    rows.column()
 }

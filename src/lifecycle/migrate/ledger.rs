@@ -5,42 +5,10 @@ use auria_credits::STATUSES;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::ensure;
+use super::ensure::count;
+use super::warnings;
 use crate::error::Result;
 use crate::pg::spi::{self, Spi};
-
-/// Rows in the order of `created_at`, `id`. A refund with a reference belongs to
-/// the use with that reference; those without form a stack for each user and
-/// operation, read as parentheses: a use opens a level, a refund closes it, and
-/// within a level every refund follows the use it gave back. A use without a
-/// subscription was free; 0.2.0 marked free uses by ids of UUID version 8.
-const NUMBER: &str = r"
-    WITH numbered AS (
-        SELECT id, user_id, reference_id,
-               pg_catalog.row_number() OVER (ORDER BY created_at, id) AS entry,
-               operation LIKE '%\_refund' AS is_refund,
-               pg_catalog.regexp_replace(operation, '_refund$', '') AS operation
-          FROM public.credit_usage),
-    levelled AS (
-        SELECT *,
-               sum(CASE WHEN is_refund THEN -1 ELSE 1 END)
-                   OVER (PARTITION BY user_id, operation, reference_id ORDER BY entry)
-               + is_refund::integer AS level
-          FROM numbered),
-    paired AS (
-        SELECT id, entry, is_refund,
-               CASE WHEN is_refund THEN lag(entry) OVER siblings
-                    ELSE lead(entry) OVER siblings END AS other,
-               CASE WHEN is_refund THEN lag(is_refund) OVER siblings
-                    ELSE lead(is_refund) OVER siblings END AS other_is_refund
-          FROM levelled
-        WINDOW siblings AS (PARTITION BY user_id, operation, reference_id, level ORDER BY entry))
-    UPDATE public.credit_usage u
-       SET entry = p.entry,
-           counterpart = CASE WHEN p.other_is_refund <> p.is_refund THEN p.other ELSE 0 END,
-           is_free = u.subscription_id IS NULL OR pg_catalog.substr(u.id::text, 15, 1) = '8'
-      FROM paired p
-     WHERE p.id = u.id";
 
 /// Numbers the rows of `credit_usage`, and makes `entry` an identity column;
 /// nothing where it is one. For migrations; superusers only.
@@ -50,7 +18,7 @@ fn number_ledger() -> Result<(), ErrorReport> {
         if is_identity(spi)? {
             return Ok(());
         }
-        spi.execute(NUMBER, &[])?;
+        spi.execute(include_str!("number_ledger.sql"), &[])?;
         // Writes the table anew: the space of the rows as they were would be
         // filled by new entries, which monitoring looks for at the end.
         spi.execute_script(
@@ -73,9 +41,9 @@ fn report_unknown_statuses() -> Result<(), ErrorReport> {
     let condition = format!("status NOT IN ('{}')", STATUSES.join("', '"));
     Ok(spi::connected(|spi| {
         let offending = format!("FROM public.subscriptions WHERE {condition}");
-        let rows = ensure::count(spi, &offending)?;
+        let rows = count(spi, &offending)?;
         if rows > 0 {
-            ensure::found(format!(
+            warnings::warn(format!(
                 "rule subscriptions_status_not_unknown is enforced on changed values only: {rows} rows \
                  of public.subscriptions break it, and their users are on the free tier. \
                  See them with SELECT * {offending}"

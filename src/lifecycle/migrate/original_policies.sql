@@ -1,6 +1,6 @@
 -- DROP POLICY for each permissive policy on a managed table, or for the extension's buckets, that says what a rule of the
 -- specification says; and whether it is on a managed table.
--- $1: the names of the extension's own policies; $2: the managed tables; both separated by spaces.
+-- $1: the names of the extension's own policies; $2: the managed tables.
 WITH policies AS (
     SELECT p.polname, c.relname, p.polcmd,
            pg_catalog.regexp_replace(pg_catalog.lower(COALESCE(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '') COLLATE "C"), '[\s()]|::text', '', 'g') AS using_rule,
@@ -11,9 +11,9 @@ WITH policies AS (
       FROM pg_catalog.pg_policy p
       JOIN pg_catalog.pg_class c ON c.oid = p.polrelid
      WHERE c.relnamespace = 'public'::pg_catalog.regnamespace
-       AND c.relname = ANY (pg_catalog.string_to_array($2, ' '))
+       AND c.relname = ANY ($2)
        AND p.polpermissive
-       AND p.polname <> ALL (pg_catalog.string_to_array($1, ' '))
+       AND p.polname <> ALL ($1)
 ), rules (rule) AS (
     -- Own rows, in the forms in which PostgreSQL writes them back; no rule at all for the half that a command has not.
     VALUES ('auth.uid=user_id'), ('user_id=auth.uid'), ('selectauth.uidasuid=user_id'), ('user_id=selectauth.uidasuid'),
@@ -50,7 +50,7 @@ SELECT pg_catalog.format('DROP POLICY %I ON storage.objects', p.polname), false
                                       pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)) AS rule
  WHERE p.polrelid = pg_catalog.to_regclass('storage.objects')
    AND p.polpermissive
-   AND p.polname <> ALL (pg_catalog.string_to_array($1, ' '))
+   AND p.polname <> ALL ($1)
    AND (rule ~ 'bucket_id = ''(clinical-photos|dsd-simulations|avatars)''' AND rule ~ 'auth\.uid\(\)' AND rule ~ 'foldername'
             AND rule !~* '\mor\M'
         OR p.polcmd = 'r' AND pg_catalog.regexp_replace(rule, '[\s()]|::text', '', 'g') = 'bucket_id=''avatars''')

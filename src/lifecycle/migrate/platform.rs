@@ -3,8 +3,10 @@
 
 use pgrx::PgSqlErrorCode;
 
+use super::steps::Run;
 use crate::args;
 use crate::error::{Error, Result};
+use crate::lifecycle::sealing::tables;
 use crate::pg::roles;
 use crate::pg::spi::Spi;
 use crate::schema::owner::{self, Owner};
@@ -104,15 +106,17 @@ pub fn ensure_owner(spi: &Spi, name: String) -> Result<Owner> {
     Ok(owner)
 }
 
-/// Makes the record of what was installed.
-pub fn ensure_records(spi: &Spi) -> Result<()> {
-    spi.execute_script(include_str!("../../../sql/platform/records.sql"))
+/// Makes the record of what was installed, and the schemas that are missing.
+pub fn ensure(run: &mut Run<'_>) -> Result<()> {
+    run.spi.execute_script(include_str!("../../../sql/platform/records.sql"))?;
+    ensure_schemas(run.spi, &run.owner)?;
+    tables::ensure_schema(run.spi, &run.owner)
 }
 
 /// Makes the parts of the schemas `auth` and `storage` that are missing. On Supabase they belong to the roles of its
 /// services, whose migrations go on over them. Elsewhere to the schema's owner, except the schemas: a dump makes these
 /// before the extension can make the role.
-pub fn ensure_schemas(spi: &Spi, owner: &Owner) -> Result<()> {
+fn ensure_schemas(spi: &Spi, owner: &Owner) -> Result<()> {
     let mut services = Vec::new();
     for service in SERVICES {
         if spi.exists("SELECT FROM pg_catalog.pg_roles WHERE rolname = $1", args![service.role])? {
@@ -153,4 +157,20 @@ fn ensure_on_server(spi: &Spi, roles: &[StandIn]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The schema where pg_trgm lives, quoted for use in SQL.
+pub fn trigram_schema(spi: &Spi) -> Result<String> {
+    let rows = spi.query_once(
+        "SELECT pg_catalog.quote_ident(n.nspname) \
+           FROM pg_catalog.pg_extension e \
+           JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace \
+          WHERE e.extname = 'pg_trgm'",
+        &[],
+    )?;
+    match rows.first() {
+        Some(row) => row.expect(1),
+        None => Err(Error::new(PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED, "the extension pg_trgm is missing")
+            .hint("Run CREATE EXTENSION pg_trgm, in whichever schema you keep extensions.")),
+    }
 }

@@ -1,5 +1,5 @@
 -- What would be lost with the original's view $1: objects that depend on it, its columns or its row type, and triggers on it
--- that are not the original's. $2: the view's three trigger functions, separated by |.
+-- that are not the original's. $2: the view's three trigger functions.
 WITH view (oid) AS (
     SELECT c.oid FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind = 'v'
 ), types (oid) AS (
@@ -19,7 +19,7 @@ SELECT DISTINCT pg_catalog.pg_describe_object(
    AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t
                     WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND t.oid = d.objid
                       AND t.tgfoid IN (SELECT pg_catalog.to_regprocedure(signature)
-                                         FROM pg_catalog.string_to_table($2, '|') AS signature))
+                                         FROM pg_catalog.unnest($2) AS signature))
    -- A default of one of the view's columns.
    AND d.classid <> 'pg_catalog.pg_attrdef'::pg_catalog.regclass
  ORDER BY 1

@@ -8,10 +8,12 @@
 use pgrx::PgSqlErrorCode;
 
 use super::functions;
-use super::warnings::Report;
+use super::steps::Run;
+use super::warnings::{self, Report};
 use crate::args;
 use crate::error::{self, Error, Result};
 use crate::guc::{self, AdoptFunctions};
+use crate::lifecycle::sealing::tables;
 use crate::pg::spi::Spi;
 use crate::phi::columns::{Kind, TABLES, Table};
 use crate::phi::{self, leftovers};
@@ -20,12 +22,10 @@ use crate::schema::owner::{self, Owner};
 /// The tables that the original brought to `public.*_raw`, by the names that
 /// its views have.
 pub fn found(spi: &Spi) -> Result<Vec<&'static Table>> {
-    let encrypted: Vec<_> =
-        TABLES.iter().flat_map(|table| table.columns).map(|column| column.encrypted.to_string_lossy()).collect();
-    let rows = spi.query_once(
-        include_str!("raw_tables.sql"),
-        args![&TABLES.map(|table| table.name).join(" "), &encrypted.join(" ")],
-    )?;
+    let encrypted = TABLES.iter().flat_map(|table| table.columns).map(|column| column.encrypted);
+    let encrypted: Vec<String> = encrypted.map(|column| column.to_string_lossy().into_owned()).collect();
+    let names = TABLES.map(|table| table.name);
+    let rows = spi.query_once(include_str!("raw_tables.sql"), args![names.as_slice(), encrypted.as_slice()])?;
     let names: Vec<String> = rows.column()?;
     Ok(TABLES.into_iter().filter(|table| names.iter().any(|name| name == table.name)).collect())
 }
@@ -35,7 +35,7 @@ pub fn refuse_obstacles(spi: &Spi) -> Result<()> {
     for table in found(spi)? {
         let view = format!("public.{}", table.name);
         let rows =
-            spi.query_once(include_str!("raw_obstacles.sql"), args![&view, &trigger_functions(table).join("|")])?;
+            spi.query_once(include_str!("raw_obstacles.sql"), args![&view, trigger_functions(table).as_slice()])?;
         if let Some(row) = rows.first() {
             let object: String = row.expect(1)?;
             return Err(Error::new(
@@ -54,8 +54,10 @@ pub fn refuse_obstacles(spi: &Spi) -> Result<()> {
 
 /// Gives each of these tables its name back. The original's views go, with
 /// their trigger functions; what goes is kept in `auria.replaced_functions`.
-pub fn rename(spi: &Spi, owner: &Owner, tables: &[&Table], report: &mut Report) -> Result<()> {
-    for table in tables {
+pub fn bring_back(run: &mut Run<'_>) -> Result<()> {
+    run.raw = found(run.spi)?;
+    let Run { spi, owner, report, .. } = run;
+    for table in &run.raw {
         let name = table.name;
         let grants = statements(spi, include_str!("raw_grants.sql"), name)?;
         for column in missing_from_table(spi, name)? {
@@ -92,10 +94,10 @@ pub fn rename(spi: &Spi, owner: &Owner, tables: &[&Table], report: &mut Report) 
 
 /// Reports the functions that go on naming these tables, once those that this
 /// installation replaces are replaced.
-pub fn report_mentions(spi: &Spi, tables: &[&Table], report: &mut Report) -> Result<()> {
-    for Table { name, .. } in tables {
-        for function in mentioning(spi, &format!("{name}_raw"))? {
-            report.warn(format!(
+pub fn report_mentions(run: &mut Run<'_>) -> Result<()> {
+    for Table { name, .. } in &run.raw {
+        for function in mentioning(run.spi, &format!("{name}_raw"))? {
+            run.report.warn(format!(
                 "the body of function {function} has the word {name}_raw, a table that is in schema \
                  auria_raw now: change the function so that it uses view public.{name}"
             ));
@@ -104,12 +106,25 @@ pub fn report_mentions(spi: &Spi, tables: &[&Table], report: &mut Report) -> Res
     Ok(())
 }
 
+/// Seals the tables with patient data, where raw tables were brought back.
+pub fn seal(run: &mut Run<'_>) -> Result<()> {
+    let Run { spi, owner, report, sealed, .. } = run;
+    if run.raw.is_empty() {
+        return Ok(());
+    }
+    encrypt_leftovers(spi, owner, report)?;
+    let open = TABLES.into_iter().filter(|table| !sealed.iter().any(|one| one.name == table.name));
+    let found = warnings::collected(|| owner.act(|| open.into_iter().try_for_each(|table| tables::seal(spi, table))))?;
+    report.warnings.extend(found);
+    Ok(())
+}
+
 /// Encrypts what is still plain in the tables with patient data, so that they
 /// can be sealed.
 ///
 /// # Errors
 /// 55000 where no encrypted value opens: the key is another one.
-pub fn encrypt_leftovers(spi: &Spi, owner: &Owner, report: &mut Report) -> Result<()> {
+fn encrypt_leftovers(spi: &Spi, owner: &Owner, report: &mut Report) -> Result<()> {
     let mut all = Vec::new();
     for source in &phi::sources(spi)? {
         let found = owner.act(|| leftovers::encrypt(spi, source))?;
@@ -147,31 +162,12 @@ fn statements(spi: &Spi, query: &str, name: &str) -> Result<Vec<String>> {
 
 /// The columns of the view that its table has neither plain nor encrypted.
 fn missing_from_table(spi: &Spi, name: &str) -> Result<Vec<String>> {
-    statements(
-        spi,
-        "SELECT pg_catalog.quote_ident(v.attname) \
-           FROM pg_catalog.pg_attribute v \
-          WHERE v.attrelid = pg_catalog.to_regclass('public.' || $1) AND v.attnum > 0 \
-            AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute t \
-                             WHERE t.attrelid = pg_catalog.to_regclass('public.' || $1 || '_raw') \
-                               AND NOT t.attisdropped \
-                               AND t.attname IN (v.attname, v.attname || '_encrypted')) \
-          ORDER BY v.attnum",
-        name,
-    )
+    statements(spi, include_str!("raw_columns.sql"), name)
 }
 
 fn keep_view(spi: &Spi, name: &str) -> Result<()> {
     owner::as_owner_of_record(spi, "auria.replaced_functions", || {
-        spi.execute(
-            "INSERT INTO auria.replaced_functions (signature, definition, owner) \
-             SELECT 'view public.' || $1, \
-                    pg_catalog.format('CREATE VIEW public.%I AS %s', $1, pg_catalog.pg_get_viewdef(c.oid)), \
-                    r.rolname \
-               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner \
-              WHERE c.oid = pg_catalog.to_regclass('public.' || $1)",
-            args![name],
-        )
+        spi.execute(include_str!("keep_view.sql"), args![name])
     })
     .map(drop)
 }

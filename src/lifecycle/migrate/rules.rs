@@ -8,22 +8,25 @@
 
 use pgrx::{PgSqlErrorCode, pg_extern, pg_sys};
 
-use super::ensure::{count, found};
+use super::ensure::{Target, count};
+use super::steps::Run;
+use super::warnings;
 use crate::args;
 use crate::error::{Error, Result};
 use crate::pg::spi::{Spi, quoted_identifier, quoted_literal};
 use crate::pg::trigger::{self, TriggeredRow};
 
-/// Adds the CHECK constraint `name`, or the triggers that stand in for it. A
-/// constraint of another name that says the same counts as this one; where it
-/// is NOT VALID, this one takes its place.
-pub fn ensure(spi: &Spi, table: &str, name: &str, expression: &str, comment: Option<&str>) -> Result<()> {
+/// Adds the CHECK constraint, or the triggers that stand in for it. A constraint
+/// of another name and the same expression counts as this one; where it is NOT
+/// VALID, this one takes its place.
+pub fn ensure(target: &Target<'_>, expression: &str, comment: Option<&str>) -> Result<()> {
+    let (spi, table, name, quoted) = (target.spi, target.table, target.name, target.quoted());
     let existing = spi.query_once(
         "SELECT convalidated FROM pg_catalog.pg_constraint \
           WHERE conrelid = $1::pg_catalog.regclass AND conname = $2 AND contype = 'c'",
         args![table, name],
     )?;
-    let is_valid = existing.first().map(|row| row.expect::<bool>(1)).transpose()?;
+    let is_valid: Option<bool> = existing.one()?;
     if is_valid == Some(true) {
         return Ok(());
     }
@@ -31,21 +34,18 @@ pub fn ensure(spi: &Spi, table: &str, name: &str, expression: &str, comment: Opt
     spi.execute_script(&format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))?;
     let offending = format!("FROM {table} WHERE NOT ({expression})");
     let rows = count(spi, &offending)?;
-    let quoted = quoted_identifier(name);
-    let drop = format!("ALTER TABLE {table} DROP CONSTRAINT {quoted}");
+    let drop = format!("DROP CONSTRAINT {quoted}");
     if is_valid.is_none() {
-        spi.execute_script(&format!("ALTER TABLE {table} ADD CONSTRAINT {quoted} CHECK ({expression}) NOT VALID"))?;
-        match same_under_another_name(spi, table, name)? {
-            Some((_, true)) => return spi.execute_script(&drop),
-            Some((other, false)) => {
-                spi.execute_script(&format!("ALTER TABLE {table} DROP CONSTRAINT {}", quoted_identifier(&other)))?
-            }
+        target.alter(&format!("ADD CONSTRAINT {quoted} CHECK ({expression}) NOT VALID"))?;
+        match same_under_another_name(target)? {
+            Some((_, true)) => return target.alter(&drop),
+            Some((other, false)) => target.alter(&format!("DROP CONSTRAINT {}", quoted_identifier(&other)))?,
             None => {}
         }
     }
     if rows == 0 {
-        drop_triggers(spi, table, name)?;
-        spi.execute_script(&format!("ALTER TABLE {table} VALIDATE CONSTRAINT {quoted}"))?;
+        drop_triggers(target)?;
+        target.alter(&format!("VALIDATE CONSTRAINT {quoted}"))?;
         return match comment {
             Some(text) => {
                 spi.execute_script(&format!("COMMENT ON CONSTRAINT {quoted} ON {table} IS {}", quoted_literal(text)))
@@ -53,10 +53,10 @@ pub fn ensure(spi: &Spi, table: &str, name: &str, expression: &str, comment: Opt
             None => Ok(()),
         };
     }
-    let columns = columns_of(spi, table, name)?;
-    spi.execute_script(&drop)?;
-    make_triggers(spi, table, name, expression, comment, &columns)?;
-    found(format!(
+    let columns = columns_of(target)?;
+    target.alter(&drop)?;
+    make_triggers(target, expression, comment, &columns)?;
+    warnings::warn(format!(
         "rule {name} is enforced on changed values only: {rows} rows of {table} break it. \
          See them with SELECT * {offending}; once they are corrected, run SELECT * FROM auria.migrate()"
     ));
@@ -65,24 +65,21 @@ pub fn ensure(spi: &Spi, table: &str, name: &str, expression: &str, comment: Opt
 
 /// Another CHECK constraint of the table with the expression of this one, and
 /// whether it is valid.
-fn same_under_another_name(spi: &Spi, table: &str, name: &str) -> Result<Option<(String, bool)>> {
-    let rows = spi.query_once(
-        "SELECT other.conname::text, other.convalidated \
-           FROM pg_catalog.pg_constraint mine \
-           JOIN pg_catalog.pg_constraint other \
-             ON other.conrelid = mine.conrelid AND other.oid <> mine.oid AND other.contype = 'c' \
-            AND pg_catalog.pg_get_expr(other.conbin, other.conrelid) \
-                = pg_catalog.pg_get_expr(mine.conbin, mine.conrelid) \
-          WHERE mine.conrelid = $1::pg_catalog.regclass AND mine.conname = $2 \
-          ORDER BY other.convalidated DESC",
-        args![table, name],
-    )?;
+fn same_under_another_name(target: &Target<'_>) -> Result<Option<(String, bool)>> {
+    let rows = target.spi.query_once(include_str!("same_check.sql"), args![target.table, target.name])?;
     rows.first().map(|row| Ok((row.expect(1)?, row.expect(2)?))).transpose()
 }
 
 /// Turns each rule that no row breaks any more into its constraint, and
-/// returns the names of these.
-pub fn promote(spi: &Spi) -> Result<Vec<String>> {
+/// reports these.
+pub fn promote_all(run: &mut Run<'_>) -> Result<()> {
+    for name in run.owner.act(|| promote(run.spi))? {
+        run.report.inform(format!("no row breaks rule {name} any more: it is a constraint now"));
+    }
+    Ok(())
+}
+
+fn promote(spi: &Spi) -> Result<Vec<String>> {
     let rows = spi.query_once(include_str!("rules.sql"), &[])?;
     let rules: Vec<(String, String, String, String)> = rows
         .iter()
@@ -92,7 +89,7 @@ pub fn promote(spi: &Spi) -> Result<Vec<String>> {
     for (table, name, expression, comment) in rules {
         if count(spi, &format!("FROM {table} WHERE NOT ({expression})"))? == 0 {
             let comment = Some(comment.as_str()).filter(|comment| !comment.is_empty());
-            ensure(spi, &table, &name, &expression, comment)?;
+            ensure(&Target { spi, table: &table, name: &name }, &expression, comment)?;
             promoted.push(name);
         }
     }
@@ -100,12 +97,12 @@ pub fn promote(spi: &Spi) -> Result<Vec<String>> {
 }
 
 /// The columns that a CHECK constraint names.
-fn columns_of(spi: &Spi, table: &str, name: &str) -> Result<Vec<String>> {
-    let rows = spi.query_once(
+fn columns_of(target: &Target<'_>) -> Result<Vec<String>> {
+    let rows = target.spi.query_once(
         "SELECT a.attname::text FROM pg_catalog.pg_constraint c \
            JOIN pg_catalog.pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey) \
           WHERE c.conrelid = $1::pg_catalog.regclass AND c.conname = $2 ORDER BY a.attnum",
-        args![table, name],
+        args![target.table, target.name],
     )?;
     rows.column()
 }
@@ -116,23 +113,18 @@ fn trigger_names(name: &str) -> [String; 2] {
     [format!("{stem}_insert"), format!("{stem}_update")]
 }
 
-fn drop_triggers(spi: &Spi, table: &str, name: &str) -> Result<()> {
-    trigger_names(name).iter().try_for_each(|trigger| {
-        spi.execute_script(&format!("DROP TRIGGER IF EXISTS {} ON {table}", quoted_identifier(trigger)))
+fn drop_triggers(target: &Target<'_>) -> Result<()> {
+    trigger_names(target.name).iter().try_for_each(|trigger| {
+        let trigger = quoted_identifier(trigger);
+        target.spi.execute_script(&format!("DROP TRIGGER IF EXISTS {trigger} ON {}", target.table))
     })
 }
 
 /// AFTER triggers: like a constraint, they look at what other triggers made of
 /// the row.
-fn make_triggers(
-    spi: &Spi,
-    table: &str,
-    name: &str,
-    expression: &str,
-    comment: Option<&str>,
-    columns: &[String],
-) -> Result<()> {
-    drop_triggers(spi, table, name)?;
+fn make_triggers(target: &Target<'_>, expression: &str, comment: Option<&str>, columns: &[String]) -> Result<()> {
+    let (spi, table, name) = (target.spi, target.table, target.name);
+    drop_triggers(target)?;
     let changes = |column: &str| -> String {
         let column = quoted_identifier(column);
         format!("NEW.{column} IS DISTINCT FROM OLD.{column}")

@@ -26,9 +26,10 @@ pub fn set_lock_timeout(spi: &Spi) -> Result<()> {
 /// Refuses (2BP01) what depends on the plain columns of a table, or on its row
 /// type, and would break or be dropped with them.
 pub fn refuse_on_table(spi: &Spi, table: &Table) -> Result<()> {
-    let plain: Vec<_> = table.columns.iter().map(|column| column.plain.to_string_lossy()).collect();
-    let found =
-        spi.query_once(include_str!("obstacles.sql"), args![&format!("public.{}", table.name), &plain.join(" ")])?;
+    let found = spi.query_once(
+        include_str!("obstacles.sql"),
+        args![&format!("public.{}", table.name), plain_columns(table).as_slice()],
+    )?;
     let objects: Vec<String> = found.column()?;
     refuse(&format!("table public.{}", table.name), &objects)
 }
@@ -57,19 +58,12 @@ fn refuse(of: &str, objects: &[String]) -> Result<()> {
 /// The functions of the database whose bodies are strings that name a table and
 /// one of its plain columns: PostgreSQL records no dependency of theirs.
 pub fn mentioning(spi: &Spi, table: &Table) -> Result<Vec<String>> {
-    let plain: Vec<_> = table.columns.iter().map(|column| column.plain.to_string_lossy()).collect();
-    let rows = spi.query_once(
-        "SELECT p.oid::pg_catalog.regprocedure::text \
-           FROM pg_catalog.pg_proc p \
-           JOIN pg_catalog.pg_language l ON l.oid = p.prolang AND l.lanname NOT IN ('c', 'internal') \
-           JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
-          WHERE n.nspname NOT IN ('pg_catalog', 'information_schema') \
-            AND p.prosrc OPERATOR(pg_catalog.~) ('\\m' || $1 || '\\M') \
-            AND p.prosrc OPERATOR(pg_catalog.~) ('\\m(' || pg_catalog.replace($2, ' ', '|') || ')\\M') \
-          ORDER BY 1",
-        args![table.name, &plain.join(" ")],
-    )?;
+    let rows = spi.query_once(include_str!("mentioning.sql"), args![table.name, plain_columns(table).as_slice()])?;
     rows.column()
+}
+
+fn plain_columns(table: &Table) -> Vec<String> {
+    table.columns.iter().map(|column| column.plain.to_string_lossy().into_owned()).collect()
 }
 
 /// The publications that a table is in: they go on publishing the stored table.

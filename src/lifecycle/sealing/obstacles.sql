@@ -1,10 +1,10 @@
 -- What depends on plain columns of a table, or on the table's row as a whole or as a type.
--- $1: the table; $2: its plain columns, separated by spaces.
+-- $1: the table; $2: its plain columns.
 WITH target (oid, row_type) AS (
     SELECT c.oid, c.reltype FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1)
 ), plain (attnum) AS (
     SELECT a.attnum FROM target t JOIN pg_catalog.pg_attribute a ON a.attrelid = t.oid
-     WHERE a.attname = ANY (pg_catalog.string_to_array($2, ' ')) AND NOT a.attisdropped
+     WHERE a.attname = ANY ($2) AND NOT a.attisdropped
 ), types (oid) AS (
     SELECT row_type FROM target
      UNION ALL

@@ -25,7 +25,7 @@ fn phi_seal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
     let call = Call::of(fcinfo, "auria.phi_seal")?;
     transaction::refuse_if_read_only(c"auria.phi_seal()");
     require_superuser("auria.phi_seal")?;
-    // Who knows the previous key alone would not meet the names that are sealed.
+    // A backend that knows the previous key alone would not find the names that are sealed.
     call.transaction(owner::of_schema, |spi| {
         phi::KeysInUse::look(spi)?.wait_for_others();
         Ok(())

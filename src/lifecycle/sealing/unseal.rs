@@ -13,7 +13,7 @@ use crate::pg::{roles, transaction};
 use crate::phi::columns::{PATIENTS, Table};
 use crate::phi::layout;
 use crate::schema::locks;
-use crate::schema::owner::{self, Owner};
+use crate::schema::owner::Owner;
 
 /// Returns to the open layout: tables with plain columns in the place of the
 /// views, in one transaction. The plain columns come last in their tables.
@@ -31,7 +31,7 @@ fn phi_unseal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
     let unsealed = call.transaction(
         |_| Ok(roles::effective()),
         |spi| {
-            let owner = Owner::named(owner::determine(spi)?);
+            let owner = Owner::of(spi)?;
             let sealed = layout::sealed(spi)?;
             if !sealed.is_empty() {
                 locks::lock_schema(spi)?;

@@ -1,8 +1,8 @@
 -- What PUBLIC and the API roles may do, a line for each table, sequence, column list and function.
--- $1: the tables of schema public, separated by spaces; $2: its functions, separated by |.
+-- $1: the tables of schema public; $2: its functions.
 WITH tables (oid) AS (
     SELECT pg_catalog.to_regclass('public.' || name)::pg_catalog.oid
-      FROM pg_catalog.string_to_table($1, ' ') AS name
+      FROM pg_catalog.unnest($1) AS name
      UNION ALL
     SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = 'auria' AND c.relkind = 'r'
@@ -11,12 +11,12 @@ WITH tables (oid) AS (
      WHERE c.relkind = 'S'
        AND (n.nspname = 'auria'
             OR EXISTS (SELECT FROM pg_catalog.pg_depend d
-                         JOIN pg_catalog.string_to_table($1, ' ') AS name ON d.refobjid = pg_catalog.to_regclass('public.' || name)
+                         JOIN pg_catalog.unnest($1) AS name ON d.refobjid = pg_catalog.to_regclass('public.' || name)
                         WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
                           AND d.refclassid = d.classid AND d.deptype IN ('a', 'i')))
 ), functions (oid) AS (
     SELECT pg_catalog.to_regprocedure(signature)::pg_catalog.oid
-      FROM pg_catalog.string_to_table($2, '|') AS signature
+      FROM pg_catalog.unnest($2) AS signature
      UNION
     SELECT p.oid FROM pg_catalog.pg_proc p
       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace

@@ -1,5 +1,5 @@
 -- The policies of the migrations as they are in force, a line each, without white space (it differs between versions).
--- $1: their names, separated by blanks.
+-- $1: their names.
 SELECT p.polrelid::pg_catalog.regclass::text || ' ' || p.polname
        || ' ' || CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END
        || ' ' || CASE p.polcmd WHEN 'r' THEN 'select' WHEN 'a' THEN 'insert' WHEN 'w' THEN 'update'
@@ -12,5 +12,5 @@ SELECT p.polrelid::pg_catalog.regclass::text || ' ' || p.polname
        || ' check ' || COALESCE(pg_catalog.regexp_replace(
                            pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), '\s', '', 'g'), '-') AS line
   FROM pg_catalog.pg_policy p
- WHERE p.polname = ANY (pg_catalog.string_to_array($1, ' '))
+ WHERE p.polname = ANY ($1)
    AND p.polrelid::pg_catalog.regclass::text ~ '^(public|auria|auria_raw|storage)\.'

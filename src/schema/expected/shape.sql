@@ -1,12 +1,12 @@
 -- Columns, keys, CHECK constraints and indexes of the tables, in both layouts: what it is, the table, its name, what is
 -- compared, and the definition as a statement takes it. The constraints of partitions are their parents'.
--- $1: the tables of schema public, separated by spaces.
+-- $1: the tables of schema public.
 WITH tables (oid, relation) AS (
     SELECT c.oid, n.nspname || '.' || c.relname
       FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-       AND (n.nspname = 'public' AND c.relname = ANY (pg_catalog.string_to_array($1, ' ')) OR n.nspname = 'auria_raw')
+       AND (n.nspname = 'public' AND c.relname = ANY ($1) OR n.nspname = 'auria_raw')
 ), indexes AS (
     SELECT t.relation, x.relname AS name, i.indisunique, i.indisprimary,
            i.indisunique AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL AS is_key,

@@ -5,7 +5,7 @@ WITH RECURSIVE partitions (oid) AS (
     SELECT i.inhrelid FROM pg_catalog.pg_inherits i
       JOIN pg_catalog.pg_class c ON c.oid = i.inhparent
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = 'public' AND c.relname = ANY (pg_catalog.string_to_array($1, ' ')) OR n.nspname = 'auria_raw'
+     WHERE n.nspname = 'public' AND c.relname = ANY ($1) OR n.nspname = 'auria_raw'
      UNION
     SELECT i.inhrelid FROM partitions p JOIN pg_catalog.pg_inherits i ON i.inhparent = p.oid
 )

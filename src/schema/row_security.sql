@@ -3,7 +3,7 @@
 WITH RECURSIVE managed (oid) AS (
     SELECT c.oid FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = 'public' AND c.relname = ANY (pg_catalog.string_to_array($1, ' ')) AND c.relkind IN ('r', 'p')
+     WHERE n.nspname = 'public' AND c.relname = ANY ($1) AND c.relkind IN ('r', 'p')
         OR n.nspname = 'auria' AND c.relkind = 'r'
         OR n.nspname = 'auria_raw' AND c.relkind IN ('r', 'p')
         OR n.nspname = 'storage' AND c.relname = 'objects'

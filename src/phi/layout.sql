@@ -1,9 +1,8 @@
 -- What is wrong with the views of the sealed layout, and who may do what with a stored table that they may not.
--- $1: the sealed tables, separated by spaces.
+-- $1: the sealed tables.
 WITH sealed (name, stored) AS (
     SELECT name, pg_catalog.to_regclass('auria_raw.' || name || '_raw')::pg_catalog.oid
-      FROM pg_catalog.regexp_split_to_table($1, ' ') AS name
-     WHERE name <> ''
+      FROM pg_catalog.unnest($1) AS name
 ), expected (stored, grantee, privilege) AS (
     SELECT s.stored, role, privilege
       FROM sealed s

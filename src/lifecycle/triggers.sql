@@ -1,14 +1,12 @@
 -- The managed triggers that are missing, disabled or call another function, and whether that is a failure.
--- $1: table, name and function of each, separated by spaces; the triggers by |.
+-- $1: their tables; $2: their names; $3: their functions.
 SELECT CASE WHEN t.oid IS NULL OR t.tgenabled NOT IN ('O', 'A')
             THEN pg_catalog.format('%s on %s is missing or disabled: run SELECT * FROM auria.migrate(again => true)',
                                    expected.name, expected.relation)
             ELSE pg_catalog.format('%s on %s calls %s', expected.name, expected.relation, t.tgfoid::pg_catalog.regprocedure)
        END,
        t.oid IS NULL OR t.tgenabled NOT IN ('O', 'A')
-  FROM pg_catalog.string_to_table($1, '|') AS line
- CROSS JOIN LATERAL (SELECT pg_catalog.split_part(line, ' ', 1), pg_catalog.split_part(line, ' ', 2),
-                            pg_catalog.split_part(line, ' ', 3)) AS expected (relation, name, function)
+  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3)) AS expected (relation, name, function)
   LEFT JOIN (pg_catalog.pg_trigger t
              JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace)

@@ -1,0 +1,111 @@
+//! What CREATE EXTENSION, an update, `auria.migrate()` and a change of the layout do to the schema: [`STEPS`].
+
+use super::Scope::{self, Again, Install, Layout, Pending};
+use super::due::{self, Applied};
+use super::warnings::{self, Report};
+use super::{columns, functions, platform, policies, raw_tables, rules};
+use crate::error::Result;
+use crate::lifecycle::sealing::reopen;
+use crate::pg::spi::Spi;
+use crate::phi::columns::Table;
+use crate::phi::layout;
+use crate::schema::owner::{self, Owner};
+use crate::schema::{Migration, access, locks};
+
+/// One step: its name in a log at level DEBUG1, when it is done, and what it does.
+struct Step(&'static str, &'static [Scope], fn(&mut Run<'_>) -> Result<()>);
+
+const ALWAYS: &[Scope] = &[Install, Pending, Layout, Again];
+
+/// In this order, in one transaction, after [`Run::begin`] has locked every table.
+const STEPS: &[Step] = &[
+    Step("make records and stand-ins", ALWAYS, platform::ensure),
+    Step("give tables and records to the owner", ALWAYS, take_ownership),
+    Step("find the migrations that are due", ALWAYS, due::find),
+    Step("bring the original's raw tables back", &[Install], raw_tables::bring_back),
+    Step("make, adopt or restore functions", ALWAYS, functions::ensure),
+    Step("report functions that name raw tables", &[Install], raw_tables::report_mentions),
+    Step("drop the original's policies", &[Install], policies::drop_original),
+    Step("open sealed tables for the migrations", ALWAYS, open_sealed),
+    Step("apply the migrations", ALWAYS, due::apply),
+    Step("give the ledger's columns defaults and NOT NULL", &[Install, Again], columns::ensure),
+    Step("close sealed tables", ALWAYS, close_sealed),
+    Step("seal what were raw tables", &[Install], raw_tables::seal),
+    Step("make constraints of rules that no row breaks", ALWAYS, rules::promote_all),
+    Step("revoke what API roles may do too much", &[Again], |run| access::revoke_excesses(run.spi)),
+    Step("report over-permissive policies", &[Install], policies::report_over_permissive),
+];
+
+/// A migration of the schema on its way through the steps.
+pub struct Run<'a> {
+    pub spi: &'a Spi,
+    pub scope: Scope,
+    /// The role that owns the schema.
+    pub owner: Owner,
+    /// The schema where pg_trgm lives, quoted for use in SQL.
+    pub trigram_schema: String,
+    /// The migrations to apply.
+    pub due: Vec<&'static Migration>,
+    /// The tables that the original had brought to `public.*_raw`.
+    pub raw: Vec<&'static Table>,
+    /// The tables that were sealed before.
+    pub sealed: Vec<&'static Table>,
+    /// The migrations that were applied.
+    pub applied: Vec<Applied>,
+    /// What concerns no migration: functions and policies.
+    pub report: Report,
+}
+
+impl<'a> Run<'a> {
+    /// Locks the schema before anything else, and makes the roles that are missing.
+    fn begin(spi: &'a Spi, scope: Scope) -> Result<Self> {
+        let trigram_schema = platform::trigram_schema(spi)?;
+        locks::lock_schema(spi)?;
+        platform::ensure_roles(spi)?;
+        Ok(Self {
+            spi,
+            scope,
+            owner: platform::ensure_owner(spi, owner::name(spi)?)?,
+            trigram_schema,
+            due: Vec::new(),
+            raw: Vec::new(),
+            sealed: Vec::new(),
+            applied: Vec::new(),
+            report: Report::default(),
+        })
+    }
+}
+
+/// Does the steps of this scope.
+pub fn run(spi: &Spi, scope: Scope) -> Result<Run<'_>> {
+    let mut run = Run::begin(spi, scope)?;
+    for Step(name, when, step) in STEPS {
+        if when.contains(&scope) {
+            pgrx::debug1!("auria: {name}");
+            step(&mut run)?;
+        }
+    }
+    Ok(run)
+}
+
+fn take_ownership(run: &mut Run<'_>) -> Result<()> {
+    owner::take_ownership(run.spi, &run.owner)?;
+    owner::grant_foundation(run.spi, &run.owner, &run.trigram_schema)
+}
+
+/// Where no migration is due, the views of sealed tables are brought up to date.
+fn open_sealed(run: &mut Run<'_>) -> Result<()> {
+    run.sealed = layout::sealed(run.spi)?;
+    let change = if run.due.is_empty() { reopen::refresh } else { reopen::open };
+    change(run.spi, &run.owner, &run.sealed)
+}
+
+fn close_sealed(run: &mut Run<'_>) -> Result<()> {
+    if run.due.is_empty() {
+        return Ok(());
+    }
+    let as_shipped = run.scope != Pending;
+    let found = warnings::collected(|| reopen::close(run.spi, &run.owner, &run.sealed, as_shipped))?;
+    run.report.warnings.extend(found);
+    Ok(())
+}
