@@ -12,7 +12,6 @@ pub mod bytes;
 pub mod calendar;
 pub mod caught;
 pub mod direct;
-pub mod encoding;
 pub mod extension;
 pub mod file;
 pub mod memory;

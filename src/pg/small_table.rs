@@ -26,7 +26,7 @@ use pgrx::pg_sys;
 use super::plain_table::PlainTable;
 use super::relation::{Relation, attribute};
 use super::spi::Snapshot;
-use super::{encoding, relcache, transaction};
+use super::{relcache, transaction};
 
 /// How many pages a table may have.
 const PAGES: u32 = 4;
@@ -144,7 +144,7 @@ impl<const N: usize> SmallTable<N> {
     fn found(&self, key: &str) -> Option<[Option<i32>; N]> {
         let kept = self.kept.borrow();
         let values = &kept.as_ref()?.values;
-        let found = values.get(&*encoding::to_server(key)).copied();
+        let found = values.get(key.as_bytes()).copied();
         Some(found.unwrap_or([None; N]))
     }
 

@@ -15,7 +15,7 @@ use super::secret::{self, Secret, Which};
 use crate::error::{self, Error, Result};
 use crate::pg::advisory::{self, KEYS_IN_USE, Says};
 use crate::pg::spi::{Arg, Snapshot, Spi};
-use crate::pg::{encoding, extension, transaction};
+use crate::pg::{extension, transaction};
 use crate::statement;
 
 thread_local! {
@@ -74,7 +74,7 @@ impl Origin {
     }
 }
 
-/// `plaintext`, in the encoding of the database, as an OpenPGP message under
+/// `plaintext` as an OpenPGP message under
 /// the current secret that names no owner: as the open layout stores it.
 pub fn encrypt(plaintext: &[u8]) -> Result<Vec<u8>> {
     seal(plaintext, |sealer, text| sealer.seal(text))
@@ -197,9 +197,7 @@ fn with_keyring<T>(which: Which, work: impl FnOnce(&mut Keyring) -> Result<T>) -
     let transaction = transaction::local_number();
     let fresh = |keyring: &mut Keyring| keyring.slot(which).looked_up_in == Some(transaction);
     if !KEYRING.with_borrow_mut(fresh) {
-        if !encoding::is_utf8() {
-            return Err(error::phi_needs_utf8());
-        }
+        extension::require_utf8()?;
         let forget = ForgetUnlessFound(which);
         // Who calls for each value declares no path: that would cost more than the value.
         let found = extension::with_fixed_path(|| look_up(which))?;

@@ -10,8 +10,7 @@ use crate::phi;
 /// `plaintext` as an OpenPGP message under the current secret; never twice the
 /// same.
 ///
-/// Errors: 55000 no key, or one that is refused; 54000 more than 16 MiB; 0A000
-/// where the database is not UTF8.
+/// Errors: 55000 no key, or one that is refused; 54000 more than 16 MiB.
 #[pg_extern(sql = false)]
 fn phi_encrypt(
     fcinfo: pg_sys::FunctionCallInfo,

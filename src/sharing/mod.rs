@@ -53,11 +53,8 @@ impl<'call> Token<'call> {
     /// comparisons do not take constant time: what an attacker would learn from
     /// them is the order of entries among 2^256 possible ones.
     fn presented(argument: Option<TextArg<'call>>) -> Option<Self> {
-        let bytes = argument?.as_bytes();
-        if bytes.len() != Self::LENGTH || !bytes.iter().all(u8::is_ascii_hexdigit) {
-            return None;
-        }
-        std::str::from_utf8(bytes).ok().map(Self)
+        let text = argument?.as_str();
+        (text.len() == Self::LENGTH && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(Self(text))
     }
 
     fn as_arg(&self) -> Arg<'call> {

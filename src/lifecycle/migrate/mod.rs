@@ -176,6 +176,7 @@ fn managed_function(spi: &Spi, name: &str) -> Result<&'static crate::schema::Fun
 /// Migrates, and raises a WARNING for everything that the DBA must act on.
 pub fn run(scope: Scope) -> Result<Outcome> {
     require_superuser("auria.migrate")?;
+    extension::require_utf8()?;
     transaction::lock(Lock::Migration, 0);
     let outcome = quietly(|spi| apply(spi, scope))?;
     for migration in &outcome.applied {
