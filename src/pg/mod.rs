@@ -14,6 +14,7 @@ pub mod caught;
 pub mod direct;
 pub mod extension;
 pub mod file;
+mod image;
 pub mod memory;
 pub mod panic;
 mod plain_table;
