@@ -16,7 +16,7 @@ use crate::pg::bytes::Jsonb;
 use crate::pg::roles;
 use crate::pg::spi::{self, Arg, Spi, quoted_identifier, quoted_literal};
 use crate::pg::value::required_id;
-use crate::phi::columns::{Column, Kind, TABLES};
+use crate::phi::columns::{Kind, PhiColumn, TABLES};
 use crate::schema::owner;
 
 /// Everything that is stored about a dentist: the rows of every table, with
@@ -125,7 +125,7 @@ pub fn rows(spi: &Spi, parts: &Parts, id: Uuid, select: fn(&Part) -> String) -> 
 }
 
 /// The columns with patient data that a table stores encrypted.
-fn encrypted_columns(part: &Part) -> impl Iterator<Item = &'static Column> {
+fn encrypted_columns(part: &Part) -> impl Iterator<Item = &'static PhiColumn> {
     TABLES
         .iter()
         .filter(|table| part.relation == format!("public.{}", table.name))

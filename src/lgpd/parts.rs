@@ -19,7 +19,7 @@ use crate::args;
 use crate::error::Result;
 use crate::pg::extension;
 use crate::pg::spi::{Spi, quoted_identifier};
-use crate::phi::columns::Column;
+use crate::phi::columns::PhiColumn;
 use crate::schema::trust;
 
 /// The OID of a table, as a number that can be ordered.
@@ -88,7 +88,7 @@ impl Part {
     }
 
     /// Whether it has the encrypted column. A sealed table has all.
-    pub fn stores_encrypted(&self, column: &Column) -> bool {
+    pub fn stores_encrypted(&self, column: &PhiColumn) -> bool {
         self.is_sealed() || self.has(&column.encrypted.to_string_lossy())
     }
 

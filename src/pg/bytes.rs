@@ -107,7 +107,7 @@ impl<'row> Stored<'row> {
     }
 
     /// Whether `bytes` are its bytes.
-    pub fn says(&self, bytes: &[u8]) -> bool {
+    pub fn equals(&self, bytes: &[u8]) -> bool {
         (self.is_jsonb || self.len() == bytes.len()) && self.read() == bytes
     }
 }

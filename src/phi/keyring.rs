@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use auria_openpgp::limits::MAX_MESSAGE;
 use auria_openpgp::{NameKey, OpenError, Opener, Plaintext, SealError, Sealer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 use super::secret::{self, Secret, Which};
 use crate::error::{self, Error, Result};
 use crate::pg::advisory::{self, KEYS_IN_USE, Says};
+use crate::pg::bytes::Stored;
 use crate::pg::spi::{Arg, Snapshot, Spi};
 use crate::pg::{extension, transaction};
 use crate::statement;
@@ -59,8 +61,7 @@ pub enum Written {
 pub struct Origin {
     /// How it was written.
     pub written: Written,
-    /// Whose it is. Only [`encrypt_for`] names an owner; a value of pgcrypto's
-    /// has none.
+    /// Whose it is. Only [`encrypt`] names an owner; a value of pgcrypto's has none.
     pub owner: Option<Uuid>,
     /// Whether nobody without the secret can have made it, also not of pieces
     /// of other messages. Only a message without MDC may be such a piece.
@@ -74,19 +75,9 @@ impl Origin {
     }
 }
 
-/// `plaintext` as an OpenPGP message under
-/// the current secret that names no owner: as the open layout stores it.
-pub fn encrypt(plaintext: &[u8]) -> Result<Vec<u8>> {
-    seal(plaintext, |sealer, text| sealer.seal(text))
-}
-
-/// `plaintext` as a message that names its owner: as the sealed layout stores
-/// it.
-pub fn encrypt_for(plaintext: &[u8], owner: Uuid) -> Result<Vec<u8>> {
-    seal(plaintext, |sealer, text| sealer.seal_for(text, owner.as_bytes()))
-}
-
-fn seal(plaintext: &[u8], write: impl FnOnce(&Sealer, &str) -> Result<Vec<u8>, SealError>) -> Result<Vec<u8>> {
+/// `plaintext` as an OpenPGP message under the current secret: one that names its owner, as the
+/// sealed layout stores it, or nobody, as the open one does.
+pub fn encrypt(plaintext: &[u8], owner: Option<Uuid>) -> Result<Vec<u8>> {
     with_keyring(Which::Current, |keyring| {
         let key = keyring.current.required()?;
         let plaintext = std::str::from_utf8(plaintext).map_err(|_| error::phi_not_text())?;
@@ -94,7 +85,11 @@ fn seal(plaintext: &[u8], write: impl FnOnce(&Sealer, &str) -> Result<Vec<u8>, S
             Some(sealer) => sealer,
             none => none.insert(Sealer::new(&key.secret).map_err(not_sealed)?),
         };
-        write(sealer, plaintext).map_err(not_sealed)
+        let message = match owner {
+            Some(owner) => sealer.seal_for(plaintext, owner.as_bytes()),
+            None => sealer.seal(plaintext),
+        };
+        message.map_err(not_sealed)
     })
 }
 
@@ -117,16 +112,10 @@ pub fn previous_name_digest(user: Uuid, name: &[u8]) -> Result<Option<[u8; 16]>>
     })
 }
 
-/// Hands the text in an OpenPGP message to `take`, and says how it was
-/// written. The previous secret is tried where the current one does not fit.
-pub fn decrypt<T>(message: &[u8], take: impl FnOnce(&str) -> T) -> Result<(T, Written)> {
-    decrypt_bound(message, |text, origin| (take(text), origin.written))
-}
-
 /// Hands the text in an OpenPGP message, and what the message says of itself,
 /// to `take`, which decides whether it may be seen. The previous secret is
 /// tried where the current one does not fit.
-pub fn decrypt_bound<T>(message: &[u8], take: impl FnOnce(&str, Origin) -> T) -> Result<T> {
+pub fn decrypt<T>(message: &[u8], take: impl FnOnce(&str, Origin) -> T) -> Result<T> {
     let mut take = Some(take);
     let current = with_keyring(Which::Current, |keyring| {
         let opener = &mut keyring.current.required()?.opener;
@@ -142,6 +131,21 @@ pub fn decrypt_bound<T>(message: &[u8], take: impl FnOnce(&str, Origin) -> T) ->
         }
         None => Err(error::phi_wrong_key_or_corrupt()),
     })
+}
+
+/// [`decrypt`] for a stored value, which is fetched only if it is within what may be
+/// encrypted; `None` where it is no message that a secret opens.
+pub fn open<T>(stored: Stored<'_>, take: impl FnOnce(&str, Origin) -> T) -> Result<Option<T>> {
+    if stored.len() > MAX_MESSAGE { Ok(None) } else { if_readable(decrypt(stored.read(), take)) }
+}
+
+/// `None` where the fault is the stored value's.
+pub fn if_readable<T>(opened: Result<T>) -> Result<Option<T>> {
+    match opened {
+        Ok(opened) => Ok(Some(opened)),
+        Err(error) if error.is_about_a_stored_value() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Asked by the opener on its way. A cancel unwinds from here: what was derived

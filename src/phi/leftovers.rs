@@ -7,7 +7,7 @@
 use uuid::Uuid;
 
 use super::backfill;
-use super::inspect::{Found, inspect};
+use super::inspect::{PairState, inspect};
 use super::page::{PAGE, Record, Source};
 use crate::error::Result;
 use crate::pg::memory;
@@ -42,22 +42,22 @@ impl Leftovers {
     fn row(&mut self, spi: &Spi, source: &Source, record: &Record<'_>) -> Result<()> {
         let mut new: Vec<Option<Vec<u8>>> = vec![None; record.len()];
         for place in 0..record.len() {
-            let value = record.value(place)?;
-            match inspect(&value)? {
-                Found::Nothing => continue,
-                Found::Readable { has_plain, differs, .. } => {
+            let pair = record.pair(place)?;
+            match inspect(&pair)? {
+                PairState::Empty => continue,
+                PairState::Readable { has_plain, differs, .. } => {
                     self.readable += 1;
                     self.differing += u64::from(has_plain && differs);
                     continue;
                 }
-                Found::Unreadable { has_plain: false } => {
+                PairState::Unreadable { has_plain: false } => {
                     self.unreadable += 1;
                     continue;
                 }
-                Found::PlainOnly | Found::Unreadable { has_plain: true } => self.encrypted += 1,
+                PairState::PlainOnly | PairState::Unreadable { has_plain: true } => self.encrypted += 1,
             }
             // One at a time: a row of large values need not be in memory at once.
-            new[place] = Some(memory::scratch(|| backfill::encrypted_anew(&value))?);
+            new[place] = Some(memory::scratch(|| backfill::encrypted_anew(&pair))?);
             backfill::store(spi, source, record.id, &mut new, None)?;
         }
         Ok(())

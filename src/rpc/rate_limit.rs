@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::access;
 use crate::error::{self, Result, required};
-use crate::pg::direct::{End, Key, Table, Writing, columns};
 use crate::pg::bytes::TextArg;
+use crate::pg::direct::{End, Key, Table, Writing, columns};
 use crate::pg::spi::{self, Snapshot};
 use crate::pg::value::Fields;
 use crate::pg::value::required_id;

@@ -18,7 +18,7 @@ use crate::pg::spi::{self, Arg, Spi};
 use crate::pg::transaction;
 use crate::pg::{extension, roles};
 use crate::phi;
-use crate::phi::columns::{self, Table};
+use crate::phi::columns::{self, PhiTable};
 use crate::phi::layout;
 use crate::schema::{FUNCTIONS, Function, MIGRATIONS, POLICIES, TRIGGERS, access, owner, tables};
 
@@ -508,7 +508,7 @@ fn phi_key(_: &Spi) -> Result<Findings> {
 fn phi_encrypted(spi: &Spi) -> Result<Findings> {
     let mut findings = Vec::new();
     for source in &phi::sources(spi)? {
-        let Table { name, columns } = *source.table;
+        let PhiTable { name, columns } = *source.table;
         let before = findings.len();
         for column in columns {
             let encrypted = column.encrypted.to_string_lossy();

@@ -44,7 +44,7 @@ use crate::error::{self, Error, Result};
 use crate::pg::spi::{self, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::pg::{extension, roles};
-use crate::phi::columns::{TABLES, Table};
+use crate::phi::columns::{PhiTable, TABLES};
 use crate::phi::layout;
 use crate::schema::locks;
 use crate::schema::owner::{self, Owner};
@@ -255,7 +255,7 @@ fn apply(spi: &Spi, scope: Scope) -> Result<Outcome> {
         let mut warnings = ensure::collecting_warnings(|| {
             ensure::restoring(scope == Scope::Again, || run_sections(spi, &sql, &owner))
         })?;
-        let stored: &[&Table] = if raw.is_empty() { &sealed } else { &TABLES };
+        let stored: &[&PhiTable] = if raw.is_empty() { &sealed } else { &TABLES };
         warnings = warnings.into_iter().map(|warning| layout::naming_stored(&warning, stored)).collect();
         owner.act(|| {
             if migration.number == CREDITS {

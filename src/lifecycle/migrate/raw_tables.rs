@@ -13,13 +13,13 @@ use crate::args;
 use crate::error::{self, Error, Result};
 use crate::guc::{self, AdoptFunctions};
 use crate::pg::spi::Spi;
-use crate::phi::columns::{Kind, TABLES, Table};
+use crate::phi::columns::{PhiTable, TABLES};
 use crate::phi::{self, leftovers};
 use crate::schema::owner::{self, Owner};
 
 /// The tables that the original brought to `public.*_raw`, by the names that
 /// its views have.
-pub fn found(spi: &Spi) -> Result<Vec<&'static Table>> {
+pub fn found(spi: &Spi) -> Result<Vec<&'static PhiTable>> {
     let encrypted: Vec<_> =
         TABLES.iter().flat_map(|table| table.columns).map(|column| column.encrypted.to_string_lossy()).collect();
     let rows = spi.query_once(
@@ -54,7 +54,7 @@ pub fn refuse_obstacles(spi: &Spi) -> Result<()> {
 
 /// Gives each of these tables its name back. The original's views go, with
 /// their trigger functions; what goes is kept in `auria.replaced_functions`.
-pub fn rename(spi: &Spi, owner: &Owner, tables: &[&Table], report: &mut Report) -> Result<()> {
+pub fn rename(spi: &Spi, owner: &Owner, tables: &[&PhiTable], report: &mut Report) -> Result<()> {
     for table in tables {
         let name = table.name;
         let grants = statements(spi, include_str!("raw_grants.sql"), name)?;
@@ -72,11 +72,7 @@ pub fn rename(spi: &Spi, owner: &Owner, tables: &[&Table], report: &mut Report) 
         spi.execute_script(&format!("ALTER TABLE public.{name}_raw RENAME TO {name}"))?;
         for column in table.columns {
             let plain = column.plain.to_string_lossy();
-            let kind = match column.kind {
-                Kind::Text => "text",
-                Kind::Date => "date",
-                Kind::Jsonb => "jsonb",
-            };
+            let kind = column.kind.sql();
             spi.execute_script(&format!(
                 "ALTER TABLE public.{name} ADD COLUMN IF NOT EXISTS {plain} pg_catalog.{kind}; \
                  ALTER TABLE public.{name} ALTER COLUMN {plain} DROP NOT NULL"
@@ -92,8 +88,8 @@ pub fn rename(spi: &Spi, owner: &Owner, tables: &[&Table], report: &mut Report) 
 
 /// Reports the functions that go on naming these tables, once those that this
 /// installation replaces are replaced.
-pub fn report_mentions(spi: &Spi, tables: &[&Table], report: &mut Report) -> Result<()> {
-    for Table { name, .. } in tables {
+pub fn report_mentions(spi: &Spi, tables: &[&PhiTable], report: &mut Report) -> Result<()> {
+    for PhiTable { name, .. } in tables {
         for function in mentioning(spi, &format!("{name}_raw"))? {
             report.warn(format!(
                 "the body of function {function} has the word {name}_raw, a table that is in schema \
@@ -136,7 +132,7 @@ pub fn encrypt_leftovers(spi: &Spi, owner: &Owner, report: &mut Report) -> Resul
 }
 
 /// The trigger functions that the original made for the view of this table.
-fn trigger_functions(table: &Table) -> [String; 3] {
+fn trigger_functions(table: &PhiTable) -> [String; 3] {
     ["insert", "update", "delete"].map(|event| format!("public.{}_view_{event}()", table.name))
 }
 

@@ -7,7 +7,7 @@ use super::tables;
 use crate::args;
 use crate::error::{Error, Result};
 use crate::pg::spi::Spi;
-use crate::phi::columns::Table;
+use crate::phi::columns::PhiTable;
 
 /// How long a lock is waited for, in milliseconds: others wait behind it.
 const LOCK_TIMEOUT: u32 = 10_000;
@@ -25,7 +25,7 @@ pub fn set_lock_timeout(spi: &Spi) -> Result<()> {
 
 /// Refuses (2BP01) what depends on the plain columns of a table, or on its row
 /// type, and would break or be dropped with them.
-pub fn refuse_on_table(spi: &Spi, table: &Table) -> Result<()> {
+pub fn refuse_on_table(spi: &Spi, table: &PhiTable) -> Result<()> {
     let plain: Vec<_> = table.columns.iter().map(|column| column.plain.to_string_lossy()).collect();
     let found =
         spi.query_once(include_str!("obstacles.sql"), args![&format!("public.{}", table.name), &plain.join(" ")])?;
@@ -34,7 +34,7 @@ pub fn refuse_on_table(spi: &Spi, table: &Table) -> Result<()> {
 }
 
 /// Refuses (2BP01) what depends on a view and would be dropped with it.
-pub fn refuse_on_view(spi: &Spi, table: &Table) -> Result<()> {
+pub fn refuse_on_view(spi: &Spi, table: &PhiTable) -> Result<()> {
     let objects = tables::all_rows(spi, include_str!("on_view.sql"), table.name)?;
     refuse(&format!("view public.{}", table.name), &objects)
 }
@@ -56,7 +56,7 @@ fn refuse(of: &str, objects: &[String]) -> Result<()> {
 
 /// The functions of the database whose bodies are strings that name a table and
 /// one of its plain columns: PostgreSQL records no dependency of theirs.
-pub fn mentioning(spi: &Spi, table: &Table) -> Result<Vec<String>> {
+pub fn mentioning(spi: &Spi, table: &PhiTable) -> Result<Vec<String>> {
     let plain: Vec<_> = table.columns.iter().map(|column| column.plain.to_string_lossy()).collect();
     let rows = spi.query_once(
         "SELECT p.oid::pg_catalog.regprocedure::text \
@@ -73,7 +73,7 @@ pub fn mentioning(spi: &Spi, table: &Table) -> Result<Vec<String>> {
 }
 
 /// The publications that a table is in: they go on publishing the stored table.
-pub fn publications(spi: &Spi, table: &Table) -> Result<Vec<String>> {
+pub fn publications(spi: &Spi, table: &PhiTable) -> Result<Vec<String>> {
     tables::all_rows(
         spi,
         "SELECT pg_catalog.quote_ident(p.pubname) \
