@@ -53,9 +53,7 @@ fn the_hint_of_the_refusal_moves_the_data() {
     let cluster = ClusterOptions::default().start();
     let old = database_in(&cluster, "LATIN1");
     old.superuser().run("CREATE TABLE public.notes (text text); INSERT INTO public.notes VALUES ('Jos' || chr(233))");
-    cluster
-        .superuser("postgres")
-        .run("CREATE DATABASE moved TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'");
+    cluster.superuser("postgres").run("CREATE DATABASE moved TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8'");
     let dump = cluster.private_directory("dump").join("notes.sql");
     let dump = dump.to_str().unwrap();
     cluster.client_succeeds("pg_dump", &["--encoding=UTF8", "-f", dump, old.name()]);
