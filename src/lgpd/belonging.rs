@@ -29,7 +29,7 @@ fn named(tables: &StoredTables, name: &str) -> Option<TableId> {
     tables.iter().find(|(_, table)| table.part.relation == name).map(|(oid, _)| *oid)
 }
 
-/// What Stripe has sent about the user, where the webhook keeps it.
+/// Events that Stripe has sent about the user.
 fn add_events(tables: &mut StoredTables) -> FoundBy {
     let (Some(events), Some(subscriptions)) =
         (named(tables, "public.webhook_events"), named(tables, "public.subscriptions"))

@@ -66,7 +66,7 @@ pub fn erase(spi: &Spi, mut subject: Subject, id: Uuid, keep_payments: bool) -> 
     let mut notes = Vec::new();
     let caller = Caller::now(spi)?;
     // A deferred trigger would run at the commit, when the rights are no
-    // longer the owner's. What waits already is the caller's.
+    // longer the owner's. Those that wait already are the caller's.
     spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
     let owner = owner::of_schema(spi)?;
     let (parts, all_rows) = roles::acting_as(owner, || {
@@ -126,8 +126,8 @@ fn to_do(object: &str, detail: &str) -> Line {
 }
 
 /// Whether the names that would be compared can be read: where a view decrypts
-/// them, one damaged value must not keep a patient from being erased. What a repetition may not
-/// meet is raised: an erasure that did not look at names would pass for a whole one.
+/// them, one damaged value must not keep a patient from being erased. A fault that may pass is
+/// raised: an erasure that did not look at names would be taken for a complete one.
 fn names_can_be_read(spi: &Spi, id: Uuid) -> bool {
     transaction::attempt_finally(|| {
         let sql = format!(
@@ -155,7 +155,7 @@ fn remove(spi: &Spi, parts: &Parts, id: Uuid, keep_payments: bool) -> Result<Vec
     let mut kept = Vec::new();
     if keep_payments {
         kept.extend(PAYMENTS.map(str::to_owned));
-        // What belongs to a payment alone is kept with it: referred to comes last.
+        // Rows that belong to a payment alone are kept with it. A table that is referred to comes last.
         for part in parts.tables.iter().rev() {
             if !part.through.is_empty() && part.through.iter().all(|table| kept.contains(table)) {
                 kept.push(part.relation.clone());
@@ -164,7 +164,7 @@ fn remove(spi: &Spi, parts: &Parts, id: Uuid, keep_payments: bool) -> Result<Vec
     }
     let is_kept = |part: &Part| kept.contains(&part.relation);
     let is_removed = |part: &Part| part.out_of_reach.is_none() && !is_kept(part);
-    // Asked first: what is removed may be what says whose the rows are.
+    // Asked first: afterwards, the rows by which these are found may be gone.
     let mut counts = Vec::new();
     let mut keys = Vec::new();
     for part in &parts.tables {
@@ -207,14 +207,14 @@ fn remove(spi: &Spi, parts: &Parts, id: Uuid, keep_payments: bool) -> Result<Vec
     Ok(report)
 }
 
-/// How many rows belong to the subject, by what says so now.
+/// How many rows belong to the subject now.
 fn still_there(spi: &Spi, part: &Part, id: Uuid) -> Result<i64> {
     let sql = format!("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}", part.relation, part.condition);
     Ok(spi.query_once(&sql, args![id])?.one()?.unwrap_or(0))
 }
 
-/// What the subject's rows are found again by, when what said whose they are
-/// has been removed.
+/// The keys by which the subject's rows are found again, when the rows that they
+/// were found by are gone.
 fn row_keys(spi: &Spi, part: &Part, id: Uuid) -> Result<Vec<String>> {
     let sql = format!("SELECT DISTINCT {} FROM {} AS t WHERE {}", part.row_key(), part.relation, part.condition);
     spi.query_once(&sql, args![id])?.column()

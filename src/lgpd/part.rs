@@ -33,7 +33,7 @@ impl Subject {
 pub struct Part {
     /// The stored table, quoted.
     pub stored: String,
-    /// What it is read and written through, quoted: itself, or a view.
+    /// The table or view, quoted, through which it is read and written.
     pub relation: String,
     /// Which of its rows, called `t`, belong to the subject.
     pub condition: String,
@@ -74,7 +74,7 @@ impl Part {
         self.is_sealed() || self.has(column.encrypted_name())
     }
 
-    /// What a row is found again by, as text.
+    /// The key of a row, as text.
     pub fn row_key(&self) -> String {
         format!("pg_catalog.format('%s', ROW({}))", self.key.join(", "))
     }
@@ -88,7 +88,7 @@ impl Part {
         is_id.then(|| (format!("t.{}", quoted_identifier(name)), oid == pg_sys::UUIDOID))
     }
 
-    /// That a row has the id `$1` in one of these columns.
+    /// The condition that a row has the id `$1` in one of these columns.
     pub(super) fn has_id_in(&self, columns: &[String]) -> String {
         let comparisons: Vec<String> = columns
             .iter()

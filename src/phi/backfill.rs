@@ -1,6 +1,6 @@
-//! `auria.phi_backfill()`: encrypts what is not encrypted yet, and writes anew
-//! what another writer or the previous secret wrote, and what says something
-//! else than the plain value beside it.
+//! `auria.phi_backfill()`: encrypts the values that are not encrypted yet, and
+//! rewrites those of another writer, those under the previous secret, and those
+//! that differ from the plain value beside them.
 //!
 //! It walks each table by its primary key and commits every batch. Progress is
 //! derived from the rows; no separate state is kept: stopped anywhere, the next
@@ -203,7 +203,7 @@ pub(super) fn store(
     Ok(())
 }
 
-/// The plain value encrypted; where there is none, what the encrypted one says.
+/// The plain value encrypted; where there is none, the text of the encrypted one.
 pub(super) fn encrypted_anew(pair: &Pair<'_>) -> Result<Vec<u8>> {
     if let Some(plain) = &pair.plain {
         return plain.encrypt(pair.owner);
@@ -242,9 +242,9 @@ enum Due {
     Leaving,
 }
 
-/// What is to be done about a value. The plain one, where it is there, is
-/// what the encrypted one has to say. An encrypted one without a plain one
-/// stays: it may be all there is.
+/// Decides about a pair of values. The encrypted one has to open to the plain
+/// one, where that is there. An encrypted one without a plain one stays: it may
+/// be all there is.
 fn due(pair: &Pair<'_>) -> Result<Due> {
     let due = match inspect(pair)? {
         PairState::Empty => Due::Nothing,

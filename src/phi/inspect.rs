@@ -18,7 +18,7 @@ pub enum PairState {
         written: Written,
         /// Whether the plain value is there.
         has_plain: bool,
-        /// Whether it says something else than the plain value, or the plain
+        /// Whether it opens to something else than the plain value, or the plain
         /// value is gone; in the sealed layout, whether it is somebody else's.
         differs: bool,
         /// Whether it names whom it must name: in the sealed layout the row's

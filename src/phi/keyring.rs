@@ -63,7 +63,7 @@ pub struct Origin {
     pub written: Written,
     /// Whose it is. Only [`encrypt`] names an owner; a value of pgcrypto's has none.
     pub owner: Option<Uuid>,
-    /// Whether nobody without the secret can have made it, also not of pieces
+    /// Whether nobody without the secret can have made it, not even from pieces
     /// of other messages. Only a message without MDC may be such a piece.
     pub integrity_protected: bool,
 }
@@ -93,14 +93,14 @@ pub fn encrypt(plaintext: &[u8], owner: Option<Uuid>) -> Result<Vec<u8>> {
     })
 }
 
-/// What a unique index over the names of a user's patients compares: equal for
-/// equal names, and it says nothing to anyone without the secret.
+/// The digest that a unique index over the names of a user's patients compares:
+/// equal for equal names, and useless to anyone without the secret.
 pub fn name_digest(user: Uuid, name: &[u8]) -> Result<[u8; 16]> {
     with_keyring(Which::Current, |keyring| keyring.current.required()?.name_digest(user, name))
 }
 
 /// The same under the previous secret, if there is one. A row that was last
-/// written under it still has this digest: who stores a name asks for both.
+/// written under it still has this digest: a name that is stored is compared by both.
 ///
 /// A writer that began before a rotation knows the previous secret alone, and
 /// its row is not yet visible: only an index entry or a lock that both writers
@@ -195,15 +195,15 @@ fn refusal(error: OpenError) -> Error {
 
 /// Looks the secret up if this transaction has not yet, then runs `work`.
 ///
-/// The look-up runs outside of the borrow: it calls Vault's view, which is
-/// not ours.
+/// The look-up runs outside of the borrow: it calls Vault's view, which may run
+/// any code.
 fn with_keyring<T>(which: Which, work: impl FnOnce(&mut Keyring) -> Result<T>) -> Result<T> {
     let transaction = transaction::local_number();
     let fresh = |keyring: &mut Keyring| keyring.slot(which).looked_up_in == Some(transaction);
     if !KEYRING.with_borrow_mut(fresh) {
         extension::require_utf8()?;
         let forget = ForgetUnlessFound(which);
-        // Who calls for each value declares no path: that would cost more than the value.
+        // Functions that are called for each value declare no search_path: that would cost more than the value.
         let found = extension::with_fixed_path(|| look_up(which))?;
         std::mem::forget(forget);
         KEYRING.with_borrow_mut(|keyring| {
@@ -225,9 +225,9 @@ impl Drop for ForgetUnlessFound {
     }
 }
 
-/// The transaction says which key it uses for as long as it may write with it,
-/// so that a rotation can wait for it. The lock around the look-up closes the
-/// gap between reading the key and saying so.
+/// An advisory lock shows which key the transaction uses, for as long as it may
+/// write with it, so that a rotation can wait for it. The lock around the look-up
+/// closes the gap between reading the key and showing so.
 fn look_up(which: Which) -> Result<Option<Secret>> {
     if which == Which::Previous || transaction::is_in_recovery() {
         return secret::look_up(which);
@@ -265,9 +265,9 @@ pub struct KeysInUse {
 }
 
 impl KeysInUse {
-    /// What is so by now. A transaction that began under another key than the
-    /// current one and has ended by now is not among them: what it wrote is
-    /// seen by a snapshot taken after this.
+    /// The keys that are in use now. A transaction under another key than the
+    /// current one that has ended is not counted: a snapshot taken after this
+    /// sees its rows.
     pub fn look(spi: &Spi) -> Result<Self> {
         let current =
             with_keyring(Which::Current, |keyring| Ok(keyring.current.key.as_ref().map(|key| mark(&key.secret))))?;
@@ -275,7 +275,7 @@ impl KeysInUse {
         if transaction::is_in_recovery() {
             return Ok(keys);
         }
-        // Who has read the key and not yet said so says so in a moment.
+        // A transaction that has read the key shows in a moment that it uses it.
         advisory::wait_for(Says::LookingUpTheKey);
         let class = Arg::from(pgrx::pg_sys::Oid::from(KEYS_IN_USE));
         for row in spi.query(&MARKS_IN_USE, Snapshot::Caller, &[class])?.iter() {

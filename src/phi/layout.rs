@@ -11,8 +11,8 @@ pub fn stored_name(table: &PhiTable) -> String {
     format!("auria_raw.{}_raw", table.name)
 }
 
-/// What was said of a table while it had the name of the open layout, said of
-/// the stored one: a statement for it names the table that has its columns.
+/// A message about tables by their names in the open layout, with those of the
+/// stored ones: a statement in it then names the table that has its columns.
 pub fn naming_stored(text: &str, sealed: &[&PhiTable]) -> String {
     sealed.iter().fold(text.to_owned(), |text, table| {
         let name = format!("public.{}", table.name);

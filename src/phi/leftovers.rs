@@ -2,7 +2,7 @@
 //! and write: as in a database that the original sealed by hand.
 //!
 //! There the encrypted value is the one in use. A plain one beside it is a copy
-//! that nobody keeps in step, and counts only where nothing else says it.
+//! that nothing updates, and counts only where no encrypted value can be read.
 
 use uuid::Uuid;
 
@@ -26,9 +26,9 @@ pub struct Leftovers {
     pub unreadable: u64,
 }
 
-/// Encrypts every plain value of the table that nothing else says, in the
-/// running transaction, with the rights in force. The caller holds a lock on
-/// the table that keeps writers away.
+/// Encrypts every plain value of the table that has no readable encrypted one, in
+/// the running transaction, with the rights in force. The caller has locked the
+/// table against writers.
 pub fn encrypt(spi: &Spi, source: &Source) -> Result<Leftovers> {
     let mut leftovers = Leftovers::default();
     let mut next = Some(Uuid::nil());

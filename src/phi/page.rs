@@ -1,6 +1,6 @@
 //! Reading the columns of patient data, some rows at a time in the order of
 //! the primary key, in either layout. The statements follow from
-//! [`columns`].
+//! [`columns`](super::columns).
 
 use uuid::Uuid;
 
@@ -38,7 +38,7 @@ pub struct Pair<'row> {
 }
 
 impl Pair<'_> {
-    /// Whether the encrypted value may say this text.
+    /// Whether the encrypted value may have this text.
     pub fn agrees_with(&self, text: &str) -> bool {
         self.owner.is_some() || self.plain.as_ref().is_some_and(|plain| plain.equals(text))
     }

@@ -68,7 +68,7 @@ pub fn encrypted<'row>(
 }
 
 /// Whether a ciphertext that the statement gives opens to the plain value beside it, and is the
-/// owner's. Somebody else's says nothing: a guess at it must not be confirmed.
+/// owner's. One of somebody else's never does: a guess at it must not be confirmed.
 fn is_of(given: Stored<'_>, plain: Option<Plain<'_>>, owner: Uuid) -> Result<bool> {
     let Some(plain) = plain else {
         return Ok(false);

@@ -15,9 +15,9 @@ const LONGEST_NAME: usize = 2680;
 /// The digests of a name; none of NULL.
 #[derive(Default)]
 pub struct Digests {
-    /// What is stored.
+    /// Under the current secret: the one that stays.
     current: Option<[u8; 16]>,
-    /// What writers and rows have that know the previous secret alone.
+    /// Under the previous secret, for writers that know no other and the rows they wrote.
     previous: Option<[u8; 16]>,
 }
 
@@ -36,8 +36,9 @@ impl Digests {
         Ok(Self { current: Some(phi::name_digest(owner, name)?), previous: phi::previous_name_digest(owner, name)? })
     }
 
-    /// What the row is written with first: during a rotation the previous
-    /// digest, under which it meets in the index whoever knows that one alone.
+    /// The digest that the row is written with first: during a rotation the
+    /// previous one, so that the index compares it with those of writers that
+    /// know no other.
     pub fn first(&self) -> Option<[u8; 16]> {
         self.previous.or(self.current)
     }

@@ -43,8 +43,8 @@ impl Reader {
     }
 }
 
-/// What a [`Reader`] was found by. As with a policy that asks for the user by
-/// a sub-select, one statement has one reader.
+/// The session's state when a [`Reader`] was found. As with a policy that asks for
+/// the user by a sub-select, one statement has one reader.
 #[derive(PartialEq, Eq)]
 struct Asked {
     role: pg_sys::Oid,
@@ -63,8 +63,8 @@ thread_local! {
 /// name them as the owner; service_role and the schema's owner see all; anon
 /// and others none. NULL gives NULL. Works on a hot standby.
 ///
-/// What cannot be read is an error where `strict` is true, which the views say,
-/// and NULL elsewhere: 39000 wrong key, corrupt data, or somebody else's; 54000 over the
+/// A value that cannot be read is an error where `strict` is true, as in the
+/// views, and NULL elsewhere: 39000 wrong key, corrupt data, or somebody else's; 54000 over the
 /// limits; 22021 not text; 55000 no key, or one that is refused.
 #[pg_extern(sql = false)]
 fn open_text(
@@ -79,8 +79,8 @@ fn open_text(
         return Ok(open_if(ciphertext, |origin| Reader::User(dentist).may_see(origin))?);
     }
     let role = roles::effective();
-    // Whose claims a query has is looked up once, which takes a tenth of opening a value: as the
-    // rows that it may see are chosen by a sub-select.
+    // The claims are looked up once in a query, as the rows that it may see are chosen by a
+    // sub-select: a look-up takes a tenth of opening a value.
     let (_, reader) = procedure::once_in_a_query(fcinfo, |(of, _)| *of == role, || Ok((role, reader(role)?)))?;
     let opened = phi::decrypt(ciphertext, |text, origin| reader.may_see(&origin).then(|| Text::copy_of(text)));
     let text = opened.and_then(|text| text.ok_or_else(error::phi_wrong_key_or_corrupt));
@@ -172,7 +172,7 @@ fn find_reader(role: pg_sys::Oid) -> Result<Reader> {
             if !roles::has_rights_of(role, c"authenticated") {
                 return Ok(Reader::Nobody);
             }
-            // The function is not ours, and has the caller's rights.
+            // The function is the platform's, and runs with the caller's rights.
             let rows = spi.query(&SIGNED_IN_USER, Snapshot::Caller, &[])?;
             Ok(rows.one()?.map_or(Reader::Nobody, Reader::User))
         })
@@ -213,8 +213,8 @@ fn bound_value(ciphertext: Option<&[u8]>, owner: Option<pgrx::datum::Uuid>) -> R
     }))
 }
 
-/// What the unique constraint over names compares; NULL for a name that no
-/// secret opens. For the schema's owner.
+/// The digest that the unique constraint over names compares; NULL for a name that
+/// no secret opens. For the schema's owner.
 #[pg_extern(sql = false)]
 fn name_digest(owner: Option<pgrx::datum::Uuid>, ciphertext: Option<&[u8]>) -> Result<Option<Vec<u8>>, ErrorReport> {
     let (Some(ciphertext), Some(owner)) = (ciphertext, owner) else {

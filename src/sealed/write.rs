@@ -138,7 +138,7 @@ impl Assignments {
 
 fn insert(spi: &Spi, row: &mut RowTrigger<'_>, table: &'static PhiTable) -> Result<()> {
     let new = Assignments::of(spi, row, table)?;
-    // Whoever saves a draft again replaces the last one.
+    // A draft that is saved again replaces the last one.
     let replacing = if table.name == EVALUATION_DRAFTS.name {
         "ON CONFLICT (user_id) DO UPDATE SET draft_data_encrypted = excluded.draft_data_encrypted, \
              updated_at = pg_catalog.now()"

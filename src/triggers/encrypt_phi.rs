@@ -103,8 +103,8 @@ fn decide(row: &RowTrigger<'_>, names: &PhiColumn, plain: Column, encrypted: Opt
     })
 }
 
-/// What follows from what the statement wrote to an encrypted column, which an
-/// UPDATE changes by it; `None` where the plain value decides.
+/// Decides about an encrypted column that the statement writes, and an UPDATE
+/// changes; `None` where the plain value decides.
 ///
 /// # Errors
 /// 42501 when the writer may not write it.
