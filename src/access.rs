@@ -38,6 +38,13 @@ pub fn as_owner_for_the_backend<T>(
     procedure::writing_as_owner(fcinfo, work)
 }
 
+/// Whether the role in force may write ciphertexts that nobody checks to a table of this owner: the
+/// backend, the owner and its members. A superuser has the rights of every role.
+pub fn may_write_ciphertexts(table_owner: pg_sys::Oid) -> bool {
+    let writer = roles::effective();
+    roles::has_rights_of_role(writer, table_owner) || roles::has_rights_of(writer, c"service_role")
+}
+
 /// Lets service_role, superusers and the function's owner ask about anyone,
 /// and everybody else about themselves only (42501).
 pub fn may_ask_about(function: &str, user: Uuid) -> Result<()> {

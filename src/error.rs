@@ -414,10 +414,23 @@ pub fn phi_not_text() -> Error {
         .hint("Read it with pgcrypto's pgp_sym_decrypt_bytea().")
 }
 
-/// 0A000: OpenPGP text is UTF-8.
-pub fn phi_needs_utf8() -> Error {
-    Error::new(PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED, "patient data can only be encrypted in a UTF8 database")
-        .hint("Create the database with ENCODING 'UTF8'.")
+/// 0A000: the database is in another encoding than UTF8.
+pub fn needs_utf8(encoding: &str) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        "extension \"auria\" needs a database in the encoding UTF8",
+    )
+    .detail(format!("The encoding of this database is {encoding}. Nothing was changed."))
+    .hint(
+        "Make another with CREATE DATABASE name TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8', or \
+         LOCALE 'C'; move the data with pg_dump --encoding=UTF8 and psql; create the extension there.",
+    )
+}
+
+/// 22021: a text that is not UTF-8, as no UTF8 database has.
+pub fn not_utf8() -> Error {
+    Error::new(PgSqlErrorCode::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE, "a value is not valid text in UTF-8")
+        .hint("Find out where it came from: PostgreSQL lets no such text into a UTF8 database.")
 }
 
 /// 22003: a column that was widened holds more than its shipped type.

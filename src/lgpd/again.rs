@@ -8,8 +8,10 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
-use super::erase::{Reported, erase};
-use super::parts::{self, Subject};
+use super::erase::erase;
+use super::part::Subject;
+use super::parts;
+use super::report::{Action, Line, Reported, reported};
 use crate::access;
 use crate::args;
 use crate::error::{Result, required};
@@ -23,18 +25,11 @@ use crate::schema::owner;
 /// `not found` for a digest of nobody who is stored. NULL elements are ignored.
 /// Errors: as theirs. For service_role.
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)] // a result row of SQL
 fn erase_again(
     fcinfo: pg_sys::FunctionCallInfo,
     p_digests: Option<Array<'_, &[u8]>>,
     p_keep_payments: Option<bool>,
-) -> Result<
-    TableIterator<
-        'static,
-        (name!(action, String), name!(object, String), name!(row_count, Option<i64>), name!(detail, Option<String>)),
-    >,
-    ErrorReport,
-> {
+) -> Result<Reported, ErrorReport> {
     const THIS: &str = "auria.erase_again";
     access::for_the_backend_alone(fcinfo, THIS)?;
     let digests = required(p_digests, THIS, "p_digests")?;
@@ -42,10 +37,10 @@ fn erase_again(
     transaction::refuse_if_read_only(c"auria.erase_again()");
     let digests: BTreeSet<Vec<u8>> = digests.iter().flatten().map(<[u8]>::to_vec).collect();
     let report = spi::connected(|spi| repeat(spi, digests.into_iter().collect(), keep))?;
-    Ok(TableIterator::new(report))
+    Ok(reported(report))
 }
 
-fn repeat(spi: &Spi, mut digests: Vec<Vec<u8>>, keep_payments: bool) -> Result<Vec<Reported>> {
+fn repeat(spi: &Spi, mut digests: Vec<Vec<u8>>, keep_payments: bool) -> Result<Vec<Line>> {
     let owner = owner::of_schema(spi)?;
     let mut report = Vec::new();
     for subject in [Subject::User, Subject::Patient { by_name: true }] {
@@ -56,8 +51,7 @@ fn repeat(spi: &Spi, mut digests: Vec<Vec<u8>>, keep_payments: bool) -> Result<V
         }
     }
     report.extend(digests.iter().map(|digest| {
-        let detail = "nobody who is stored has an id of this digest".to_owned();
-        ("not found".to_owned(), hex::encode(digest), None, Some(detail))
+        Line::explained(Action::NotFound, hex::encode(digest), "nobody who is stored has an id of this digest")
     }));
     Ok(report)
 }

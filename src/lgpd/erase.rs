@@ -6,9 +6,12 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
+use super::belonging::{NAMED_DRAFT, NAMED_EVALUATION};
 use super::export::{rows, stored};
 use super::log::{self, Caller};
-use super::parts::{self, NAMED_DRAFT, NAMED_EVALUATION, Part, Parts, Subject};
+use super::part::{Part, Subject};
+use super::parts::{self, Parts};
+use super::report::{Action, Line, Reported, reported};
 use super::storage;
 use crate::access;
 use crate::args;
@@ -22,13 +25,7 @@ use crate::schema::owner;
 /// What tax law makes a company keep, for five years as a rule.
 const PAYMENTS: [&str; 3] = ["public.payment_history", "public.credit_pack_purchases", "public.webhook_events"];
 
-/// The action of a report's row about what should be gone and may not be.
-pub const NOT_REACHED: &str = "not reached";
-
 const KEPT: &str = "a payment, which tax law keeps: p_keep_payments is true";
-
-/// A row of the report: action, object, number of rows, detail.
-pub type Reported = (String, String, Option<i64>, Option<String>);
 
 /// Removes what is stored about a dentist, their patients included, and reports
 /// it: `removed` and `kept` with the number of rows, `not reached` for a table
@@ -40,57 +37,40 @@ pub type Reported = (String, String, Option<i64>, Option<String>);
 /// NULL; 23503 a team's rows that refer to what is removed; 25006 read-only;
 /// 55000 without the log. For service_role.
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)] // a result row of SQL
 fn erase_user(
     fcinfo: pg_sys::FunctionCallInfo,
     p_user_id: Option<SqlUuid>,
     p_keep_payments: Option<bool>,
-) -> Result<
-    TableIterator<
-        'static,
-        (name!(action, String), name!(object, String), name!(row_count, Option<i64>), name!(detail, Option<String>)),
-    >,
-    ErrorReport,
-> {
+) -> Result<Reported, ErrorReport> {
     const THIS: &str = "auria.erase_user";
     access::for_the_backend_alone(fcinfo, THIS)?;
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let keep = required(p_keep_payments, THIS, "p_keep_payments")?;
     transaction::refuse_if_read_only(c"auria.erase_user()");
     let report = spi::connected(|spi| erase(spi, Subject::User, user, keep))?;
-    Ok(TableIterator::new(report))
+    Ok(reported(report))
 }
 
 /// [`erase_user`] about a patient.
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)] // a result row of SQL
-fn erase_patient(
-    fcinfo: pg_sys::FunctionCallInfo,
-    p_patient_id: Option<SqlUuid>,
-) -> Result<
-    TableIterator<
-        'static,
-        (name!(action, String), name!(object, String), name!(row_count, Option<i64>), name!(detail, Option<String>)),
-    >,
-    ErrorReport,
-> {
+fn erase_patient(fcinfo: pg_sys::FunctionCallInfo, p_patient_id: Option<SqlUuid>) -> Result<Reported, ErrorReport> {
     access::for_the_backend_alone(fcinfo, "auria.erase_patient")?;
     let patient = required_id(p_patient_id, "auria.erase_patient", "p_patient_id")?;
     transaction::refuse_if_read_only(c"auria.erase_patient()");
     let report = spi::connected(|spi| erase(spi, Subject::Patient { by_name: true }, patient, false))?;
-    Ok(TableIterator::new(report))
+    Ok(reported(report))
 }
 
 /// Erases one person, as [`erase_user`] says.
-pub fn erase(spi: &Spi, mut subject: Subject, id: Uuid, keep_payments: bool) -> Result<Vec<Reported>> {
-    let mut report = Vec::new();
+pub fn erase(spi: &Spi, mut subject: Subject, id: Uuid, keep_payments: bool) -> Result<Vec<Line>> {
+    let mut notes = Vec::new();
     let caller = Caller::now(spi)?;
     transaction::check_constraints_now();
     let owner = owner::of_schema(spi)?;
     let (parts, all_rows) = roles::acting_as(owner, || {
         if subject == (Subject::Patient { by_name: true }) && !names_can_be_read(spi, id) {
             subject = Subject::Patient { by_name: false };
-            report.push(to_do(
+            notes.push(to_do(
                 "public.evaluations",
                 "a value of this dentist cannot be decrypted, so evaluations and drafts that carry the \
                  patient's name alone were not looked for: see auria.phi_status()",
@@ -105,29 +85,23 @@ pub fn erase(spi: &Spi, mut subject: Subject, id: Uuid, keep_payments: bool) -> 
         Ok::<_, Error>((parts, all_rows))
     })?;
     let files = storage::objects(spi, subject, id, all_rows)?;
-    let tables = roles::acting_as(owner, || remove(spi, &parts, id, keep_payments))?;
-
-    let mut result = tables;
-    result.extend(parts.mentions.iter().map(|(table, columns)| {
+    let mut report = roles::acting_as(owner, || remove(spi, &parts, id, keep_payments))?;
+    report.extend(parts.mentions.iter().map(|(table, columns)| {
         let detail = format!(
             "the rows belong to others; where {columns} mentions the user, it is cleared when the account is deleted"
         );
-        ("kept".to_owned(), table.clone(), None, Some(detail))
+        Line::explained(Action::Kept, table, detail)
     }));
-    result.extend(files.into_iter().map(|(bucket, name)| {
-        let detail = "delete it with the API of the file store".to_owned();
-        ("delete file".to_owned(), format!("{bucket}/{name}"), None, Some(detail))
+    report.extend(files.into_iter().map(|(bucket, name)| {
+        let file = format!("{bucket}/{name}");
+        Line::explained(Action::DeleteFile, file, "delete it with the API of the file store")
     }));
-    let entry = log::record(spi, &caller, subject, id, &result)?;
-    result.push((
-        "recorded".to_owned(),
-        "auria.erasures".to_owned(),
-        None,
-        Some(format!("entry {entry}: note it with the request, because the log names nobody")),
-    ));
-    result.append(&mut report);
+    let entry = log::record(spi, &caller, subject, id, &report)?;
+    let entry = format!("entry {entry}: note it with the request, because the log names nobody");
+    report.push(Line::explained(Action::Recorded, "auria.erasures", entry));
+    report.append(&mut notes);
     if subject == Subject::User {
-        result.push(to_do(
+        report.push(to_do(
             "auth.users",
             if keep_payments {
                 "keep the row, which the payments refer to and would be deleted with: clear its email, phone \
@@ -137,21 +111,21 @@ pub fn erase(spi: &Spi, mut subject: Subject, id: Uuid, keep_payments: bool) -> 
             },
         ));
     }
-    result.push(to_do(
+    report.push(to_do(
         "VACUUM FULL",
         "old row versions stay in the files of the tables above and of pg_catalog.pg_statistic until then, and \
          in WAL, standbys and backups until these are recycled",
     ));
-    Ok(result)
+    Ok(report)
 }
 
-fn to_do(object: &str, detail: &str) -> Reported {
-    ("to do".to_owned(), object.to_owned(), None, Some(detail.to_owned()))
+fn to_do(object: &str, detail: &str) -> Line {
+    Line::explained(Action::ToDo, object, detail)
 }
 
 /// Whether the names that would be compared can be read: where a view decrypts
-/// them, one damaged value must not keep a patient from being erased. What a repetition may not
-/// meet is raised: an erasure that did not look at names would pass for a whole one.
+/// them, one damaged value must not keep a patient from being erased. A fault that may pass is
+/// raised: an erasure that did not look at names would be taken for a complete one.
 fn names_can_be_read(spi: &Spi, id: Uuid) -> bool {
     transaction::attempt_finally(|| {
         let sql = format!(
@@ -175,11 +149,11 @@ fn lock(spi: &Spi, parts: &Parts, subject: Subject, id: Uuid) -> Result<()> {
 
 /// Removes the rows of each table and counts them; what is to be kept is
 /// counted.
-fn remove(spi: &Spi, parts: &Parts, id: Uuid, keep_payments: bool) -> Result<Vec<Reported>> {
+fn remove(spi: &Spi, parts: &Parts, id: Uuid, keep_payments: bool) -> Result<Vec<Line>> {
     let mut kept = Vec::new();
     if keep_payments {
         kept.extend(PAYMENTS.map(str::to_owned));
-        // What belongs to a payment alone is kept with it: referred to comes last.
+        // Rows that belong to a payment alone are kept with it. A table that is referred to comes last.
         for part in parts.tables.iter().rev() {
             if !part.through.is_empty() && part.through.iter().all(|table| kept.contains(table)) {
                 kept.push(part.relation.clone());
@@ -188,7 +162,7 @@ fn remove(spi: &Spi, parts: &Parts, id: Uuid, keep_payments: bool) -> Result<Vec
     }
     let is_kept = |part: &Part| kept.contains(&part.relation);
     let is_removed = |part: &Part| part.out_of_reach.is_none() && !is_kept(part);
-    // Asked first: what is removed may be what says whose the rows are.
+    // Asked first: afterwards, the rows by which these are found may be gone.
     let mut counts = Vec::new();
     let mut keys = Vec::new();
     for part in &parts.tables {
@@ -211,37 +185,34 @@ fn remove(spi: &Spi, parts: &Parts, id: Uuid, keep_payments: bool) -> Result<Vec
     }
     let mut report = Vec::new();
     for ((part, count), keys) in parts.tables.iter().zip(counts).zip(keys) {
-        let mut row = |action: &str, count, detail: Option<String>| {
-            report.push((action.to_owned(), part.relation.clone(), count, detail));
-        };
         if part.out_of_reach.is_some() {
             continue;
         }
         if is_kept(part) {
-            row("kept", Some(count), Some(KEPT.to_owned()));
+            report.push(Line::counted(Action::Kept, &part.relation, count).because(KEPT));
             continue;
         }
-        row("removed", Some(count), None);
+        report.push(Line::counted(Action::Removed, &part.relation, count));
         let left = still_there(spi, part, id)?.max(still_there_by_key(spi, part, &keys)?);
         if left > 0 {
             let by = if part.keepers.is_empty() { "a trigger".to_owned() } else { part.keepers.join(", ") };
-            row(NOT_REACHED, Some(left), Some(format!("the rows are still there after the deletion: see {by}")));
+            let why = format!("the rows are still there after the deletion: see {by}");
+            report.push(Line::counted(Action::NotReached, &part.relation, left).because(why));
         }
     }
-    let not_reached = parts.not_reached();
-    report.extend(not_reached.map(|(table, reason)| (NOT_REACHED.to_owned(), table, None, Some(reason))));
+    report.extend(parts.not_reached().map(|(table, reason)| Line::explained(Action::NotReached, table, reason)));
     report.extend(parts.copies.iter().map(|(relation, what)| to_do(relation, what)));
     Ok(report)
 }
 
-/// How many rows belong to the subject, by what says so now.
+/// How many rows belong to the subject now.
 fn still_there(spi: &Spi, part: &Part, id: Uuid) -> Result<i64> {
     let sql = format!("SELECT pg_catalog.count(*) FROM {} AS t WHERE {}", part.relation, part.condition);
     Ok(spi.query_once(&sql, args![id])?.one()?.unwrap_or(0))
 }
 
-/// What the subject's rows are found again by, when what said whose they are
-/// has been removed.
+/// The keys by which the subject's rows are found again, when the rows that they
+/// were found by are gone.
 fn row_keys(spi: &Spi, part: &Part, id: Uuid) -> Result<Vec<String>> {
     let sql = format!("SELECT DISTINCT {} FROM {} AS t WHERE {}", part.row_key(), part.relation, part.condition);
     spi.query_once(&sql, args![id])?.column()

@@ -7,7 +7,8 @@ use pgrx::prelude::*;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::parts::{self, Part, Parts, Subject};
+use super::part::{Part, Subject};
+use super::parts::{self, Parts};
 use super::storage;
 use crate::access;
 use crate::args;
@@ -16,7 +17,7 @@ use crate::pg::bytes::Jsonb;
 use crate::pg::roles;
 use crate::pg::spi::{self, Arg, Spi, quoted_identifier, quoted_literal};
 use crate::pg::value::required_id;
-use crate::phi::columns::{Column, Kind, TABLES};
+use crate::phi::columns::{Kind, PhiColumn, PhiTable};
 use crate::schema::owner;
 
 /// Everything that is stored about a dentist: the rows of every table, with
@@ -68,12 +69,7 @@ fn export(spi: &Spi, subject: Subject, id: Uuid) -> Result<Jsonb> {
         .map(|(bucket_id, name)| Object { bucket_id, name })
         .collect();
     let document = spi.read_once(
-        "SELECT pg_catalog.jsonb_build_object( \
-                    'subject', pg_catalog.jsonb_build_object('kind', $1, 'id', $2), \
-                    'exported_at', pg_catalog.now(), \
-                    'tables', $3, \
-                    'storage_objects', $4::pg_catalog.jsonb, \
-                    'not_included', $5::pg_catalog.jsonb)",
+        include_str!("document.sql"),
         &[
             Arg::from(subject.word()),
             Arg::from(id),
@@ -125,12 +121,9 @@ pub fn rows(spi: &Spi, parts: &Parts, id: Uuid, select: fn(&Part) -> String) -> 
 }
 
 /// The columns with patient data that a table stores encrypted.
-fn encrypted_columns(part: &Part) -> impl Iterator<Item = &'static Column> {
-    TABLES
-        .iter()
-        .filter(|table| part.relation == format!("public.{}", table.name))
-        .flat_map(|table| table.columns)
-        .filter(|column| part.stores_encrypted(column))
+fn encrypted_columns(part: &Part) -> impl Iterator<Item = &'static PhiColumn> {
+    let table = part.relation.strip_prefix("public.").and_then(PhiTable::named);
+    table.map_or(&[][..], |table| table.columns).iter().filter(|column| part.stores_encrypted(column))
 }
 
 /// The text of an encrypted column, where it is a value of the dentist whose
@@ -147,8 +140,8 @@ fn exported(part: &Part) -> String {
         row = format!("({row} - 'name_digest')");
     }
     for column in encrypted_columns(part) {
-        let (plain, encrypted) = (column.plain.to_string_lossy(), column.encrypted.to_string_lossy());
-        let value = opened(part, &encrypted);
+        let (plain, encrypted) = (column.plain_name(), column.encrypted_name());
+        let value = opened(part, encrypted);
         let value = match column.kind {
             Kind::Jsonb => format!("{value}::pg_catalog.jsonb"),
             Kind::Text | Kind::Date => format!("pg_catalog.to_jsonb({value})"),
@@ -156,13 +149,13 @@ fn exported(part: &Part) -> String {
         let value = if part.is_sealed() {
             value
         } else {
-            let plain = quoted_identifier(&plain);
+            let plain = quoted_identifier(plain);
             format!("CASE WHEN t.{plain} IS NULL THEN {value} ELSE pg_catalog.to_jsonb(t.{plain}) END")
         };
         row = format!(
             "(({row}) - {}) || pg_catalog.jsonb_build_object({}, {value})",
-            quoted_literal(&encrypted),
-            quoted_literal(&plain),
+            quoted_literal(encrypted),
+            quoted_literal(plain),
         );
     }
     all(&row, &part.stored, &part.stored_condition())
@@ -174,15 +167,15 @@ fn values_of_others(spi: &Spi, parts: &Parts, id: Uuid) -> Result<Vec<NotInclude
     let mut found = Vec::new();
     for part in parts.tables.iter().filter(|part| part.out_of_reach.is_none()) {
         for column in encrypted_columns(part) {
-            let (plain, encrypted) = (column.plain.to_string_lossy(), column.encrypted.to_string_lossy());
+            let (plain, encrypted) = (column.plain_name(), column.encrypted_name());
             let is_shown =
-                if part.is_sealed() { "true".to_owned() } else { format!("t.{} IS NULL", quoted_identifier(&plain)) };
+                if part.is_sealed() { "true".to_owned() } else { format!("t.{} IS NULL", quoted_identifier(plain)) };
             let sql = format!(
                 "SELECT t.id FROM {} AS t WHERE ({}) AND {is_shown} AND t.{} IS NOT NULL AND {} IS NULL ORDER BY 1",
                 part.stored,
                 part.stored_condition(),
-                quoted_identifier(&encrypted),
-                opened(part, &encrypted),
+                quoted_identifier(encrypted),
+                opened(part, encrypted),
             );
             let ids: Vec<Uuid> = spi.read_once(&sql, args![id])?.column()?;
             found.extend(ids.into_iter().map(|row| NotIncluded {

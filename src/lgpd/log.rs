@@ -6,8 +6,8 @@ use pgrx::PgSqlErrorCode;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::erase::{NOT_REACHED, Reported};
-use super::parts::Subject;
+use super::part::Subject;
+use super::report::{Action, Line};
 use crate::args;
 use crate::error::{Error, Result};
 use crate::pg::spi::Spi;
@@ -36,7 +36,7 @@ impl Caller {
 /// Writes an entry in the transaction of the erasure: both or neither. With the
 /// rights of the log's owner, a superuser: nobody else can write it, the owner
 /// of the schema included. Returns the entry's id.
-pub fn record(spi: &Spi, caller: &Caller, subject: Subject, id: Uuid, report: &[Reported]) -> Result<i64> {
+pub fn record(spi: &Spi, caller: &Caller, subject: Subject, id: Uuid, report: &[Line]) -> Result<i64> {
     if !spi.exists("SELECT WHERE pg_catalog.to_regclass($1) IS NOT NULL", args![TABLE])? {
         return Err(Error::new(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -45,9 +45,10 @@ pub fn record(spi: &Spi, caller: &Caller, subject: Subject, id: Uuid, report: &[
         .detail("Nothing was erased.")
         .hint("Run SELECT * FROM auria.migrate(), which makes it."));
     }
-    let counts = |action: &str| json(report.iter().filter(|(did, ..)| did == action));
-    let complete = !report.iter().any(|(did, ..)| did == NOT_REACHED);
-    let files = report.iter().filter(|(did, ..)| did == "delete file").count() as i64;
+    let of = |action| report.iter().filter(move |line| line.action == action);
+    let counts = |action| json(of(action));
+    let complete = of(Action::NotReached).next().is_none();
+    let files = of(Action::DeleteFile).count() as i64;
     as_owner_of_record(spi, TABLE, || {
         spi.query_once(
             "INSERT INTO auria.erasures (subject, login, role, removed, kept, not_reached, files, complete, digest) \
@@ -58,9 +59,9 @@ pub fn record(spi: &Spi, caller: &Caller, subject: Subject, id: Uuid, report: &[
                 subject.word(),
                 &caller.login,
                 &caller.role,
-                &counts("removed"),
-                &counts("kept"),
-                &counts(NOT_REACHED),
+                &counts(Action::Removed),
+                &counts(Action::Kept),
+                &counts(Action::NotReached),
                 files,
                 complete,
                 id,
@@ -73,8 +74,7 @@ pub fn record(spi: &Spi, caller: &Caller, subject: Subject, id: Uuid, report: &[
 
 /// Tables with their numbers of rows, as an object of JSON; null where the
 /// number is not known.
-fn json<'a>(reported: impl Iterator<Item = &'a Reported>) -> String {
-    let counts: Map<String, Value> =
-        reported.map(|(_, table, count, _)| (table.clone(), Value::from(*count))).collect();
+fn json<'a>(lines: impl Iterator<Item = &'a Line>) -> String {
+    let counts: Map<String, Value> = lines.map(|line| (line.object.clone(), Value::from(line.rows))).collect();
     Value::Object(counts).to_string()
 }

@@ -28,7 +28,7 @@ use crate::pg::bytes::Jsonb;
 use crate::pg::spi::{self, Rows, Spi, quoted_literal};
 use crate::pg::transaction;
 use crate::phi;
-use crate::phi::columns::Table;
+use crate::phi::columns::PhiTable;
 use crate::schema::TABLES;
 use crate::schema::owner::Owner;
 
@@ -103,7 +103,7 @@ fn not_encrypted(spi: &Spi) -> Result<Vec<Metric>> {
         if source.is_sealed {
             continue;
         }
-        let Table { name, columns } = *source.table;
+        let PhiTable { name, columns } = *source.table;
         let (names, counts): (Vec<_>, Vec<_>) = columns
             .iter()
             .map(|column| {

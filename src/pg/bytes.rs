@@ -1,8 +1,12 @@
-//! Arguments and results whose bytes are passed as they are: no copy in Rust's
-//! memory, and no assumption about the database's encoding.
+//! Arguments and results whose bytes are passed as they are, without a copy in
+//! Rust's memory.
+//!
+//! CREATE EXTENSION refuses a database in another encoding than UTF8, so a text
+//! is UTF-8. It is checked all the same: Rust's `str` must never be anything else.
 
 use std::ffi::CStr;
 use std::marker::PhantomData;
+use std::ops::Deref;
 
 use pgrx::callconv::{Arg, ArgAbi, BoxRet, FcInfo};
 use pgrx::datum::Datum;
@@ -11,15 +15,28 @@ use pgrx::pgrx_sql_entity_graph::metadata::{
 };
 use pgrx::{IntoDatum, pg_sys};
 
-/// An argument of type `text`: bytes in the encoding of the database, not
-/// necessarily UTF-8. pgrx's `&str` panics where they are not.
+use crate::error;
+
+/// The bytes of a stored text or an argument. Raises 22021 where they are not UTF-8.
+pub(super) fn utf8(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap_or_else(|_| error::not_utf8().raise())
+}
+
+/// An argument of type `text`, checked; the bytes of pgrx's `&str` are not.
 #[derive(Clone, Copy)]
-pub struct TextArg<'call>(&'call [u8]);
+pub struct TextArg<'call>(&'call str);
 
 impl<'call> TextArg<'call> {
-    /// The bytes as they are. In every encoding of a server, a byte below 128
-    /// is that ASCII character and nothing else.
-    pub fn as_bytes(&self) -> &'call [u8] {
+    /// The text, for as long as the call lasts.
+    pub fn as_str(&self) -> &'call str {
+        self.0
+    }
+}
+
+impl Deref for TextArg<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
         self.0
     }
 }
@@ -29,7 +46,7 @@ unsafe impl<'call> ArgAbi<'call> for TextArg<'call> {
     unsafe fn unbox_arg_unchecked(arg: Arg<'_, 'call>) -> Self {
         // SAFETY: the argument is a text that lives as long as the call. It is
         // not NULL: pgrx asks for `Option` first where it may be.
-        Self(unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or_default())
+        Self(utf8(unsafe { arg.unbox_arg_using_from_datum() }.unwrap_or_default()))
     }
 }
 
@@ -90,7 +107,7 @@ impl<'row> Stored<'row> {
     }
 
     /// Whether `bytes` are its bytes.
-    pub fn says(&self, bytes: &[u8]) -> bool {
+    pub fn equals(&self, bytes: &[u8]) -> bool {
         (self.is_jsonb || self.len() == bytes.len()) && self.read() == bytes
     }
 }
@@ -152,8 +169,7 @@ passed_on! {
 impl Text {
     /// A copy of `text`.
     pub fn copy_of(text: &str) -> Self {
-        let bytes = super::encoding::to_server(text);
         // A text has the layout of a bytea. Never `None`: only an `Option` can be.
-        Self(bytes.into_datum().unwrap_or(pg_sys::Datum::null()))
+        Self(text.as_bytes().into_datum().unwrap_or(pg_sys::Datum::null()))
     }
 }

@@ -12,7 +12,6 @@ use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use super::boundary;
-use super::encoding::sendable;
 use crate::error::{self, Error, SqlState};
 
 /// A text of an error.
@@ -290,11 +289,9 @@ impl Error {
     /// Raises the error now, for callers that have no `Result` to return it in.
     /// Only so do the names of table and column reach a client.
     pub fn raise(self) -> ! {
-        let text = |text: Option<&str>| sendable(text.unwrap_or_default().to_owned().into());
-        let (message, detail, hint) =
-            (text(Some(self.message_text())), text(self.detail_text()), text(self.hint_text()));
-        let mut texts = vec![(Text::Message, &*message)];
-        texts.extend([(Text::Detail, &*detail), (Text::Hint, &*hint)].iter().filter(|(_, text)| !text.is_empty()));
+        let mut texts = vec![(Text::Message, self.message_text())];
+        texts.extend(self.detail_text().map(|detail| (Text::Detail, detail)));
+        texts.extend(self.hint_text().map(|hint| (Text::Hint, hint)));
         if let Some((table, column)) = self.column() {
             texts.extend([(Text::Schema, "public"), (Text::Table, table), (Text::Column, column)]);
         }
@@ -304,13 +301,12 @@ impl Error {
 
 impl From<Error> for ErrorReport {
     fn from(error: Error) -> Self {
-        let text = |text: &str| sendable(text.to_owned().into());
-        let mut report = ErrorReport::new(error.code(), text(error.message_text()), "auria");
+        let mut report = ErrorReport::new(error.code(), error.message_text().to_owned(), "auria");
         if let Some(detail) = error.detail_text() {
-            report = report.set_detail(text(detail));
+            report = report.set_detail(detail.to_owned());
         }
         if let Some(hint) = error.hint_text() {
-            report = report.set_hint(text(hint));
+            report = report.set_hint(hint.to_owned());
         }
         report
     }

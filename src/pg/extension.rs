@@ -4,7 +4,17 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
-use super::{compat, encoding};
+use super::compat;
+use crate::error::{self, Result};
+
+/// Refuses a database in another encoding than UTF8 (0A000): OpenPGP text is UTF-8, and so is
+/// Rust's.
+pub fn require_utf8() -> Result<()> {
+    // SAFETY: read a global of the backend; the name is a constant C string.
+    let (encoding, name) =
+        unsafe { (pg_sys::GetDatabaseEncoding(), CStr::from_ptr(pg_sys::GetDatabaseEncodingName())) };
+    if encoding == pg_sys::pg_enc::PG_UTF8 as i32 { Ok(()) } else { Err(error::needs_utf8(&name.to_string_lossy())) }
+}
 
 /// Reserves a prefix of setting names, so that a misspelt one is refused.
 pub fn reserve_setting_prefix(prefix: &CStr) {
@@ -68,14 +78,12 @@ fn script_turned_off_check_function_bodies() -> bool {
 
 /// Raises a WARNING: something that the DBA must act on.
 pub fn warn(message: &str) {
-    let message = encoding::sendable(message.to_owned().into());
     pgrx::warning!("auria: {message}");
 }
 
 /// Raises a NOTICE. Inside an extension's script PostgreSQL hides notices to
 /// hide the script's own noise: there, the level is lowered for this one.
 pub fn inform(message: &str) {
-    let message = encoding::sendable(message.to_owned().into());
     if being_created().is_some() {
         with_settings(&[(c"client_min_messages", c"notice")], || pgrx::notice!("auria: {message}"));
     } else {

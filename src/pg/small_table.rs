@@ -26,7 +26,7 @@ use super::compat::{self, attribute};
 use super::plain_table::PlainTable;
 use super::relation::Relation;
 use super::spi::Snapshot;
-use super::{encoding, relcache, transaction};
+use super::{relcache, transaction};
 
 /// How many pages a table may have.
 const PAGES: u32 = 4;
@@ -143,7 +143,7 @@ impl<const N: usize> SmallTable<N> {
     fn found(&self, key: &str) -> Option<[Option<i32>; N]> {
         let pages = self.cached.borrow();
         let values = &pages.as_ref()?.values;
-        let found = values.get(&*encoding::to_server(key)).copied();
+        let found = values.get(key.as_bytes()).copied();
         Some(found.unwrap_or([None; N]))
     }
 

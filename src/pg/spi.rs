@@ -10,7 +10,6 @@
 //! | a snapshot of this instant under REPEATABLE READ | the ledger under the user's lock | none: an old ledger would be shown |
 //! | non-atomic mode, so that a procedure may commit | `phi_backfill`, `reset_monthly`, `phi_seal` | always connects atomically |
 //! | wiping a result that holds a secret | the key from Vault | hands out copies that nobody wipes |
-//! | text in the database's encoding | databases other than UTF8 | panics where the bytes are not UTF-8 |
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
@@ -30,7 +29,6 @@ use zeroize::{Zeroize, Zeroizing};
 use super::array;
 use super::boundary;
 use super::bytes::{Jsonb, Stored, Text};
-use super::encoding;
 use super::value::{Fields, Value, underlying};
 use crate::error::{self, Error, Result};
 
@@ -80,7 +78,7 @@ impl Arg<'_> {
             Native::Datum(datum) => Some(datum),
             Native::Uuid(id) => pgrx::datum::Uuid::from_bytes(*id.as_bytes()).into_datum(),
             // A text has the layout of a bytea.
-            Native::Text(text) => encoding::to_server(text).into_datum(),
+            Native::Text(text) => text.as_bytes().into_datum(),
             Native::Bytes(bytes) => bytes.into_datum(),
             Native::Texts(texts) => Some(array_of(pg_sys::TEXTOID, texts)),
             Native::Names(names) => Some(array_of(pg_sys::TEXTOID, names.iter().copied())),
@@ -638,7 +636,7 @@ pub fn quoted_literal(text: &str) -> String {
 }
 
 fn c_string(sql: &str) -> Result<CString> {
-    CString::new(encoding::to_server(sql))
+    CString::new(sql)
         .map_err(|_| Error::new(pgrx::PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "a statement contains a NUL byte"))
 }
 

@@ -1,6 +1,5 @@
 //! Row triggers: the row that is written, compared with the row that was.
 
-use std::cell::Cell;
 use std::ffi::CStr;
 
 use pgrx::callconv::{BoxRet, FcInfo};
@@ -13,6 +12,7 @@ use pgrx::{IntoDatum, PgSqlErrorCode, pg_sys};
 use super::boundary;
 use super::bytes::Stored;
 use super::compat::attribute;
+use super::image;
 use super::roles;
 use super::running;
 use super::spi;
@@ -23,27 +23,28 @@ use crate::error::{self, Error, Result};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Column(i32);
 
-/// How many columns a trigger's last look-ups are remembered of, more or less.
-const PLACES: usize = 64;
-
-thread_local! {
-    /// Where a column was found last, in some table. Names that share a place take it from
-    /// each other.
-    static LAST_PLACES: [Cell<Column>; PLACES] = const { [const { Cell::new(Column(0)) }; PLACES] };
-}
-
-/// By its length and its last letters, in which the names of a table differ.
-fn place_of(name: &CStr) -> usize {
-    let bytes = name.to_bytes();
-    let last = bytes.iter().rev().take(4);
-    last.fold(bytes.len(), |place, byte| place * 31 + usize::from(*byte)) % PLACES
-}
-
 /// The row a trigger was fired for.
 pub struct RowTrigger<'call> {
     data: &'call pg_sys::TriggerData,
-    replaced: Vec<(Column, Option<pg_sys::Datum>)>,
+    replaced: Replaced,
     skipped: bool,
+}
+
+/// The columns that are written instead of what the statement gave, as PostgreSQL takes them: of a
+/// column that is there twice, the last value counts.
+#[derive(Default)]
+struct Replaced {
+    columns: Vec<i32>,
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
+}
+
+impl Replaced {
+    fn by(&mut self, column: Column, value: Option<pg_sys::Datum>) {
+        self.columns.push(column.0);
+        self.values.push(value.unwrap_or(pg_sys::Datum::null()));
+        self.nulls.push(value.is_none());
+    }
 }
 
 /// What a trigger function returns: the row to store.
@@ -93,7 +94,7 @@ pub fn fire(
         .hint("Use it in CREATE TRIGGER with FOR EACH ROW EXECUTE FUNCTION.")
         .raise()
     };
-    let mut row = RowTrigger { data, replaced: Vec::new(), skipped: false };
+    let mut row = RowTrigger { data, replaced: Replaced::default(), skipped: false };
     match boundary::guarded(|| body(&mut row)) {
         Ok(()) => row.into_result(),
         Err(error) => error.raise(),
@@ -149,17 +150,17 @@ impl RowTrigger<'_> {
     /// XX000 when the types differ.
     pub fn take(&mut self, column: Column, row: &spi::Row<'_>, position: i32) -> Result<()> {
         let datum = row.kept(position, self.attribute(column).atttypid)?;
-        self.replaced.push((column, datum));
+        self.replaced.by(column, datum);
         Ok(())
     }
 
     /// The id that [`RowTrigger::take`] took from what was stored.
     pub fn stored_id(&self, column: Column) -> Option<uuid::Uuid> {
-        let mut taken = self.replaced.iter().filter(|(taken, _)| *taken == column);
-        let datum = taken.next_back()?.1?;
+        let taken = self.replaced.columns.iter().rposition(|taken| *taken == column.0)?;
+        let (datum, is_null) = (self.replaced.values[taken], self.replaced.nulls[taken]);
         let type_oid = self.attribute(column).atttypid;
         // SAFETY: a datum of the column's type, which is compared first.
-        unsafe { uuid::Uuid::reads(type_oid).then(|| uuid::Uuid::read(datum, false, type_oid)).flatten() }
+        unsafe { uuid::Uuid::reads(type_oid).then(|| uuid::Uuid::read(datum, is_null, type_oid)).flatten() }
     }
 
     /// Whether the statement is an INSERT without ON CONFLICT. To be asked first: it is found by the
@@ -206,25 +207,16 @@ impl RowTrigger<'_> {
         self.skipped = true;
     }
 
-    /// The column called `name`, if the table has it. Called for every row: it is looked
-    /// for first where a column of that name was last, and the names are compared here,
-    /// which takes a fifth of what SPI_fnumber does.
+    /// The column called `name`, if the table has it. Called for every row: the names are
+    /// compared here, which takes a fifth of what SPI_fnumber does.
     pub fn column(&self, name: &CStr) -> Option<Column> {
         // SAFETY: the descriptor is that of the trigger's open relation.
         let count = unsafe { (*self.descriptor()).natts };
-        let last = LAST_PLACES.with(|places| places[place_of(name)].get());
-        if (1..=count).contains(&last.0) && self.is_called(last, name) {
-            return Some(last);
-        }
-        let found = (1..=count).map(Column).find(|column| self.is_called(*column, name))?;
-        LAST_PLACES.with(|places| places[place_of(name)].set(found));
-        Some(found)
-    }
-
-    fn is_called(&self, column: Column, name: &CStr) -> bool {
-        let attribute = self.attribute(column);
-        let stored = attribute.attname.data.iter();
-        !attribute.attisdropped && stored.zip(name.to_bytes_with_nul()).all(|(byte, wanted)| *byte as u8 == *wanted)
+        (1..=count).map(Column).find(|column| {
+            let attribute = self.attribute(*column);
+            let stored = attribute.attname.data.iter();
+            !attribute.attisdropped && stored.zip(name.to_bytes_with_nul()).all(|(byte, wanted)| *byte as u8 == *wanted)
+        })
     }
 
     /// The table's name, for messages.
@@ -286,9 +278,7 @@ impl RowTrigger<'_> {
     /// fixed search_path: the role whose statement fires a trigger need not be
     /// allowed what the trigger does.
     pub fn as_owner<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        // SAFETY: the relation is open and locked while the trigger runs.
-        let owner = unsafe { (*(*self.data.tg_relation).rd_rel).relowner };
-        super::roles::with_rights_of(owner, || super::extension::with_fixed_path(work))
+        roles::with_rights_of(self.table_owner(), || super::extension::with_fixed_path(work))
     }
 
     fn value<T: Value>(&self, tuple: pg_sys::HeapTuple, column: Column) -> Result<Option<T>> {
@@ -301,18 +291,14 @@ impl RowTrigger<'_> {
         Ok(unsafe { T::read(datum, is_null, actual) })
     }
 
-    /// The value that is being written, to be passed to a statement: `None`
-    /// where it is NULL or of another type than `type_oid`.
-    pub fn new_datum(&self, column: Column, type_oid: pg_sys::Oid) -> Option<pg_sys::Datum> {
-        let (datum, is_null) = self.datum(self.new_tuple(), column);
-        (self.attribute(column).atttypid == type_oid && !is_null).then_some(datum)
-    }
-
     /// The string under `key` of the jsonb object that is being written, to be
     /// passed to a statement as a text: NULL where there is none, or it is no
     /// string, or the column holds something else.
     pub fn new_json_string(&self, column: Column, key: &str) -> spi::Arg<'static> {
-        let text = self.new_datum(column, pg_sys::JSONBOID).and_then(|datum| json_string(datum, key));
+        let (datum, is_null) = self.datum(self.new_tuple(), column);
+        let is_jsonb = self.attribute(column).atttypid == pg_sys::JSONBOID && !is_null;
+        // SAFETY: the type was compared.
+        let text = is_jsonb.then(|| unsafe { image::json_string(datum, key) }).flatten();
         spi::Arg::of_type(pg_sys::TEXTOID, text)
     }
 
@@ -384,7 +370,7 @@ impl RowTrigger<'_> {
             return old_is_null != new_is_null;
         }
         // SAFETY: both datums are of this column.
-        unsafe { !same_image(old, new, self.attribute(column)) }
+        unsafe { !image::is_same(old, new, self.attribute(column)) }
     }
 
     /// Writes `value` to the column instead of what the statement gave.
@@ -397,7 +383,7 @@ impl RowTrigger<'_> {
         if actual != T::type_oid() && !(actual == pg_sys::INT8OID && T::type_oid() == pg_sys::INT4OID) {
             return Err(self.unexpected_type(column));
         }
-        self.replaced.push((column, value.and_then(IntoDatum::into_datum)));
+        self.replaced.by(column, value.and_then(IntoDatum::into_datum));
         Ok(())
     }
 
@@ -416,7 +402,7 @@ impl RowTrigger<'_> {
             // SAFETY: a function of the server's own, with arguments of its types.
             unsafe { pgrx::direct_function_call_as_datum(round, &[time, modifier.into_datum()]) }
         };
-        self.replaced.push((column, rounded));
+        self.replaced.by(column, rounded);
         Ok(())
     }
 
@@ -424,7 +410,7 @@ impl RowTrigger<'_> {
     /// statement gave.
     pub fn keep_old(&mut self, column: Column) {
         let (old, is_null) = self.datum(self.data.tg_trigtuple, column);
-        self.replaced.push((column, (!is_null).then_some(old)));
+        self.replaced.by(column, (!is_null).then_some(old));
     }
 
     fn descriptor(&self) -> pg_sys::TupleDesc {
@@ -449,114 +435,27 @@ impl RowTrigger<'_> {
         (datum, is_null)
     }
 
-    fn into_result(self) -> TriggeredRow {
+    fn into_result(mut self) -> TriggeredRow {
         if self.skipped {
             return TriggeredRow(std::ptr::null_mut());
         }
-        let zero = pg_sys::Datum::from(0);
-        TriggeredRow(match &self.replaced[..] {
-            [] => self.new_tuple(),
-            // What the trigger of every table does, and so without a Vec.
-            [(column, datum)] => self.modified(&mut [column.0], &mut [datum.unwrap_or(zero)], &mut [datum.is_none()]),
-            several => {
-                let mut columns: Vec<i32> = several.iter().map(|(column, _)| column.0).collect();
-                let mut values: Vec<pg_sys::Datum> = several.iter().map(|(_, datum)| datum.unwrap_or(zero)).collect();
-                let mut nulls: Vec<bool> = several.iter().map(|(_, datum)| datum.is_none()).collect();
-                self.modified(&mut columns, &mut values, &mut nulls)
-            }
-        })
-    }
-
-    /// The new row with these values, or NULL, in these columns.
-    fn modified(&self, columns: &mut [i32], values: &mut [pg_sys::Datum], nulls: &mut [bool]) -> pg_sys::HeapTuple {
-        let count = columns.len().min(values.len()).min(nulls.len());
+        if self.replaced.columns.is_empty() {
+            return TriggeredRow(self.new_tuple());
+        }
+        let (tuple, descriptor) = (self.new_tuple(), self.descriptor());
+        let Replaced { columns, values, nulls } = &mut self.replaced;
         // SAFETY: three arrays of this length, columns of this relation; the new
         // tuple is allocated in the caller's memory context, where PostgreSQL
         // expects a trigger's result.
-        unsafe {
+        TriggeredRow(unsafe {
             pg_sys::heap_modify_tuple_by_cols(
-                self.new_tuple(),
-                self.descriptor(),
-                count as core::ffi::c_int,
+                tuple,
+                descriptor,
+                columns.len() as core::ffi::c_int,
                 columns.as_mut_ptr(),
                 values.as_mut_ptr(),
                 nulls.as_mut_ptr(),
             )
-        }
-    }
-}
-
-/// The string under a key of a jsonb, as a text.
-fn json_string(jsonb: pg_sys::Datum, key: &str) -> Option<pg_sys::Datum> {
-    // SAFETY: the datum is a non-null jsonb, which is copied where it is not
-    // plain and aligned. The key is looked up in an object only, as PostgreSQL
-    // demands, and what is found points into the same memory. Nothing here
-    // recurses. Six functions of SQL for two keys take 3 µs longer.
-    unsafe {
-        let jsonb: *mut pg_sys::Jsonb = pg_sys::pg_detoast_datum(jsonb.cast_mut_ptr()).cast();
-        let root = &raw mut (*jsonb).root;
-        if (*root).header & pg_sys::JB_FOBJECT == 0 {
-            return None;
-        }
-        let found = pg_sys::getKeyJsonValueFromContainer(
-            root,
-            key.as_ptr().cast(),
-            core::ffi::c_int::try_from(key.len()).ok()?,
-            std::ptr::null_mut(),
-        );
-        if found.is_null() || (*found).type_ != pg_sys::jbvType::jbvString {
-            return None;
-        }
-        let string = (*found).val.string;
-        Some(pg_sys::Datum::from(pg_sys::cstring_to_text_with_len(string.val, string.len)))
-    }
-}
-
-/// Whether two values have the same bytes, compressed and out-of-line ones
-/// fetched first.
-///
-/// # Safety
-/// Both datums must be non-null values of the column.
-unsafe fn same_image(one: pg_sys::Datum, other: pg_sys::Datum, column: &pg_sys::FormData_pg_attribute) -> bool {
-    let length = column.attlen;
-    // SAFETY: what the column says (by value, that many bytes, or a varlena) is how
-    // it is read.
-    unsafe {
-        if column.attbyval {
-            return one == other;
-        }
-        if length > 0 {
-            let length = length as usize;
-            let one = std::slice::from_raw_parts(one.cast_mut_ptr::<u8>(), length);
-            let other = std::slice::from_raw_parts(other.cast_mut_ptr::<u8>(), length);
-            return one == other;
-        }
-        if length == -1 {
-            // A column that the statement leaves alone has the same pointer:
-            // nothing is fetched to see that.
-            if stored_form(one) == stored_form(other) {
-                return true;
-            }
-            if pg_sys::toast_raw_datum_size(one) != pg_sys::toast_raw_datum_size(other) {
-                return false;
-            }
-            let one = pg_sys::pg_detoast_datum_packed(one.cast_mut_ptr());
-            let other = pg_sys::pg_detoast_datum_packed(other.cast_mut_ptr());
-            return pgrx::varlena_to_byte_slice(one) == pgrx::varlena_to_byte_slice(other);
-        }
-    }
-    // A C string: not the type of any column here; taken as changed.
-    false
-}
-
-/// A varlena as the row holds it: inline, compressed, or a pointer.
-///
-/// # Safety
-/// The datum must be a non-null varlena.
-unsafe fn stored_form<'a>(datum: pg_sys::Datum) -> &'a [u8] {
-    // SAFETY: the header says how long it is, also for a pointer.
-    unsafe {
-        let varlena = datum.cast_mut_ptr::<pg_sys::varlena>();
-        std::slice::from_raw_parts(varlena.cast(), pgrx::varsize_any(varlena))
+        })
     }
 }

@@ -1,11 +1,9 @@
 //! The values of columns.
 
-use std::borrow::Cow;
-
 use pgrx::datum::{Date, TimestampWithTimeZone, Uuid};
 use pgrx::{FromDatum, IntoDatum, JsonB, pg_sys};
 
-use super::encoding;
+use super::bytes::utf8;
 use crate::error::{self, Result};
 
 /// The columns of a row, by their positions, which count from 1.
@@ -113,8 +111,7 @@ impl Value for uuid::Uuid {
     }
 }
 
-/// As long as the row is there. pgrx would panic over text that is not UTF-8.
-impl Value for Cow<'_, str> {
+impl Value for String {
     fn reads(type_oid: pg_sys::Oid) -> bool {
         matches!(type_oid, pg_sys::TEXTOID | pg_sys::VARCHAROID)
     }
@@ -122,18 +119,7 @@ impl Value for Cow<'_, str> {
     unsafe fn read(datum: pg_sys::Datum, is_null: bool, _type_oid: pg_sys::Oid) -> Option<Self> {
         // SAFETY: the caller's promise; text has the layout of bytea.
         let bytes: Option<&[u8]> = unsafe { FromDatum::from_datum(datum, is_null) };
-        bytes.map(encoding::from_server)
-    }
-}
-
-impl Value for String {
-    fn reads(type_oid: pg_sys::Oid) -> bool {
-        Cow::reads(type_oid)
-    }
-
-    unsafe fn read(datum: pg_sys::Datum, is_null: bool, type_oid: pg_sys::Oid) -> Option<Self> {
-        // SAFETY: the caller's promise.
-        unsafe { Cow::read(datum, is_null, type_oid) }.map(Cow::into_owned)
+        bytes.map(|bytes| utf8(bytes).to_owned())
     }
 }
 

@@ -1,6 +1,6 @@
-//! `auria.phi_backfill()`: encrypts what is not encrypted yet, and writes anew
-//! what another writer or the previous secret wrote, and what says something
-//! else than the plain value beside it.
+//! `auria.phi_backfill()`: encrypts the values that are not encrypted yet, and
+//! rewrites those of another writer, those under the previous secret, and those
+//! that differ from the plain value beside them.
 //!
 //! It walks each table by its primary key and commits every batch. Progress is
 //! derived from the rows; no separate state is kept: stopped anywhere, the next
@@ -15,15 +15,15 @@
 //! perhaps behind the walk. Where there was one when the walk began, it is
 //! waited for, holding nothing, and the tables are walked again.
 
-use auria_openpgp::limits::MAX_MESSAGE;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::inspect::{self, Found, inspect};
+use super::inspect::{PairState, inspect};
 use super::keyring::{self, KeysInUse, Written};
-use super::page::{Plain, Record, Source, Value, sources};
+use super::page::{Pair, Record, Source, sources};
+use super::plain::Plain;
 use crate::access;
 use crate::error::{self, Error, Result, required};
 use crate::pg::procedure::Call;
@@ -132,7 +132,7 @@ impl Walk {
         let mut to_do = false;
         let mut left = 0;
         for place in 0..seen.len() {
-            match due(&seen.value(place)?)? {
+            match due(&seen.pair(place)?)? {
                 Due::Nothing => {}
                 Due::Leaving => left += 1,
                 Due::Encryption | Due::Rewriting => to_do = true,
@@ -159,11 +159,11 @@ impl Walk {
         let mut size = 0;
         let mut digest = None;
         for place in 0..record.len() {
-            let value = record.value(place)?;
+            let pair = record.pair(place)?;
             if self.settles(source, place) {
                 digest = due_digest(record, place)?;
             }
-            match due(&value)? {
+            match due(&pair)? {
                 Due::Nothing => continue,
                 Due::Leaving => {
                     self.left += 1;
@@ -172,7 +172,7 @@ impl Walk {
                 Due::Encryption => self.encrypted += 1,
                 Due::Rewriting => self.rewritten += 1,
             }
-            let message = memory::scratch(|| encrypted_anew(&value))?;
+            let message = memory::scratch(|| encrypted_anew(&pair))?;
             if size > 0 && size + message.len() > STORED_AT_ONCE {
                 store(spi, source, record.id, &mut new, None)?;
                 size = 0;
@@ -203,46 +203,33 @@ pub(super) fn store(
     Ok(())
 }
 
-/// The plain value encrypted; where there is none, what the encrypted one says.
-pub(super) fn encrypted_anew(value: &Value<'_>) -> Result<Vec<u8>> {
-    match (&value.plain, value.encrypted) {
-        (Plain::Text(text), _) => keyring::encrypt(text.read()),
-        (Plain::Date(date), _) => keyring::encrypt(super::columns::iso(*date).as_bytes()),
-        (Plain::Null | Plain::Sealed, Some(old)) => {
-            let (text, _) = keyring::decrypt(old.read(), |text| {
-                let mut copy = Zeroizing::new(Vec::new());
-                copy.try_reserve_exact(text.len()).map_err(|_| error::out_of_memory())?;
-                copy.extend_from_slice(text.as_bytes());
-                Ok::<_, Error>(copy)
-            })?;
-            let text = text?;
-            match value.owner {
-                Some(owner) => keyring::encrypt_for(&text, owner),
-                None => keyring::encrypt(&text),
-            }
-        }
-        (Plain::Null | Plain::Sealed, None) => Err(error::unexpected_null("a value to encrypt")),
+/// The plain value encrypted; where there is none, the text of the encrypted one.
+pub(super) fn encrypted_anew(pair: &Pair<'_>) -> Result<Vec<u8>> {
+    if let Some(plain) = &pair.plain {
+        return plain.encrypt(pair.owner);
     }
+    let old = pair.encrypted.ok_or_else(|| error::unexpected_null("a value to encrypt"))?;
+    let text = keyring::decrypt(old.read(), |text, _| {
+        let mut copy = Zeroizing::new(Vec::new());
+        copy.try_reserve_exact(text.len()).map_err(|_| error::out_of_memory())?;
+        copy.extend_from_slice(text.as_bytes());
+        Ok::<_, Error>(copy)
+    })?;
+    keyring::encrypt(&text?, pair.owner)
 }
 
 /// The digest that a row's name is to have, if it has another one: the name
 /// was last written under the previous secret.
 pub(super) fn due_digest(record: &Record<'_>, place: usize) -> Result<Option<[u8; 16]>> {
-    let Some(encrypted) = record.value(place)?.encrypted else {
+    let Some(encrypted) = record.pair(place)?.encrypted else {
         return Ok(None);
     };
-    if encrypted.len() > MAX_MESSAGE {
+    let copy = |text: &str, _| Zeroizing::new(text.as_bytes().to_vec());
+    let Some(name) = memory::scratch(|| keyring::open(encrypted, copy))? else {
         return Ok(None);
-    }
-    let opened =
-        memory::scratch(|| keyring::decrypt(encrypted.read(), |text| Zeroizing::new(text.as_bytes().to_vec())));
-    let name = match opened {
-        Ok((name, _)) => name,
-        Err(error) if error.is_about_a_stored_value() => return Ok(None),
-        Err(error) => return Err(error),
     };
     let digest = keyring::name_digest(record.owner, &name)?;
-    let has_it = record.digest()?.is_some_and(|stored| stored.says(&digest));
+    let has_it = record.digest()?.is_some_and(|stored| stored.equals(&digest));
     Ok((!has_it).then_some(digest))
 }
 
@@ -255,15 +242,15 @@ enum Due {
     Leaving,
 }
 
-/// What is to be done about a value. The plain one, where it is there, is
-/// what the encrypted one has to say. An encrypted one without a plain one
-/// stays: it may be all there is.
-fn due(value: &Value<'_>) -> Result<Due> {
-    let due = match inspect(value)? {
-        Found::Nothing => Due::Nothing,
-        Found::PlainOnly => Due::Encryption,
-        Found::Readable { written, has_plain, differs, is_bound } => {
-            if value.owner.is_some() && differs {
+/// Decides about a pair of values. The encrypted one has to open to the plain
+/// one, where that is there. An encrypted one without a plain one stays: it may
+/// be all there is.
+fn due(pair: &Pair<'_>) -> Result<Due> {
+    let due = match inspect(pair)? {
+        PairState::Empty => Due::Nothing,
+        PairState::PlainOnly => Due::Encryption,
+        PairState::Readable { written, has_plain, differs, is_bound } => {
+            if pair.owner.is_some() && differs {
                 // Somebody else's value is not made this user's.
                 Due::Leaving
             } else if written != Written::Currently || !is_bound || (has_plain && differs) {
@@ -272,11 +259,12 @@ fn due(value: &Value<'_>) -> Result<Due> {
                 Due::Nothing
             }
         }
-        Found::Unreadable { has_plain: true } => Due::Rewriting,
-        Found::Unreadable { has_plain: false } => Due::Leaving,
+        PairState::Unreadable { has_plain: true } => Due::Rewriting,
+        PairState::Unreadable { has_plain: false } => Due::Leaving,
     };
+    let fits = pair.plain.as_ref().is_none_or(Plain::can_be_encrypted);
     Ok(match due {
-        Due::Encryption | Due::Rewriting if !inspect::can_be_encrypted(&value.plain) => Due::Leaving,
+        Due::Encryption | Due::Rewriting if !fits => Due::Leaving,
         due => due,
     })
 }

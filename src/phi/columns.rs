@@ -7,15 +7,15 @@ use pgrx::datum::Date;
 use crate::pg::calendar;
 
 /// A table with patient data.
-pub struct Table {
+pub struct PhiTable {
     /// Its name in schema `public`; its primary key is `id uuid`.
     pub name: &'static str,
     /// Its columns with patient data.
-    pub columns: &'static [Column],
+    pub columns: &'static [PhiColumn],
 }
 
 /// A plain column and its encrypted one.
-pub struct Column {
+pub struct PhiColumn {
     /// The plain column.
     pub plain: &'static CStr,
     /// The column that holds it encrypted.
@@ -24,6 +24,35 @@ pub struct Column {
     pub kind: Kind,
     /// The column before the plain one in a new database.
     pub after: &'static CStr,
+}
+
+impl PhiTable {
+    /// The table of this name, in schema `public`.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        TABLES.into_iter().find(|table| table.name == name)
+    }
+
+    /// The column whose plain form has this name.
+    pub fn with_plain(&self, name: &str) -> Option<&'static PhiColumn> {
+        self.columns.iter().find(|column| column.plain_name() == name)
+    }
+
+    /// The column whose encrypted form has this name.
+    pub fn with_encrypted(&self, name: &str) -> Option<&'static PhiColumn> {
+        self.columns.iter().find(|column| column.encrypted_name() == name)
+    }
+}
+
+impl PhiColumn {
+    /// The name of the plain column.
+    pub fn plain_name(&self) -> &'static str {
+        self.plain.to_str().unwrap_or_default()
+    }
+
+    /// The name of the column that holds it encrypted.
+    pub fn encrypted_name(&self) -> &'static str {
+        self.encrypted.to_str().unwrap_or_default()
+    }
 }
 
 /// The type of a plain column.
@@ -37,12 +66,23 @@ pub enum Kind {
     Jsonb,
 }
 
-const fn column(plain: &'static CStr, encrypted: &'static CStr, kind: Kind, after: &'static CStr) -> Column {
-    Column { plain, encrypted, kind, after }
+impl Kind {
+    /// The type's name in SQL.
+    pub fn sql(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Date => "date",
+            Self::Jsonb => "jsonb",
+        }
+    }
+}
+
+const fn column(plain: &'static CStr, encrypted: &'static CStr, kind: Kind, after: &'static CStr) -> PhiColumn {
+    PhiColumn { plain, encrypted, kind, after }
 }
 
 /// `public.patients`.
-pub const PATIENTS: Table = Table {
+pub const PATIENTS: PhiTable = PhiTable {
     name: "patients",
     columns: &[
         column(c"name", c"name_encrypted", Kind::Text, c"user_id"),
@@ -54,7 +94,7 @@ pub const PATIENTS: Table = Table {
 };
 
 /// `public.evaluations`.
-pub const EVALUATIONS: Table = Table {
+pub const EVALUATIONS: PhiTable = PhiTable {
     name: "evaluations",
     columns: &[
         column(c"patient_name", c"patient_name_encrypted", Kind::Text, c"patient_id"),
@@ -64,13 +104,13 @@ pub const EVALUATIONS: Table = Table {
 };
 
 /// `public.evaluation_drafts`.
-pub const EVALUATION_DRAFTS: Table = Table {
+pub const EVALUATION_DRAFTS: PhiTable = PhiTable {
     name: "evaluation_drafts",
     columns: &[column(c"draft_data", c"draft_data_encrypted", Kind::Jsonb, c"user_id")],
 };
 
 /// All tables with patient data.
-pub const TABLES: [&Table; 3] = [&PATIENTS, &EVALUATIONS, &EVALUATION_DRAFTS];
+pub const TABLES: [&PhiTable; 3] = [&PATIENTS, &EVALUATIONS, &EVALUATION_DRAFTS];
 
 /// A date as ISO 8601 writes it, and as PostgreSQL does under DateStyle ISO
 /// where ISO 8601 has no form: `infinity`, years before Christ.

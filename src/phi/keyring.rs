@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use auria_openpgp::limits::MAX_MESSAGE;
 use auria_openpgp::{NameKey, OpenError, Opener, Plaintext, SealError, Sealer};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -14,8 +15,9 @@ use uuid::Uuid;
 use super::secret::{self, Secret, Which};
 use crate::error::{self, Error, Result};
 use crate::pg::advisory::{self, KEYS_IN_USE, Says};
+use crate::pg::bytes::Stored;
 use crate::pg::spi::{Arg, Snapshot, Spi};
-use crate::pg::{encoding, extension, transaction};
+use crate::pg::{extension, transaction};
 use crate::statement;
 
 thread_local! {
@@ -59,10 +61,9 @@ pub enum Written {
 pub struct Origin {
     /// How it was written.
     pub written: Written,
-    /// Whose it is. Only [`encrypt_for`] names an owner; a value of pgcrypto's
-    /// has none.
+    /// Whose it is. Only [`encrypt`] names an owner; a value of pgcrypto's has none.
     pub owner: Option<Uuid>,
-    /// Whether nobody without the secret can have made it, also not of pieces
+    /// Whether nobody without the secret can have made it, not even from pieces
     /// of other messages. Only a message without MDC may be such a piece.
     pub integrity_protected: bool,
 }
@@ -74,19 +75,9 @@ impl Origin {
     }
 }
 
-/// `plaintext`, in the encoding of the database, as an OpenPGP message under
-/// the current secret that names no owner: as the open layout stores it.
-pub fn encrypt(plaintext: &[u8]) -> Result<Vec<u8>> {
-    seal(plaintext, |sealer, text| sealer.seal(text))
-}
-
-/// `plaintext` as a message that names its owner: as the sealed layout stores
-/// it.
-pub fn encrypt_for(plaintext: &[u8], owner: Uuid) -> Result<Vec<u8>> {
-    seal(plaintext, |sealer, text| sealer.seal_for(text, owner.as_bytes()))
-}
-
-fn seal(plaintext: &[u8], write: impl FnOnce(&Sealer, &str) -> Result<Vec<u8>, SealError>) -> Result<Vec<u8>> {
+/// `plaintext` as an OpenPGP message under the current secret: one that names its owner, as the
+/// sealed layout stores it, or nobody, as the open one does.
+pub fn encrypt(plaintext: &[u8], owner: Option<Uuid>) -> Result<Vec<u8>> {
     with_keyring(Which::Current, |keyring| {
         let key = keyring.current.required()?;
         let plaintext = std::str::from_utf8(plaintext).map_err(|_| error::phi_not_text())?;
@@ -94,18 +85,22 @@ fn seal(plaintext: &[u8], write: impl FnOnce(&Sealer, &str) -> Result<Vec<u8>, S
             Some(sealer) => sealer,
             none => none.insert(Sealer::new(&key.secret).map_err(not_sealed)?),
         };
-        write(sealer, plaintext).map_err(not_sealed)
+        let message = match owner {
+            Some(owner) => sealer.seal_for(plaintext, owner.as_bytes()),
+            None => sealer.seal(plaintext),
+        };
+        message.map_err(not_sealed)
     })
 }
 
-/// What a unique index over the names of a user's patients compares: equal for
-/// equal names, and it says nothing to anyone without the secret.
+/// The digest that a unique index over the names of a user's patients compares:
+/// equal for equal names, and useless to anyone without the secret.
 pub fn name_digest(user: Uuid, name: &[u8]) -> Result<[u8; 16]> {
     with_keyring(Which::Current, |keyring| keyring.current.required()?.name_digest(user, name))
 }
 
 /// The same under the previous secret, if there is one. A row that was last
-/// written under it still has this digest: who stores a name asks for both.
+/// written under it still has this digest: a name that is stored is compared by both.
 ///
 /// A writer that began before a rotation knows the previous secret alone, and
 /// its row is not yet visible: only an index entry or a lock that both writers
@@ -117,16 +112,10 @@ pub fn previous_name_digest(user: Uuid, name: &[u8]) -> Result<Option<[u8; 16]>>
     })
 }
 
-/// Hands the text in an OpenPGP message to `take`, and says how it was
-/// written. The previous secret is tried where the current one does not fit.
-pub fn decrypt<T>(message: &[u8], take: impl FnOnce(&str) -> T) -> Result<(T, Written)> {
-    decrypt_bound(message, |text, origin| (take(text), origin.written))
-}
-
 /// Hands the text in an OpenPGP message, and what the message says of itself,
 /// to `take`, which decides whether it may be seen. The previous secret is
 /// tried where the current one does not fit.
-pub fn decrypt_bound<T>(message: &[u8], take: impl FnOnce(&str, Origin) -> T) -> Result<T> {
+pub fn decrypt<T>(message: &[u8], take: impl FnOnce(&str, Origin) -> T) -> Result<T> {
     let mut take = Some(take);
     let current = with_keyring(Which::Current, |keyring| {
         let opener = &mut keyring.current.required()?.opener;
@@ -142,6 +131,21 @@ pub fn decrypt_bound<T>(message: &[u8], take: impl FnOnce(&str, Origin) -> T) ->
         }
         None => Err(error::phi_wrong_key_or_corrupt()),
     })
+}
+
+/// [`decrypt`] for a stored value, which is fetched only if it is within what may be
+/// encrypted; `None` where it is no message that a secret opens.
+pub fn open<T>(stored: Stored<'_>, take: impl FnOnce(&str, Origin) -> T) -> Result<Option<T>> {
+    if stored.len() > MAX_MESSAGE { Ok(None) } else { if_readable(decrypt(stored.read(), take)) }
+}
+
+/// `None` where the fault is the stored value's.
+pub fn if_readable<T>(opened: Result<T>) -> Result<Option<T>> {
+    match opened {
+        Ok(opened) => Ok(Some(opened)),
+        Err(error) if error.is_about_a_stored_value() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Asked by the opener on its way. A cancel unwinds from here: what was derived
@@ -191,17 +195,15 @@ fn refusal(error: OpenError) -> Error {
 
 /// Looks the secret up if this transaction has not yet, then runs `work`.
 ///
-/// The look-up runs outside of the borrow: it calls Vault's view, which is
-/// not ours.
+/// The look-up runs outside of the borrow: it calls Vault's view, which may run
+/// any code.
 fn with_keyring<T>(which: Which, work: impl FnOnce(&mut Keyring) -> Result<T>) -> Result<T> {
     let transaction = transaction::local_number();
     let fresh = |keyring: &mut Keyring| keyring.slot(which).looked_up_in == Some(transaction);
     if !KEYRING.with_borrow_mut(fresh) {
-        if !encoding::is_utf8() {
-            return Err(error::phi_needs_utf8());
-        }
+        extension::require_utf8()?;
         let forget = ForgetUnlessFound(which);
-        // Who calls for each value declares no path: that would cost more than the value.
+        // Functions that are called for each value declare no search_path: that would cost more than the value.
         let found = extension::with_fixed_path(|| look_up(which))?;
         std::mem::forget(forget);
         KEYRING.with_borrow_mut(|keyring| {
@@ -223,9 +225,9 @@ impl Drop for ForgetUnlessFound {
     }
 }
 
-/// The transaction says which key it uses for as long as it may write with it,
-/// so that a rotation can wait for it. The lock around the look-up closes the
-/// gap between reading the key and saying so.
+/// An advisory lock shows which key the transaction uses, for as long as it may
+/// write with it, so that a rotation can wait for it. The lock around the look-up
+/// closes the gap between reading the key and showing so.
 fn look_up(which: Which) -> Result<Option<Secret>> {
     if which == Which::Previous || transaction::is_in_recovery() {
         return secret::look_up(which);
@@ -263,9 +265,9 @@ pub struct KeysInUse {
 }
 
 impl KeysInUse {
-    /// What is so by now. A transaction that began under another key than the
-    /// current one and has ended by now is not among them: what it wrote is
-    /// seen by a snapshot taken after this.
+    /// The keys that are in use now. A transaction under another key than the
+    /// current one that has ended is not counted: a snapshot taken after this
+    /// sees its rows.
     pub fn look(spi: &Spi) -> Result<Self> {
         let current =
             with_keyring(Which::Current, |keyring| Ok(keyring.current.key.as_ref().map(|key| mark(&key.secret))))?;
@@ -273,7 +275,7 @@ impl KeysInUse {
         if transaction::is_in_recovery() {
             return Ok(keys);
         }
-        // Who has read the key and not yet said so says so in a moment.
+        // A transaction that has read the key shows in a moment that it uses it.
         advisory::wait_for(Says::LookingUpTheKey);
         let class = Arg::from(pgrx::pg_sys::Oid::from(KEYS_IN_USE));
         for row in spi.query(&MARKS_IN_USE, Snapshot::Caller, &[class])?.iter() {

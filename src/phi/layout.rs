@@ -1,19 +1,19 @@
 //! The layout that a table with patient data has: open, or sealed, in which a stored table in
 //! `auria_raw` holds its rows and a view has its name.
 
-use super::columns::{TABLES, Table};
+use super::columns::{PhiTable, TABLES};
 use crate::args;
 use crate::error::Result;
 use crate::pg::spi::Spi;
 
 /// The stored table's name, with its schema.
-pub fn stored_name(table: &Table) -> String {
+pub fn stored_name(table: &PhiTable) -> String {
     format!("auria_raw.{}_raw", table.name)
 }
 
-/// What was said of a table while it had the name of the open layout, said of
-/// the stored one: a statement for it names the table that has its columns.
-pub fn naming_stored(text: &str, sealed: &[&Table]) -> String {
+/// A message about tables by their names in the open layout, with those of the
+/// stored ones: a statement in it then names the table that has its columns.
+pub fn naming_stored(text: &str, sealed: &[&PhiTable]) -> String {
     sealed.iter().fold(text.to_owned(), |text, table| {
         let name = format!("public.{}", table.name);
         let mut parts = text.split(&name);
@@ -28,7 +28,7 @@ pub fn naming_stored(text: &str, sealed: &[&Table]) -> String {
 }
 
 /// The tables that are sealed.
-pub fn sealed(spi: &Spi) -> Result<Vec<&'static Table>> {
+pub fn sealed(spi: &Spi) -> Result<Vec<&'static PhiTable>> {
     let mut sealed = Vec::new();
     for table in TABLES {
         let query = "SELECT FROM pg_catalog.pg_class c \

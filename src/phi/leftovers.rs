@@ -2,12 +2,12 @@
 //! and write: as in a database that the original sealed by hand.
 //!
 //! There the encrypted value is the one in use. A plain one beside it is a copy
-//! that nobody keeps in step, and counts only where nothing else says it.
+//! that nothing updates, and counts only where no encrypted value can be read.
 
 use uuid::Uuid;
 
 use super::backfill;
-use super::inspect::{Found, inspect};
+use super::inspect::{PairState, inspect};
 use super::page::{PAGE, Record, Source};
 use crate::error::Result;
 use crate::pg::memory;
@@ -26,9 +26,9 @@ pub struct Leftovers {
     pub unreadable: u64,
 }
 
-/// Encrypts every plain value of the table that nothing else says, in the
-/// running transaction, with the rights in force. The caller holds a lock on
-/// the table that keeps writers away.
+/// Encrypts every plain value of the table that has no readable encrypted one, in
+/// the running transaction, with the rights in force. The caller has locked the
+/// table against writers.
 pub fn encrypt(spi: &Spi, source: &Source) -> Result<Leftovers> {
     let mut leftovers = Leftovers::default();
     let mut next = Some(Uuid::nil());
@@ -42,22 +42,22 @@ impl Leftovers {
     fn row(&mut self, spi: &Spi, source: &Source, record: &Record<'_>) -> Result<()> {
         let mut new: Vec<Option<Vec<u8>>> = vec![None; record.len()];
         for place in 0..record.len() {
-            let value = record.value(place)?;
-            match inspect(&value)? {
-                Found::Nothing => continue,
-                Found::Readable { has_plain, differs, .. } => {
+            let pair = record.pair(place)?;
+            match inspect(&pair)? {
+                PairState::Empty => continue,
+                PairState::Readable { has_plain, differs, .. } => {
                     self.readable += 1;
                     self.differing += u64::from(has_plain && differs);
                     continue;
                 }
-                Found::Unreadable { has_plain: false } => {
+                PairState::Unreadable { has_plain: false } => {
                     self.unreadable += 1;
                     continue;
                 }
-                Found::PlainOnly | Found::Unreadable { has_plain: true } => self.encrypted += 1,
+                PairState::PlainOnly | PairState::Unreadable { has_plain: true } => self.encrypted += 1,
             }
             // One at a time: a row of large values need not be in memory at once.
-            new[place] = Some(memory::scratch(|| backfill::encrypted_anew(&value))?);
+            new[place] = Some(memory::scratch(|| backfill::encrypted_anew(&pair))?);
             backfill::store(spi, source, record.id, &mut new, None)?;
         }
         Ok(())

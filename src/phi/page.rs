@@ -1,12 +1,12 @@
 //! Reading the columns of patient data, some rows at a time in the order of
 //! the primary key, in either layout. The statements follow from
-//! [`columns`].
+//! [`columns`](super::columns).
 
-use pgrx::datum::Date;
 use uuid::Uuid;
 
-use super::columns::{self, Column, Kind, PATIENTS, TABLES, Table};
+use super::columns::{PATIENTS, PhiColumn, PhiTable, TABLES};
 use super::layout;
+use super::plain::Plain;
 use crate::args;
 use crate::error::Result;
 use crate::pg::bytes::Stored;
@@ -23,37 +23,24 @@ pub struct Record<'rows> {
     /// The user whose row it is.
     pub owner: Uuid,
     row: Row<'rows>,
-    columns: &'static [Column],
+    columns: &'static [PhiColumn],
     is_sealed: bool,
 }
 
 /// A plain value and what lies beside it encrypted.
-pub struct Value<'row> {
-    pub plain: Plain<'row>,
+pub struct Pair<'row> {
+    /// `None` is NULL; the sealed layout has no plain columns.
+    pub plain: Option<Plain<'row>>,
     pub encrypted: Option<Stored<'row>>,
-    /// Whom the encrypted value must name: nobody in the open layout.
+    /// Whom the encrypted value must name: in the sealed layout the row's user, in the open
+    /// one nobody.
     pub owner: Option<Uuid>,
 }
 
-/// The value of a plain column.
-pub enum Plain<'row> {
-    Null,
-    /// A text, or jsonb as PostgreSQL writes it.
-    Text(Stored<'row>),
-    Date(Date),
-    /// The sealed layout has no plain column.
-    Sealed,
-}
-
-impl Plain<'_> {
-    /// Whether an encrypted value may say this text beside it.
+impl Pair<'_> {
+    /// Whether the encrypted value may have this text.
     pub fn agrees_with(&self, text: &str) -> bool {
-        match self {
-            Self::Null => false,
-            Self::Text(stored) => stored.says(text.as_bytes()),
-            Self::Date(date) => columns::iso(*date) == text,
-            Self::Sealed => true,
-        }
+        self.owner.is_some() || self.plain.as_ref().is_some_and(|plain| plain.equals(text))
     }
 }
 
@@ -64,17 +51,13 @@ impl Record<'_> {
     const FIRST_VALUE: i32 = 4;
 
     /// The values of the column at this place among the table's columns.
-    pub fn value(&self, place: usize) -> Result<Value<'_>> {
+    pub fn pair(&self, place: usize) -> Result<Pair<'_>> {
         let position = Self::FIRST_VALUE + place as i32;
         if self.is_sealed {
-            return Ok(Value { plain: Plain::Sealed, encrypted: self.row.stored(position)?, owner: Some(self.owner) });
+            return Ok(Pair { plain: None, encrypted: self.row.stored(position)?, owner: Some(self.owner) });
         }
-        let plain = match self.columns[place].kind {
-            Kind::Text | Kind::Jsonb => self.row.stored(position)?.map(Plain::Text),
-            Kind::Date => self.row.get::<Date>(position)?.map(Plain::Date),
-        };
-        Ok(Value {
-            plain: plain.unwrap_or(Plain::Null),
+        Ok(Pair {
+            plain: Plain::read(&self.row, position, self.columns[place].kind)?,
             encrypted: self.row.stored(position + self.columns.len() as i32)?,
             owner: None,
         })
@@ -93,7 +76,7 @@ impl Record<'_> {
 
 /// A table with patient data, in the layout that it has.
 pub struct Source {
-    pub table: &'static Table,
+    pub table: &'static PhiTable,
     /// Whether its plain columns are gone.
     pub is_sealed: bool,
     relation: String,
@@ -111,22 +94,16 @@ pub fn sources(spi: &Spi) -> Result<Vec<Source>> {
 }
 
 impl Source {
-    fn new(table: &'static Table, is_sealed: bool) -> Result<Self> {
+    fn new(table: &'static PhiTable, is_sealed: bool) -> Result<Self> {
         let relation = if is_sealed { layout::stored_name(table) } else { format!("public.{}", table.name) };
-        let plain = table.columns.iter().map(|column| column.plain);
-        let encrypted = table.columns.iter().map(|column| column.encrypted);
-        let read: Vec<_> =
-            plain.filter(|_| !is_sealed).chain(encrypted.clone()).map(|name| name.to_string_lossy()).collect();
+        let plain = table.columns.iter().map(PhiColumn::plain_name);
+        let encrypted = table.columns.iter().map(PhiColumn::encrypted_name);
+        let read: Vec<_> = plain.filter(|_| !is_sealed).chain(encrypted.clone()).collect();
         let has_digest = is_sealed && table.name == PATIENTS.name;
         let digest = if has_digest { "name_digest" } else { "NULL::pg_catalog.bytea" };
         let select = format!("SELECT id, user_id, {digest}, {} FROM {relation}", read.join(", "));
-        let mut settings: Vec<String> = (2..)
-            .zip(encrypted)
-            .map(|(place, name)| {
-                let name = name.to_string_lossy();
-                format!("{name} = COALESCE(${place}, {name})")
-            })
-            .collect();
+        let mut settings: Vec<String> =
+            (2..).zip(encrypted).map(|(place, name)| format!("{name} = COALESCE(${place}, {name})")).collect();
         if has_digest {
             let place = settings.len() + 2;
             settings.push(format!("name_digest = COALESCE(${place}, name_digest)"));

@@ -82,7 +82,7 @@ statement! {
 /// Vault's secret, read with the rights of the view's owner: nobody else needs
 /// a right on Vault, the schema's owner least of all.
 fn from_vault(which: Which) -> Result<Option<Secret>> {
-    // Held first, then looked at: nobody can put another view in its place
+    // Locked first, then looked at: nobody can put another view in its place
     // before it is read with these rights.
     let Some(view) = relation::hold(c"vault", c"decrypted_secrets") else {
         return Ok(None);
@@ -94,7 +94,7 @@ fn from_vault(which: Which) -> Result<Option<Secret>> {
     transaction::rename_errors(read, error::phi_vault_failed)
 }
 
-/// Whose view is believed. Checked at each look-up: owners change.
+/// Whether the view of this owner is believed. Checked at each look-up: owners change.
 fn is_trusted(role: pg_sys::Oid) -> Result<bool> {
     if roles::is_superuser(role)
         || roles::owns_database(role)

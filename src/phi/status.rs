@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 use uuid::Uuid;
 
 use super::backfill;
-use super::inspect::{Found, inspect};
+use super::inspect::{PairState, inspect};
 use super::keyring::{KeysInUse, Written};
 use super::page::{PAGE, Record, Source, sources};
 use crate::access;
@@ -81,7 +81,7 @@ fn phi_status(
                 for (column, count) in source.table.columns.iter().zip(counts) {
                     result.push((
                         source.table.name.to_owned(),
-                        column.plain.to_string_lossy().into_owned(),
+                        column.plain_name().to_owned(),
                         count.rows,
                         count.encrypted,
                         count.not_encrypted,
@@ -106,7 +106,7 @@ pub fn count(spi: &Spi, source: &Source) -> Result<Vec<Count>> {
         let see = |record: &Record<'_>| {
             for (place, count) in counts.iter_mut().enumerate() {
                 let stale_digest = source.is_digested(place) && backfill::due_digest(record, place)?.is_some();
-                count.add(inspect(&record.value(place)?)?, stale_digest);
+                count.add(inspect(&record.pair(place)?)?, stale_digest);
             }
             Ok(())
         };
@@ -116,16 +116,16 @@ pub fn count(spi: &Spi, source: &Source) -> Result<Vec<Count>> {
 }
 
 impl Count {
-    fn add(&mut self, found: Found, stale_digest: bool) {
+    fn add(&mut self, state: PairState, stale_digest: bool) {
         self.rows += 1;
-        match found {
-            Found::Nothing => {}
-            Found::PlainOnly => self.not_encrypted += 1,
-            Found::Unreadable { .. } => {
+        match state {
+            PairState::Empty => {}
+            PairState::PlainOnly => self.not_encrypted += 1,
+            PairState::Unreadable { .. } => {
                 self.encrypted += 1;
                 self.unreadable += 1;
             }
-            Found::Readable { written, has_plain, differs, is_bound } => {
+            PairState::Readable { written, has_plain, differs, is_bound } => {
                 self.encrypted += 1;
                 self.differing += i64::from(differs);
                 self.without_plain += i64::from(!has_plain);

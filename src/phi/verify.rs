@@ -5,7 +5,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
-use super::inspect::{Found, inspect};
+use super::inspect::{PairState, inspect};
 use super::page::{PAGE, Source, sources};
 use crate::access;
 use crate::error::Result;
@@ -60,7 +60,7 @@ fn count(spi: &Spi, source: &Source) -> Result<[i64; 3]> {
             .table
             .columns
             .iter()
-            .map(|column| condition(&column.plain.to_string_lossy(), &column.encrypted.to_string_lossy()))
+            .map(|column| condition(column.plain_name(), column.encrypted_name()))
             .collect::<Vec<_>>()
             .join(" OR ")
     };
@@ -88,9 +88,9 @@ fn sample_matches(spi: &Spi, source: &Source) -> Result<Option<bool>> {
     let mut matches = None;
     source.page(spi, Snapshot::Caller, Uuid::nil(), SAMPLE, |record| {
         for place in 0..record.len() {
-            let fits = match inspect(&record.value(place)?)? {
-                Found::Readable { has_plain, differs, .. } if has_plain || source.is_sealed => !differs,
-                Found::Unreadable { has_plain } if has_plain || source.is_sealed => false,
+            let fits = match inspect(&record.pair(place)?)? {
+                PairState::Readable { has_plain, differs, .. } if has_plain || source.is_sealed => !differs,
+                PairState::Unreadable { has_plain } if has_plain || source.is_sealed => false,
                 _ => continue,
             };
             matches = Some(fits && matches != Some(false));

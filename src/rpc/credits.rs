@@ -13,7 +13,7 @@ use pgrx::prelude::*;
 use crate::access;
 use crate::error::{Result, required};
 use crate::ledger;
-use crate::pg::encoding::Utf8Arg;
+use crate::pg::bytes::TextArg;
 use crate::pg::{procedure, spi, transaction};
 
 /// Charges an operation to a user: true, or false and nothing changed when
@@ -28,7 +28,7 @@ use crate::pg::{procedure, spi, transaction};
 fn use_credits(
     fcinfo: pg_sys::FunctionCallInfo,
     p_user_id: Option<SqlUuid>,
-    p_operation: Option<Utf8Arg<'_>>,
+    p_operation: Option<TextArg<'_>>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "use_credits";
     access::for_the_backend_alone(fcinfo, THIS)?;
@@ -45,7 +45,7 @@ fn use_credits(
 fn use_credits_once(
     fcinfo: pg_sys::FunctionCallInfo,
     p_user_id: Option<SqlUuid>,
-    p_operation: Option<Utf8Arg<'_>>,
+    p_operation: Option<TextArg<'_>>,
     p_reference_id: Option<SqlUuid>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "use_credits";
@@ -66,7 +66,7 @@ fn use_credits_once(
 fn refund_credits(
     fcinfo: pg_sys::FunctionCallInfo,
     p_user_id: Option<SqlUuid>,
-    p_operation: Option<Utf8Arg<'_>>,
+    p_operation: Option<TextArg<'_>>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "refund_credits";
     access::for_the_backend_alone(fcinfo, THIS)?;
@@ -82,7 +82,7 @@ fn refund_credits(
 fn refund_credits_once(
     fcinfo: pg_sys::FunctionCallInfo,
     p_user_id: Option<SqlUuid>,
-    p_operation: Option<Utf8Arg<'_>>,
+    p_operation: Option<TextArg<'_>>,
     p_reference_id: Option<SqlUuid>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "refund_credits";
@@ -103,7 +103,7 @@ fn refund_credits_once(
 fn can_use_credits(
     fcinfo: pg_sys::FunctionCallInfo,
     p_user_id: Option<SqlUuid>,
-    p_operation: Option<Utf8Arg<'_>>,
+    p_operation: Option<TextArg<'_>>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "can_use_credits";
     let user = required_id(p_user_id, THIS, "p_user_id")?;
@@ -117,7 +117,7 @@ fn can_use_credits(
 /// What an operation costs; 1 if it is not configured. 22004 for NULL. For
 /// everyone.
 #[pg_extern(sql = false)]
-fn get_credit_cost(p_operation: Option<Utf8Arg<'_>>) -> Result<i32, ErrorReport> {
+fn get_credit_cost(p_operation: Option<TextArg<'_>>) -> Result<i32, ErrorReport> {
     let operation = required(p_operation, "get_credit_cost", "p_operation")?;
     Ok(ledger::cost_of(&operation)?)
 }

@@ -10,15 +10,14 @@ use crate::phi;
 /// `plaintext` as an OpenPGP message under the current secret; never twice the
 /// same.
 ///
-/// Errors: 55000 no key, or one that is refused; 54000 more than 16 MiB; 0A000
-/// where the database is not UTF8.
+/// Errors: 55000 no key, or one that is refused; 54000 more than 16 MiB.
 #[pg_extern(sql = false)]
 fn phi_encrypt(
     fcinfo: pg_sys::FunctionCallInfo,
     plaintext: Option<TextArg<'_>>,
 ) -> Result<Option<Vec<u8>>, ErrorReport> {
     access::for_the_backend_alone(fcinfo, "phi_encrypt")?;
-    plaintext.map(|plaintext| Ok(phi::encrypt(plaintext.as_bytes())?)).transpose()
+    plaintext.map(|plaintext| Ok(phi::encrypt(plaintext.as_bytes(), None)?)).transpose()
 }
 
 /// The text in an OpenPGP message that `phi_encrypt`, pgcrypto or GnuPG wrote
@@ -29,5 +28,5 @@ fn phi_encrypt(
 #[pg_extern(sql = false)]
 fn phi_decrypt(fcinfo: pg_sys::FunctionCallInfo, ciphertext: Option<&[u8]>) -> Result<Option<Text>, ErrorReport> {
     access::for_the_backend_alone(fcinfo, "phi_decrypt")?;
-    ciphertext.map(|ciphertext| Ok(phi::decrypt(ciphertext, Text::copy_of)?.0)).transpose()
+    ciphertext.map(|ciphertext| Ok(phi::decrypt(ciphertext, |text, _| Text::copy_of(text))?)).transpose()
 }

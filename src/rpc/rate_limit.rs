@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::access;
 use crate::error::{self, Result, required};
+use crate::pg::bytes::TextArg;
 use crate::pg::direct::{End, Key, Table, Writing, columns};
-use crate::pg::encoding::Utf8Arg;
 use crate::pg::spi::{self, Snapshot};
 use crate::pg::value::Fields;
 use crate::pg::value::required_id;
@@ -79,7 +79,7 @@ const LONGEST_FUNCTION: usize = 200;
 fn check_and_increment_rate_limit(
     fcinfo: pg_sys::FunctionCallInfo,
     p_user_id: Option<SqlUuid>,
-    p_function_name: Option<Utf8Arg<'_>>,
+    p_function_name: Option<TextArg<'_>>,
     p_minute_window: Option<TimestampWithTimeZone>,
     p_hour_window: Option<TimestampWithTimeZone>,
     p_day_window: Option<TimestampWithTimeZone>,

@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 
 use crate::error::{Result, required};
 use crate::ledger::Plan;
-use crate::pg::encoding::Utf8Arg;
+use crate::pg::bytes::TextArg;
 use crate::pg::extension;
 use crate::pg::spi::{self, Snapshot};
 
@@ -16,7 +16,7 @@ use crate::pg::spi::{self, Snapshot};
 /// the extension itself.
 #[pg_extern(sql = false)]
 fn settled_rollover(
-    p_plan: Option<Utf8Arg<'_>>,
+    p_plan: Option<TextArg<'_>>,
     p_used: Option<i32>,
     p_rollover: Option<i32>,
 ) -> Result<i32, ErrorReport> {
@@ -30,7 +30,7 @@ fn settled_rollover(
 /// [`settled_rollover`].
 #[pg_extern(sql = false)]
 fn settled_bonus(
-    p_plan: Option<Utf8Arg<'_>>,
+    p_plan: Option<TextArg<'_>>,
     p_used: Option<i32>,
     p_rollover: Option<i32>,
     p_bonus: Option<i32>,

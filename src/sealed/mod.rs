@@ -4,9 +4,15 @@
 //! | file | what |
 //! |---|---|
 //! | `read` | opening a value for whoever may see it |
-//! | `write` | the trigger functions of the views, and the guard of the tables |
-//! | `stored` | what a stored table is |
+//! | `write` | the trigger functions of the views |
+//! | `decide` | what a write does to each column: keep, erase, encrypt, take |
+//! | `digests` | the digests that keep a dentist's names apart |
+//! | `statement` | statements on the stored tables, their guard, their errors |
+//! | `stored` | what a stored table is, and the lock of its rows |
 
+mod decide;
+mod digests;
 pub mod read;
+mod statement;
 mod stored;
 mod write;

@@ -7,6 +7,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::{Internal, pg_sys};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::error::{self, Result};
 use crate::pg::bytes::Text;
@@ -42,8 +43,8 @@ impl Reader {
     }
 }
 
-/// What a [`Reader`] was found by. As with a policy that asks for the user by
-/// a sub-select, one statement has one reader.
+/// The session's state when a [`Reader`] was found. As with a policy that asks for
+/// the user by a sub-select, one statement has one reader.
 #[derive(PartialEq, Eq)]
 struct Asked {
     role: pg_sys::Oid,
@@ -62,8 +63,8 @@ thread_local! {
 /// name them as the owner; service_role and the schema's owner see all; anon
 /// and others none. NULL gives NULL. Works on a hot standby.
 ///
-/// What cannot be read is an error where `strict` is true, which the views say,
-/// and NULL elsewhere: 39000 wrong key, corrupt data, or somebody else's; 54000 over the
+/// A value that cannot be read is an error where `strict` is true, as in the
+/// views, and NULL elsewhere: 39000 wrong key, corrupt data, or somebody else's; 54000 over the
 /// limits; 22021 not text; 55000 no key, or one that is refused.
 #[pg_extern(sql = false)]
 fn open_text(
@@ -78,20 +79,17 @@ fn open_text(
         return Ok(open_if(ciphertext, |origin| Reader::User(dentist).may_see(origin))?);
     }
     let role = roles::effective();
-    // Whose claims a query has is looked up once, which takes a tenth of opening a value: as the
-    // rows that it may see are chosen by a sub-select.
+    // The claims are looked up once in a query, as the rows that it may see are chosen by a
+    // sub-select: a look-up takes a tenth of opening a value.
     let (_, reader) = procedure::once_in_a_query(fcinfo, |(of, _)| *of == role, || Ok((role, reader(role)?)))?;
-    let opened = phi::decrypt_bound(ciphertext, |text, origin| reader.may_see(&origin).then(|| Text::copy_of(text)));
-    match opened.and_then(|text| text.ok_or_else(error::phi_wrong_key_or_corrupt)) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if strict == Some(false) && error.is_about_a_stored_value() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let opened = phi::decrypt(ciphertext, |text, origin| reader.may_see(&origin).then(|| Text::copy_of(text)));
+    let text = opened.and_then(|text| text.ok_or_else(error::phi_wrong_key_or_corrupt));
+    Ok(if strict == Some(false) { phi::if_readable(text)? } else { Some(text?) })
 }
 
 /// The text in a value whose origin satisfies `may_see`.
 fn open_if(ciphertext: &[u8], may_see: impl FnOnce(&Origin) -> bool) -> Result<Option<Text>> {
-    phi::decrypt_bound(ciphertext, |text, origin| may_see(&origin).then(|| Text::copy_of(text)))
+    phi::decrypt(ciphertext, |text, origin| may_see(&origin).then(|| Text::copy_of(text)))
 }
 
 /// Reads through the views for whoever may see what this dentist may, whatever
@@ -174,7 +172,7 @@ fn find_reader(role: pg_sys::Oid) -> Result<Reader> {
             if !roles::has_rights_of(role, c"authenticated") {
                 return Ok(Reader::Nobody);
             }
-            // The function is not ours, and has the caller's rights.
+            // The function is the platform's, and runs with the caller's rights.
             let rows = spi.query(&SIGNED_IN_USER, Snapshot::Caller, &[])?;
             Ok(rows.one()?.map_or(Reader::Nobody, Reader::User))
         })
@@ -188,11 +186,11 @@ fn unbound_value(ciphertext: Option<&[u8]>) -> Result<Option<Vec<u8>>, ErrorRepo
     let Some(ciphertext) = ciphertext else {
         return Ok(None);
     };
-    let text = phi::decrypt_bound(ciphertext, |text, origin| {
-        (!origin.is_current_for(None)).then(|| zeroize::Zeroizing::new(text.as_bytes().to_vec()))
+    let text = phi::decrypt(ciphertext, |text, origin| {
+        (!origin.is_current_for(None)).then(|| Zeroizing::new(text.as_bytes().to_vec()))
     })?;
     Ok(Some(match text {
-        Some(text) => phi::encrypt(&text)?,
+        Some(text) => phi::encrypt(&text, None)?,
         None => ciphertext.to_vec(),
     }))
 }
@@ -206,35 +204,24 @@ fn bound_value(ciphertext: Option<&[u8]>, owner: Option<pgrx::datum::Uuid>) -> R
         return Ok(ciphertext.map(<[u8]>::to_vec));
     };
     let owner = Uuid::from_bytes(*owner.as_bytes());
-    let opened = phi::decrypt_bound(ciphertext, |text, origin| {
-        if origin.is_current_for(Some(owner)) {
-            return Ok(ciphertext.to_vec());
-        }
-        let text = zeroize::Zeroizing::new(text.as_bytes().to_vec());
-        Err(text)
+    let opened = phi::decrypt(ciphertext, |text, origin| {
+        (!origin.is_current_for(Some(owner))).then(|| Zeroizing::new(text.as_bytes().to_vec()))
     });
-    match opened {
-        Ok(Ok(current)) => Ok(Some(current)),
-        Ok(Err(text)) => Ok(Some(phi::encrypt_for(&text, owner)?)),
-        Err(error) if error.is_about_a_stored_value() => Ok(Some(ciphertext.to_vec())),
-        Err(error) => Err(error.into()),
-    }
+    Ok(Some(match phi::if_readable(opened)?.flatten() {
+        Some(text) => phi::encrypt(&text, Some(owner))?,
+        None => ciphertext.to_vec(),
+    }))
 }
 
-/// What the unique constraint over names compares; NULL for a name that no
-/// secret opens. For the schema's owner.
+/// The digest that the unique constraint over names compares; NULL for a name that
+/// no secret opens. For the schema's owner.
 #[pg_extern(sql = false)]
 fn name_digest(owner: Option<pgrx::datum::Uuid>, ciphertext: Option<&[u8]>) -> Result<Option<Vec<u8>>, ErrorReport> {
     let (Some(ciphertext), Some(owner)) = (ciphertext, owner) else {
         return Ok(None);
     };
-    let opened = phi::decrypt_bound(ciphertext, |text, _| zeroize::Zeroizing::new(text.as_bytes().to_vec()));
-    match opened {
-        Ok(name) => {
-            let owner = Uuid::from_bytes(*owner.as_bytes());
-            Ok(Some(phi::name_digest(owner, &name)?.to_vec()))
-        }
-        Err(error) if error.is_about_a_stored_value() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let owner = Uuid::from_bytes(*owner.as_bytes());
+    let opened = phi::decrypt(ciphertext, |text, _| Zeroizing::new(text.as_bytes().to_vec()));
+    let digest = phi::if_readable(opened)?.map(|name| phi::name_digest(owner, &name));
+    Ok(digest.transpose()?.map(Vec::from))
 }

@@ -1,13 +1,17 @@
-//! What a stored table is, as far as its view's trigger functions ask.
+//! What a stored table is, as far as its view's trigger functions ask, and the lock of its rows.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use pgrx::PgSqlErrorCode;
+use uuid::Uuid;
+
 use crate::args;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pg::spi::{Snapshot, Spi};
 use crate::pg::transaction;
-use crate::phi::columns::Table;
+use crate::pg::trigger::RowTrigger;
+use crate::phi::columns::PhiTable;
 use crate::phi::layout::stored_name;
 use crate::statement;
 
@@ -42,7 +46,7 @@ statement! {
 }
 
 /// The stored table behind a view.
-pub fn stored(spi: &Spi, table: &'static Table) -> Result<Rc<Stored>> {
+pub fn stored(spi: &Spi, table: &'static PhiTable) -> Result<Rc<Stored>> {
     let now = transaction::local_number();
     let known = KNOWN.with_borrow_mut(|(transaction, known)| {
         if *transaction != now {
@@ -68,4 +72,51 @@ pub fn stored(spi: &Spi, table: &'static Table) -> Result<Rc<Stored>> {
     let stored = Rc::new(stored);
     KNOWN.with_borrow_mut(|(_, known)| known.push(stored.clone()));
     Ok(stored)
+}
+
+statement! {
+    PATIENTS_SEEN = "SELECT ctid::pg_catalog.text FROM auria_raw.patients_raw WHERE id = $1";
+    EVALUATIONS_SEEN = "SELECT ctid::pg_catalog.text FROM auria_raw.evaluations_raw WHERE id = $1";
+    DRAFTS_SEEN = "SELECT ctid::pg_catalog.text FROM auria_raw.evaluation_drafts_raw WHERE id = $1";
+    PATIENTS_LOCK = "SELECT ctid::pg_catalog.text, xmin::pg_catalog.text::pg_catalog.int8 \
+          FROM auria_raw.patients_raw WHERE id = $1 FOR UPDATE";
+    EVALUATIONS_LOCK = "SELECT ctid::pg_catalog.text, xmin::pg_catalog.text::pg_catalog.int8 \
+          FROM auria_raw.evaluations_raw WHERE id = $1 FOR UPDATE";
+    DRAFTS_LOCK = "SELECT ctid::pg_catalog.text, xmin::pg_catalog.text::pg_catalog.int8 \
+          FROM auria_raw.evaluation_drafts_raw WHERE id = $1 FOR UPDATE";
+}
+
+/// Locks the stored row of the view's row and returns its id; `None` where it
+/// is gone, hidden from the writer, or written by this very statement before.
+///
+/// # Errors
+/// 40001 where somebody has changed it since the statement began: the row's
+/// conditions were checked on what it was.
+pub fn lock_as_seen(spi: &Spi, row: &RowTrigger<'_>, table: &PhiTable) -> Result<Option<Uuid>> {
+    let id = row.column(c"id").map(|id| row.old_value::<Uuid>(id));
+    let Some(id) = id.transpose()?.flatten() else {
+        return Ok(None);
+    };
+    let (seen, lock) = match table.name {
+        "patients" => (&PATIENTS_SEEN, &PATIENTS_LOCK),
+        "evaluations" => (&EVALUATIONS_SEEN, &EVALUATIONS_LOCK),
+        _ => (&DRAFTS_SEEN, &DRAFTS_LOCK),
+    };
+    let seen: Option<String> = spi.query(seen, Snapshot::Caller, args![id])?.one()?;
+    let rows = spi.query(lock, Snapshot::New, args![id])?;
+    let Some(now) = rows.first() else {
+        return Ok(None);
+    };
+    if seen == now.get::<String>(1)? {
+        return Ok(Some(id));
+    }
+    // Written by this very statement before, as in a join that meets it twice.
+    if transaction::is_own(now.expect::<i64>(2)?) {
+        return Ok(None);
+    }
+    Err(Error::new(
+        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+        "could not serialize access due to concurrent update",
+    )
+    .hint("Run the statement again."))
 }

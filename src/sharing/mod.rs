@@ -15,20 +15,9 @@ use crate::sealed::read;
 use crate::statement;
 
 statement! {
-    EVALUATIONS = "SELECT e.tooth, e.treatment_type, e.cavity_class, e.status, \
-               e.ai_treatment_indication, e.created_at, p.clinic_name, e.patient_document \
-          FROM public.shared_links l \
-          JOIN public.evaluations e ON e.session_id = l.session_id AND e.user_id = l.user_id \
-          LEFT JOIN public.profiles p ON p.user_id = l.user_id \
-         WHERE l.token = $1 AND l.expires_at > pg_catalog.now() \
-         ORDER BY e.tooth, e.created_at, e.id";
+    EVALUATIONS = include_str!("evaluations.sql");
 
-    LATEST_DSD = "SELECT e.dsd_analysis, e.dsd_simulation_url, e.dsd_simulation_layers, e.photo_frontal \
-          FROM public.shared_links l \
-          JOIN public.evaluations e ON e.session_id = l.session_id AND e.user_id = l.user_id \
-         WHERE l.token = $1 AND l.expires_at > pg_catalog.now() AND e.dsd_analysis IS NOT NULL \
-         ORDER BY e.created_at DESC, e.id \
-         LIMIT 1";
+    LATEST_DSD = include_str!("latest_dsd.sql");
 
     SHARED_BY = "SELECT l.user_id FROM public.shared_links l WHERE l.token = $1 AND l.expires_at > pg_catalog.now()";
 
@@ -53,11 +42,8 @@ impl<'call> Token<'call> {
     /// comparisons do not take constant time: what an attacker would learn from
     /// them is the order of entries among 2^256 possible ones.
     fn presented(argument: Option<TextArg<'call>>) -> Option<Self> {
-        let bytes = argument?.as_bytes();
-        if bytes.len() != Self::LENGTH || !bytes.iter().all(u8::is_ascii_hexdigit) {
-            return None;
-        }
-        std::str::from_utf8(bytes).ok().map(Self)
+        let text = argument?.as_str();
+        (text.len() == Self::LENGTH && text.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(Self(text))
     }
 
     fn as_arg(&self) -> Arg<'call> {

@@ -58,8 +58,7 @@ fn replace(row: &mut RowTrigger<'_>) -> Result<()> {
     let Some(user) = row.new_value::<Uuid>(user_id)? else {
         return Ok(());
     };
-    // Whoever inserts with ON CONFLICT waits as well: a plain INSERT at the same time has to see
-    // that row.
+    // An INSERT with ON CONFLICT waits as well: a plain one at the same time has to see its row.
     lock(user);
     if !is_plain_insert || !row.may_be_updated() {
         return Ok(());

@@ -1,8 +1,12 @@
 //! `auria.erase_user()`, `auria.erase_patient()`.
 
-use auria_tests::database;
+use std::thread;
+use std::time::Duration;
+
+use auria_tests::{database, refused_with};
 
 use super::{count, erase, everything, export, practice, rows};
+use crate::sealed::seal;
 
 /// What stays of a user when payments do.
 const KEPT: [&str; 3] = ["public.payment_history", "public.credit_pack_purchases", "public.webhook_events"];
@@ -106,4 +110,52 @@ fn an_evaluation_that_is_being_added_is_erased_with_its_patient_or_refused() {
     });
     assert_eq!(count(&erasing, "removed", "public.evaluations"), 3);
     assert!(!everything(&db).contains("Maria"));
+}
+
+/// The names that are looked for are in a table that somebody has locked, for as long as the erasure waits there and no
+/// longer: what it does afterwards meets no lock.
+#[test]
+fn an_erasure_that_could_not_look_for_the_patients_name_in_time_fails_and_may_be_repeated() {
+    for sealed in [false, true] {
+        let db = database();
+        let ana = practice(&db, "ana");
+        if sealed {
+            seal(&db);
+        }
+        let table = if sealed { "auria_raw.evaluation_drafts_raw" } else { "public.evaluation_drafts" };
+        let call = format!("SELECT FROM auria.erase_patient('{}')", ana.patient);
+        let mut service = db.service();
+        service.run("SET lock_timeout = '500ms'");
+        let pid = service.backend_pid();
+        let mut other = db.superuser();
+        other.run(&format!("BEGIN; LOCK TABLE {table}"));
+        let mut admin = db.superuser();
+        let mut waits_since = || -> Option<String> {
+            admin.value(&format!(
+                "SELECT (SELECT waitstart::text FROM pg_locks WHERE pid = {pid} AND NOT granted LIMIT 1)"
+            ))
+        };
+        let erased = thread::scope(|scope| {
+            let erasing = scope.spawn(|| service.batch_execute(&call));
+            let mut first = None;
+            while !erasing.is_finished() {
+                let now = waits_since();
+                if first.is_some() && now.is_some() && now != first {
+                    break;
+                }
+                first = first.or(now);
+                thread::sleep(Duration::from_millis(5));
+            }
+            assert!(first.is_some(), "the erasure met no lock");
+            other.run("COMMIT");
+            erasing.join().unwrap()
+        });
+        refused_with(erased, "55P03");
+
+        service.run("RESET lock_timeout");
+        let report = erase(&mut service, &format!("erase_patient('{}')", ana.patient));
+        assert_eq!(count(&report, "removed", "public.evaluations"), 2);
+        assert_eq!(count(&report, "removed", "public.evaluation_drafts"), 1);
+        assert!(!report.iter().any(|(did, object, _)| did == "to do" && object == "public.evaluations"), "{report:?}");
+    }
 }

@@ -22,13 +22,14 @@ use crate::phi;
 use crate::schema::locks;
 use crate::schema::{FUNCTIONS, TABLES, access, owner};
 
-/// The first step of the install script: refuses what must not be trusted or
-/// cannot be taken over, and makes the roles that are missing.
+/// The first step of the install script: refuses a database in another encoding
+/// than UTF8 (0A000), and what must not be trusted or cannot be taken over, and makes the roles that are missing.
 ///
 /// 55000 outside of an extension script.
 #[pg_extern(sql = false)]
 fn prepare_install() -> Result<(), ErrorReport> {
     require_script("auria.prepare_install")?;
+    extension::require_utf8()?;
     spi::connected(|spi| {
         if !extension::is_restore() {
             trust::refuse_untrusted(spi)?;

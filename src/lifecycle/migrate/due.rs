@@ -4,7 +4,7 @@ use super::steps::Run;
 use super::{Scope, ensure, record, sections, warnings};
 use crate::error::Result;
 use crate::pg::spi::Spi;
-use crate::phi::columns::{TABLES, Table};
+use crate::phi::columns::{PhiTable, TABLES};
 use crate::phi::layout;
 use crate::schema::MIGRATIONS;
 
@@ -34,7 +34,7 @@ pub fn find(run: &mut Run<'_>) -> Result<()> {
 /// Applies them in order, and records each.
 pub fn apply(run: &mut Run<'_>) -> Result<()> {
     let Run { spi, owner, scope, .. } = run;
-    let stored: &[&Table] = if run.raw.is_empty() { &run.sealed } else { &TABLES };
+    let stored: &[&PhiTable] = if run.raw.is_empty() { &run.sealed } else { &TABLES };
     for &migration in &run.due {
         let sql = migration.sql.replace(TRIGRAM_SCHEMA, &run.trigram_schema);
         let found =

@@ -155,6 +155,7 @@ fn managed_function(spi: &Spi, name: &str) -> Result<&'static Function> {
 /// Migrates, and raises a WARNING for everything that the DBA must act on.
 pub fn run(scope: Scope) -> Result<Outcome> {
     require_superuser("auria.migrate")?;
+    extension::require_utf8()?;
     transaction::lock(Lock::Migration, 0);
     let outcome = quietly(|spi| {
         let steps::Run { applied, report, owner, .. } = steps::run(spi, scope)?;

@@ -6,7 +6,7 @@ use super::steps::Run;
 use crate::args;
 use crate::error::Result;
 use crate::pg::spi::Spi;
-use crate::phi::columns::Table;
+use crate::phi::columns::PhiTable;
 use crate::phi::layout;
 use crate::schema::access;
 use crate::schema::check::Findings;
@@ -52,7 +52,7 @@ pub fn check(spi: &Spi) -> Result<Findings> {
 }
 
 /// A line about a stored table, as it would be about the table of the open layout.
-fn as_open(line: &str, sealed: &[&Table]) -> String {
+fn as_open(line: &str, sealed: &[&PhiTable]) -> String {
     sealed.iter().fold(line.to_owned(), |line, table| {
         let (name, stored) = (table.name, layout::stored_name(table));
         // After its rename a table has an alias in expressions: its old name.

@@ -15,13 +15,13 @@ use crate::error::{self, Error, Result};
 use crate::guc::{self, AdoptFunctions};
 use crate::lifecycle::sealing::tables;
 use crate::pg::spi::Spi;
-use crate::phi::columns::{Kind, TABLES, Table};
+use crate::phi::columns::{PhiTable, TABLES};
 use crate::phi::{self, leftovers};
 use crate::schema::owner::{self, Owner};
 
 /// The tables that the original brought to `public.*_raw`, by the names that
 /// its views have.
-pub fn found(spi: &Spi) -> Result<Vec<&'static Table>> {
+pub fn found(spi: &Spi) -> Result<Vec<&'static PhiTable>> {
     let encrypted = TABLES.iter().flat_map(|table| table.columns).map(|column| column.encrypted);
     let encrypted: Vec<String> = encrypted.map(|column| column.to_string_lossy().into_owned()).collect();
     let names = TABLES.map(|table| table.name);
@@ -74,11 +74,7 @@ pub fn bring_back(run: &mut Run<'_>) -> Result<()> {
         spi.execute_script(&format!("ALTER TABLE public.{name}_raw RENAME TO {name}"))?;
         for column in table.columns {
             let plain = column.plain.to_string_lossy();
-            let kind = match column.kind {
-                Kind::Text => "text",
-                Kind::Date => "date",
-                Kind::Jsonb => "jsonb",
-            };
+            let kind = column.kind.sql();
             spi.execute_script(&format!(
                 "ALTER TABLE public.{name} ADD COLUMN IF NOT EXISTS {plain} pg_catalog.{kind}; \
                  ALTER TABLE public.{name} ALTER COLUMN {plain} DROP NOT NULL"
@@ -95,7 +91,7 @@ pub fn bring_back(run: &mut Run<'_>) -> Result<()> {
 /// Reports the functions that go on naming these tables, once those that this
 /// installation replaces are replaced.
 pub fn report_mentions(run: &mut Run<'_>) -> Result<()> {
-    for Table { name, .. } in &run.raw {
+    for PhiTable { name, .. } in &run.raw {
         for function in mentioning(run.spi, &format!("{name}_raw"))? {
             run.report.warn(format!(
                 "the body of function {function} has the word {name}_raw, a table that is in schema \
@@ -151,7 +147,7 @@ fn encrypt_leftovers(spi: &Spi, owner: &Owner, report: &mut Report) -> Result<()
 }
 
 /// The trigger functions that the original made for the view of this table.
-fn trigger_functions(table: &Table) -> [String; 3] {
+fn trigger_functions(table: &PhiTable) -> [String; 3] {
     ["insert", "update", "delete"].map(|event| format!("public.{}_view_{event}()", table.name))
 }
 

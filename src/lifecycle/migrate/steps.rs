@@ -7,7 +7,7 @@ use super::{columns, functions, platform, policies, raw_tables, rules};
 use crate::error::Result;
 use crate::lifecycle::sealing::reopen;
 use crate::pg::spi::Spi;
-use crate::phi::columns::Table;
+use crate::phi::columns::PhiTable;
 use crate::phi::layout;
 use crate::schema::owner::{self, Owner};
 use crate::schema::{Migration, access, locks};
@@ -47,9 +47,9 @@ pub struct Run<'a> {
     /// The migrations to apply.
     pub due: Vec<&'static Migration>,
     /// The tables that the original had brought to `public.*_raw`.
-    pub raw: Vec<&'static Table>,
+    pub raw: Vec<&'static PhiTable>,
     /// The tables that were sealed before.
-    pub sealed: Vec<&'static Table>,
+    pub sealed: Vec<&'static PhiTable>,
     /// The migrations that were applied.
     pub applied: Vec<Applied>,
     /// What concerns no migration: functions and policies.

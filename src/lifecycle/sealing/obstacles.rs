@@ -7,7 +7,7 @@ use super::tables;
 use crate::args;
 use crate::error::{Error, Result};
 use crate::pg::spi::Spi;
-use crate::phi::columns::Table;
+use crate::phi::columns::PhiTable;
 
 /// How long a lock is waited for, in milliseconds: others wait behind it.
 const LOCK_TIMEOUT: u32 = 10_000;
@@ -25,7 +25,7 @@ pub fn set_lock_timeout(spi: &Spi) -> Result<()> {
 
 /// Refuses (2BP01) what depends on the plain columns of a table, or on its row
 /// type, and would break or be dropped with them.
-pub fn refuse_on_table(spi: &Spi, table: &Table) -> Result<()> {
+pub fn refuse_on_table(spi: &Spi, table: &PhiTable) -> Result<()> {
     let found = spi.query_once(
         include_str!("obstacles.sql"),
         args![&format!("public.{}", table.name), plain_columns(table).as_slice()],
@@ -35,7 +35,7 @@ pub fn refuse_on_table(spi: &Spi, table: &Table) -> Result<()> {
 }
 
 /// Refuses (2BP01) what depends on a view and would be dropped with it.
-pub fn refuse_on_view(spi: &Spi, table: &Table) -> Result<()> {
+pub fn refuse_on_view(spi: &Spi, table: &PhiTable) -> Result<()> {
     let objects = tables::all_rows(spi, include_str!("on_view.sql"), table.name)?;
     refuse(&format!("view public.{}", table.name), &objects)
 }
@@ -57,17 +57,17 @@ fn refuse(of: &str, objects: &[String]) -> Result<()> {
 
 /// The functions of the database whose bodies are strings that name a table and
 /// one of its plain columns: PostgreSQL records no dependency of theirs.
-pub fn mentioning(spi: &Spi, table: &Table) -> Result<Vec<String>> {
+pub fn mentioning(spi: &Spi, table: &PhiTable) -> Result<Vec<String>> {
     let rows = spi.query_once(include_str!("mentioning.sql"), args![table.name, plain_columns(table).as_slice()])?;
     rows.column()
 }
 
-fn plain_columns(table: &Table) -> Vec<String> {
+fn plain_columns(table: &PhiTable) -> Vec<String> {
     table.columns.iter().map(|column| column.plain.to_string_lossy().into_owned()).collect()
 }
 
 /// The publications that a table is in: they go on publishing the stored table.
-pub fn publications(spi: &Spi, table: &Table) -> Result<Vec<String>> {
+pub fn publications(spi: &Spi, table: &PhiTable) -> Result<Vec<String>> {
     tables::all_rows(
         spi,
         "SELECT pg_catalog.quote_ident(p.pubname) \

@@ -9,20 +9,20 @@
 use crate::args;
 use crate::error::Result;
 use crate::pg::spi::Spi;
-use crate::phi::columns::{self, Kind, Table};
+use crate::phi::columns::{self, PhiTable};
 use crate::phi::layout;
 use crate::schema::owner::Owner;
 
 use super::tables;
 
 /// What a view is called meanwhile.
-fn resting(table: &Table) -> String {
+fn resting(table: &PhiTable) -> String {
     format!("{}_of_stored", table.name)
 }
 
 /// Gives the stored tables the names and columns of the open layout. Undone by
 /// [`close`] in the same transaction.
-pub fn open(spi: &Spi, owner: &Owner, sealed: &[&'static Table]) -> Result<()> {
+pub fn open(spi: &Spi, owner: &Owner, sealed: &[&'static PhiTable]) -> Result<()> {
     owner.act(|| {
         for table in sealed {
             let name = table.name;
@@ -32,9 +32,7 @@ pub fn open(spi: &Spi, owner: &Owner, sealed: &[&'static Table]) -> Result<()> {
             let plain: Vec<String> = table
                 .columns
                 .iter()
-                .map(|column| {
-                    format!("ADD COLUMN {} pg_catalog.{}", column.plain.to_string_lossy(), type_of(column.kind))
-                })
+                .map(|column| format!("ADD COLUMN {} pg_catalog.{}", column.plain.to_string_lossy(), column.kind.sql()))
                 .collect();
             // The migrations grant anew; what is left to grant to others is the view's.
             spi.execute_script(&format!(
@@ -53,7 +51,7 @@ pub fn open(spi: &Spi, owner: &Owner, sealed: &[&'static Table]) -> Result<()> {
 /// Takes names and columns away again, and brings the views up to date: a
 /// column that was added to a stored table appears. With `as_shipped`, the
 /// view's grants to the API roles are those of the migrations that ran.
-pub fn close(spi: &Spi, owner: &Owner, sealed: &[&'static Table], as_shipped: bool) -> Result<()> {
+pub fn close(spi: &Spi, owner: &Owner, sealed: &[&'static PhiTable], as_shipped: bool) -> Result<()> {
     owner.act(|| {
         for table in sealed {
             let name = table.name;
@@ -95,7 +93,7 @@ pub fn close(spi: &Spi, owner: &Owner, sealed: &[&'static Table], as_shipped: bo
 
 /// Brings the views up to date where no migration ran: a column that a team
 /// added to a stored table appears.
-pub fn refresh(spi: &Spi, owner: &Owner, sealed: &[&'static Table]) -> Result<()> {
+pub fn refresh(spi: &Spi, owner: &Owner, sealed: &[&'static PhiTable]) -> Result<()> {
     owner.act(|| {
         for table in sealed {
             let view = format!("public.{}", table.name);
@@ -119,7 +117,7 @@ pub fn refresh(spi: &Spi, owner: &Owner, sealed: &[&'static Table]) -> Result<()
 /// The columns of a view: those it has, in their order, and after them those
 /// of the stored table that it lacks. Where there is no view, each plain column
 /// stands where a new database has it.
-fn complete(spi: &Spi, table: &Table, mut order: Vec<String>) -> Result<Vec<String>> {
+fn complete(spi: &Spi, table: &PhiTable, mut order: Vec<String>) -> Result<Vec<String>> {
     let is_new = order.is_empty();
     for column in columns_of(spi, &layout::stored_name(table))? {
         if column != "name_digest" && !order.contains(&column) {
@@ -148,13 +146,4 @@ fn view_exists(spi: &Spi, name: &str) -> Result<bool> {
         "SELECT FROM pg_catalog.pg_class c WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind = 'v'",
         args![name],
     )
-}
-
-/// The type of a plain column.
-pub fn type_of(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Text => "text",
-        Kind::Date => "date",
-        Kind::Jsonb => "jsonb",
-    }
 }

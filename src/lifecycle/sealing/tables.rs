@@ -3,7 +3,7 @@
 use crate::args;
 use crate::error::Result;
 use crate::pg::spi::{Spi, quoted_identifier};
-use crate::phi::columns::{self, Kind, Table};
+use crate::phi::columns::{self, Kind, PhiTable};
 use crate::phi::layout::stored_name;
 use crate::schema::owner::Owner;
 
@@ -60,7 +60,7 @@ impl ForTheView {
 /// `auria_raw`, and a view takes its place. Every plain value has to be
 /// encrypted before. With the rights of the schema's owner, in one
 /// transaction.
-pub fn seal(spi: &Spi, table: &'static Table) -> Result<()> {
+pub fn seal(spi: &Spi, table: &'static PhiTable) -> Result<()> {
     let name = table.name;
     let for_the_view = ForTheView::of(spi, name)?;
     let required = all_rows(
@@ -138,7 +138,7 @@ pub(super) fn ensure_unique_names(spi: &Spi) -> Result<()> {
 
 /// Moves a table without plain columns to `auria_raw`, where clients reach it
 /// through the view alone.
-pub(super) fn move_away(spi: &Spi, table: &Table) -> Result<()> {
+pub(super) fn move_away(spi: &Spi, table: &PhiTable) -> Result<()> {
     let name = table.name;
     spi.execute_script(&format!(
         "ALTER TABLE public.{name} RENAME TO {name}_raw; \
@@ -158,7 +158,7 @@ pub(super) fn move_away(spi: &Spi, table: &Table) -> Result<()> {
 
 /// Makes the view of a stored table with these columns in this order, or gives
 /// the one that is there the columns that it lacks, which come last.
-pub(super) fn make_view(spi: &Spi, table: &Table, order: &[String], types: &[String]) -> Result<()> {
+pub(super) fn make_view(spi: &Spi, table: &PhiTable, order: &[String], types: &[String]) -> Result<()> {
     let name = table.name;
     let columns: Vec<String> = order.iter().map(|column| view_column(table, column, types)).collect();
     spi.execute_script(&format!(
@@ -177,7 +177,7 @@ pub(super) fn make_view(spi: &Spi, table: &Table, order: &[String], types: &[Str
 
 /// The columns with each plain one where a new database has it, if they come
 /// last: in a table that got them back.
-pub(super) fn in_order(table: &Table, columns: Vec<String>) -> Vec<String> {
+pub(super) fn in_order(table: &PhiTable, columns: Vec<String>) -> Vec<String> {
     let is_plain = |column: &String| table.columns.iter().any(|pair| text(pair.plain) == *column);
     let stored = columns.iter().filter(|column| !is_plain(column)).count();
     if columns[..stored].iter().any(is_plain) {
@@ -193,7 +193,7 @@ pub(super) fn in_order(table: &Table, columns: Vec<String>) -> Vec<String> {
 }
 
 /// A column of the view: as it is stored, or opened.
-fn view_column(table: &Table, column: &str, types: &[String]) -> String {
+fn view_column(table: &PhiTable, column: &str, types: &[String]) -> String {
     let mut pairs = table.columns.iter();
     let Some(pair) = pairs.find(|pair| text(pair.plain) == column) else {
         return format!("s.{}", quoted_identifier(column));

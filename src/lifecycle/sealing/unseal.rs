@@ -3,14 +3,14 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::{obstacles, reopen, tables};
+use super::{obstacles, tables};
 use crate::error::Result;
 use crate::lifecycle::migrate::{self, Scope};
 use crate::pg::procedure::Call;
 use crate::pg::roles::require_superuser;
 use crate::pg::spi::Spi;
 use crate::pg::{roles, transaction};
-use crate::phi::columns::{PATIENTS, Table};
+use crate::phi::columns::{PATIENTS, PhiTable};
 use crate::phi::layout;
 use crate::schema::locks;
 use crate::schema::owner::Owner;
@@ -54,7 +54,7 @@ fn phi_unseal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
     Ok(())
 }
 
-fn unseal(spi: &Spi, table: &Table) -> Result<()> {
+fn unseal(spi: &Spi, table: &PhiTable) -> Result<()> {
     let name = table.name;
     let grants = tables::all_rows(spi, include_str!("grants.sql"), name)?;
     let comments = tables::all_rows(spi, include_str!("comments.sql"), name)?;
@@ -70,7 +70,7 @@ fn unseal(spi: &Spi, table: &Table) -> Result<()> {
     let mut required = Vec::new();
     for column in table.columns {
         let (plain, encrypted) = (column.plain.to_string_lossy(), column.encrypted.to_string_lossy());
-        let kind = reopen::type_of(column.kind);
+        let kind = column.kind.sql();
         added.push(format!("ADD COLUMN {plain} pg_catalog.{kind}"));
         filled.push(format!(
             "ALTER COLUMN {plain} TYPE pg_catalog.{kind} USING auria.open_text({encrypted})::pg_catalog.{kind}"
