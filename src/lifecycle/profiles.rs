@@ -28,11 +28,7 @@ statement! {
         WHERE NOT EXISTS (SELECT FROM public.profiles p WHERE p.user_id = u.id) ORDER BY u.id";
 
     /// As `handle_new_user()` reads it: what is no JSON string counts as missing.
-    METADATA = "SELECT CASE WHEN pg_catalog.jsonb_typeof(data -> 'full_name') = 'string' THEN data ->> 'full_name' END, \
-               CASE WHEN pg_catalog.jsonb_typeof(data -> 'cro') = 'string' THEN data ->> 'cro' END \
-          FROM auth.users u \
-         CROSS JOIN LATERAL (SELECT pg_catalog.to_jsonb(u) -> 'raw_user_meta_data') AS m (data) \
-         WHERE u.id = $1";
+    METADATA = include_str!("profile_metadata.sql");
 }
 
 /// Who may read which of the two tables.
