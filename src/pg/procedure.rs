@@ -68,15 +68,17 @@ impl Call {
     }
 }
 
-/// What the catalogue says of the function that was called.
-struct Called {
+/// The function that PostgreSQL called, as the catalogue has it.
+pub struct Called {
     oid: pg_sys::Oid,
     owner: pg_sys::Oid,
     is_definer: bool,
 }
 
 impl Called {
-    fn by(fcinfo: pg_sys::FunctionCallInfo) -> Result<Self> {
+    /// Looks the function up.
+    #[allow(clippy::not_unsafe_ptr_arg_deref)] // only PostgreSQL makes an fcinfo
+    pub fn by(fcinfo: pg_sys::FunctionCallInfo) -> Result<Self> {
         // SAFETY: PostgreSQL passes a valid fcinfo with the FmgrInfo of this function. A
         // catalogue look-up inside a transaction; the tuple is read before it is released.
         unsafe {
@@ -91,40 +93,35 @@ impl Called {
             Ok(called)
         }
     }
-}
 
-/// The role that was in force when the function was called.
-///
-/// Where it is declared SECURITY DEFINER, as up to 0.3.1 and by a dump of that time, PostgreSQL
-/// has put the owner in its place: then it is the session's role if that may call the function,
-/// and else the owner of what it called instead.
-#[allow(clippy::not_unsafe_ptr_arg_deref)] // only PostgreSQL makes an fcinfo
-pub fn called_by(fcinfo: pg_sys::FunctionCallInfo) -> Result<pg_sys::Oid> {
-    let called = Called::by(fcinfo)?;
-    let session = roles::caller();
-    if called.is_definer && may_execute(session, called.oid) { Ok(session) } else { Ok(roles::effective()) }
+    /// The role that was in force when the function was called.
+    ///
+    /// Where it is declared SECURITY DEFINER, as up to 0.3.1 and by a dump of that time, PostgreSQL
+    /// has put the owner in its place: then it is the session's role if that may call the function,
+    /// and else the owner of what it called instead.
+    pub fn caller(&self) -> pg_sys::Oid {
+        let session = roles::caller();
+        if self.is_definer && may_execute(session, self.oid) { session } else { roles::effective() }
+    }
+
+    /// Runs `work` with the rights of the role that owns the function, as SECURITY DEFINER does.
+    pub fn with_rights_of_owner<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        boundary::guarded(|| roles::with_rights_of(self.owner, work))
+    }
+
+    /// [`Called::with_rights_of_owner`] for what writes: no trigger of a row that it wrote runs
+    /// with a superuser's rights later.
+    pub fn writing_as_owner<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        // Before the rights change: what is pending is the caller's.
+        transaction::check_constraints_now_for_superusers();
+        self.with_rights_of_owner(work)
+    }
 }
 
 fn may_execute(role: pg_sys::Oid, function: pg_sys::Oid) -> bool {
     let arguments = [role.into_datum(), function.into_datum(), "EXECUTE".into_datum()];
     // SAFETY: a function of the server's own, with arguments of its types.
     unsafe { pgrx::direct_function_call(pg_sys::has_function_privilege_id_id, &arguments) }.unwrap_or(false)
-}
-
-/// Runs `work` with the rights of the role that owns the called function, as SECURITY
-/// DEFINER does.
-#[allow(clippy::not_unsafe_ptr_arg_deref)] // only PostgreSQL makes an fcinfo
-pub fn with_rights_of_owner<T>(fcinfo: pg_sys::FunctionCallInfo, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let owner = Called::by(fcinfo)?.owner;
-    boundary::guarded(|| roles::with_rights_of(owner, work))
-}
-
-/// [`with_rights_of_owner`] for what writes: no trigger of a row that it wrote runs with a
-/// superuser's rights later.
-pub fn writing_as_owner<T>(fcinfo: pg_sys::FunctionCallInfo, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    // Before the rights change: what is pending is the caller's.
-    transaction::check_constraints_now_for_superusers();
-    with_rights_of_owner(fcinfo, work)
 }
 
 /// What `find` found for an earlier row of the same query, where it `still_holds`, or finds now:
