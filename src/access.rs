@@ -1,4 +1,4 @@
-//! Who is asking, and what for.
+//! Who may call what, and about whom.
 
 use pgrx::pg_sys;
 use uuid::Uuid;
@@ -13,15 +13,15 @@ statement! {
     SIGNED_IN_USER = "SELECT auth.uid()";
 }
 
-/// The roles of clients that no function of the backend answers. A role of a team's own is
-/// the team's to grant.
+/// The roles of clients that no function of the backend answers. What a role of its own may
+/// call is for the team to decide.
 const CLIENTS: &[&str] = &["anon", "authenticated"];
 
 /// Refuses `anon` and `authenticated` (42501), whatever was granted, in a function that is the
 /// backend's alone: a restore under default privileges grants EXECUTE on everything.
 ///
-/// The first thing that such a function does, before it takes its owner's rights: the role in
-/// force then is the one that called, also where a team's SECURITY DEFINER function did.
+/// Such a function calls it first, before it takes its owner's rights: until then the role in
+/// force is the one that called, also where a team's SECURITY DEFINER function did.
 pub fn for_the_backend_alone(fcinfo: pg_sys::FunctionCallInfo, function: &str) -> Result<Called> {
     let called = Called::by(fcinfo)?;
     let is_client = roles::has_one_of_the_names(called.caller(), CLIENTS);

@@ -59,7 +59,7 @@ impl Account {
             return Ok(account);
         }
         // Adopted tables may have no unique constraint, because users have
-        // several rows: this keeps two callers from making two.
+        // several rows: the lock prevents two callers from making two.
         free::lock(user);
         if let Some(account) = Self::lock(spi, user)? {
             return Ok(account);

@@ -20,11 +20,11 @@ pub trait Books {
     /// The subscription, if there is one.
     fn account(&self) -> Option<&Account>;
 
-    /// The subscription, made where there is none: what a pool paid for is given back even
-    /// if that pool is gone.
+    /// The subscription, made where there is none: what a subscription paid for that is gone
+    /// is given back all the same.
     fn account_to_credit(&mut self) -> Result<&Account, Self::Stop>;
 
-    /// Locks what the user did without a pool, for who has no subscription to lock.
+    /// Locks the user's free uses until the transaction ends.
     fn lock_free_tier(&self) -> Result<FreeTier<'_>, Self::Stop>;
 
     /// What the operation costs, and what the plan grants, as configured now.

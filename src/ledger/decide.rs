@@ -56,7 +56,7 @@ impl Counters {
     }
 }
 
-/// A new row of the ledger, without what says whose it is and when it was.
+/// A new row of the ledger, except for its user, its time and its number.
 pub struct Entry<'a> {
     pub operation: Cow<'a, str>,
     pub credits: i32,
@@ -113,7 +113,7 @@ pub fn refund(account: &Account, operation: &str, given: &Use) -> Result<Posting
         let operations = counters.operations(counted);
         *operations = operations.saturating_sub(1);
     }
-    // Rows older than the rules may hold values below zero.
+    // Rows older than the rules may have values below zero.
     counters.cases = counters.cases.max(0);
     counters.simulations = counters.simulations.max(0);
     Ok(Posting { subscription: account.id, counters, entry: refund_entry(operation, given, reversal)? })

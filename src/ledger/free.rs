@@ -1,5 +1,4 @@
-//! What a user does without a subscription that counts. By SQL alone: there is no row to lock, and none that is
-//! changed.
+//! What a user does without a subscription that counts. Only by SQL: there is no row to lock, and none to change.
 
 use auria_credits::free_tier::{self, Activity};
 use uuid::Uuid;
@@ -21,13 +20,13 @@ statement! {
          WHERE user_id = $1 AND operation = $2 AND is_free AND counterpart = 0 \
            AND created_at > now() - make_interval(days => $3)";
 
-    /// Those whose charge, if there was one, no ledger has seen. A user who has
+    /// Sessions whose charge, if there was one, is in no ledger. A user who has
     /// entries from before the installation had a ledger then.
     SESSIONS_BEFORE = include_str!("sessions_before.sql");
 }
 
-/// The number of advisory locks that serialise the free tier, and a transaction takes no
-/// more, whatever the number of its users: each has an entry in the server's
+/// The number of advisory locks that serialise the free tier, and so the most that a
+/// transaction takes, whatever the number of its users: each has an entry in the server's
 /// lock table, which is small.
 const LOCKS: u32 = 2048;
 

@@ -30,8 +30,8 @@ pub fn with_account<T>(user: Uuid, work: impl FnOnce(&mut ByRows<'_>) -> Direct<
     let writing = Writing::begin()?;
     subscription::TABLE.with(|subscriptions| {
         usage::TABLE.with(|ledger| {
-            let subscriptions = subscriptions.open_to_write(&writing)?.to_update()?;
-            let ledger = ledger.open_to_write(&writing)?.to_update()?.to_insert()?;
+            let subscriptions = subscriptions.open_to_write(&writing)?.for_update()?;
+            let ledger = ledger.open_to_write(&writing)?.for_update()?.for_insert()?;
             let found = subscriptions.find(subscription::BY_USER, args![user], End::First)?;
             let mut row = found.ok_or(Reason::NoRow)?;
             let locked = row.lock()?;

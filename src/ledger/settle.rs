@@ -8,8 +8,8 @@ use crate::pg::spi::{Snapshot, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::{args, statement};
 
-/// Whose month ended. A sub-select, so that the limit is computed once and not for
-/// each row.
+/// The condition for a month that ended. A sub-select, so that the limit is computed once
+/// and not for each row.
 macro_rules! due {
     () => {
         "usage_reset_at < (SELECT now() - interval '30 days')"
@@ -19,7 +19,7 @@ pub(super) use due;
 
 statement! {
     /// The settlement of the months that ended, and of no others, in one statement. The
-    /// plan is looked up for each row as it is when its lock is held. `usage_reset_at` is
+    /// plan is looked up for each row as it is once the row is locked. `usage_reset_at` is
     /// the clock at that moment, and `usage_reset_entry` the ledger's last number: what the
     /// ledger has after it belongs to the new month. Both are computed again when the
     /// row had to be waited for, as every expression of SET is.

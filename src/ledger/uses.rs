@@ -1,8 +1,8 @@
 //! Uses that the ledger, `public.credit_usage`, remembers.
 //!
-//! Their order is that of `entry`, a number given while the subscription's row
-//! or the user's free-tier lock is held; the clock (`created_at`) only says
-//! whether a row is within the last 30 days.
+//! Their order is that of `entry`, a number that is drawn while the subscription's row
+//! or the user's free tier is locked; the clock (`created_at`) only decides whether a use is
+//! within the last 30 days.
 //!
 //! A use is open until its refund is written; then each names the other in
 //! `counterpart`. So the latest open use is the first of an index scan, however

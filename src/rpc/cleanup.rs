@@ -1,4 +1,4 @@
-//! Rows that nobody needs any more. Each call is safe at any time and twice.
+//! Deletes or ends rows that nobody needs any more. Each call is safe at any time, and again.
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -14,7 +14,7 @@ statement! {
 
     FORGET_LINKS = "DELETE FROM public.shared_links WHERE expires_at < now() - interval '7 days'";
 
-    /// A row that somebody else is writing is not stuck: it is passed over.
+    /// A row that another transaction is writing is not stuck: it is skipped.
     FAIL_STUCK = include_str!("fail_stuck.sql");
 }
 

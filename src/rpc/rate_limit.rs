@@ -107,7 +107,7 @@ fn count_by_sql(
 fn count_by_row(user: Uuid, function: &str, windows: [TimestampWithTimeZone; 3]) -> Direct<(i32, i32, i32)> {
     let writing = Writing::begin()?;
     TABLE.with(|table| {
-        let limits = table.open_to_write(&writing)?.to_update()?;
+        let limits = table.open_to_write(&writing)?.for_update()?;
         let mut row = limits.find(BY_FUNCTION, args![user, function], End::First)?.ok_or(Reason::NoRow)?;
         row.lock()?;
         // Locked, it may be a row that was given to another user meanwhile.

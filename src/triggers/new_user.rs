@@ -42,7 +42,7 @@ thread_local! {
 fn create_by_row(user: Uuid, full_name: Arg<'_>, cro: Arg<'_>) -> Direct<()> {
     let writing = Writing::begin()?;
     PROFILES.with(|table| {
-        let profiles = table.open_to_write(&writing)?.to_insert()?;
+        let profiles = table.open_to_write(&writing)?.for_insert()?;
         if profiles.find(BY_USER, args![user], End::First)?.is_none() {
             let profile = [(USER, user.into()), (FULL_NAME, full_name), (CRO, cro)];
             profiles.lock_references(&profile, None)?;
@@ -52,8 +52,8 @@ fn create_by_row(user: Uuid, full_name: Arg<'_>, cro: Arg<'_>) -> Direct<()> {
     })
 }
 
-/// Makes a user's profile by SQL, if there is none, with the rights in force. What a team defers
-/// to the commit is done now: its error would make the sign-up fail.
+/// Makes a user's profile by SQL, if there is none, with the rights in force. Constraints that a
+/// team defers to the commit are checked now: there, an error would make the sign-up fail.
 pub fn create(spi: &Spi, user: Uuid, full_name: Arg<'_>, cro: Arg<'_>) -> Result<()> {
     let deferred = deferred_constraints(spi)?;
     let set = |when| match &deferred {
@@ -74,8 +74,8 @@ fn deferred_constraints(spi: &Spi) -> Result<Option<String>> {
 /// `raw_user_meta_data` (`full_name`, `cro`). Metadata that is missing, or not a JSON string,
 /// gives NULL.
 ///
-/// An error that a repetition may not meet is raised, so that the client signs up again; nothing
-/// else makes a sign-up fail. A user who has no profile then gets one by
+/// An error that may not recur is raised, so that the client signs up again; no other error
+/// makes a sign-up fail. A user who has no profile then gets one by
 /// `auria.create_missing_profiles()`.
 ///
 /// It reads the row that fires it and never `auth.users`, whose rows Supabase

@@ -1,10 +1,10 @@
 //! Rows found and written without the executor: for the few statements that
 //! every paid operation runs.
 //!
-//! Planning is not what a charge pays for, as plans are kept, but starting and
-//! ending the executor three times, and parsing each CHECK constraint anew. Here a
+//! A charge does not pay for planning, as plans are cached, but for starting and
+//! ending the executor three times, and parsing each CHECK constraint again. Here a
 //! row is found by an index scan, locked, changed and inserted by the functions
-//! that the executor itself calls, and what they need is kept while the table's
+//! that the executor itself calls, and what they need is cached while the table's
 //! definition stays the same. A charge costs half of what it costs by SQL (`make
 //! bench`: use_credits).
 //!
@@ -83,10 +83,10 @@ pub struct Column(pub &'static CStr, pub pg_sys::Oid);
 
 /// A B-tree index that begins with these columns.
 pub struct IndexKey {
-    /// Whose values are given.
+    /// The columns whose values are given.
     pub columns: &'static [i32],
-    /// What the rows found are in order of; none where there is one at most,
-    /// because the index is unique.
+    /// The column that orders the rows found; none where there is at most one, because
+    /// the index is unique.
     pub then: Option<i32>,
 }
 
@@ -125,7 +125,7 @@ impl Table {
             None => relation::find(self.schema, self.name).ok_or(Reason::NoTable)?,
         };
         let relation = Relation::open(oid, lock).ok_or(Reason::NoTable)?;
-        // The lock brought what others have changed.
+        // Taking the lock delivered the changes of definitions that others committed.
         let cached = match cached.filter(|cached| cached.table == oid && is_current(cached)) {
             Some(cached) => cached,
             None => {
@@ -147,7 +147,7 @@ pub struct Open<'table> {
     relation: Relation,
 }
 
-/// What stands for a statement that writes: it sees everything committed by now,
+/// The counterpart of a statement that writes: it sees everything committed by now,
 /// and all that the transaction did before.
 pub struct Writing {
     _not_send: PhantomData<*const ()>,
@@ -193,8 +193,8 @@ impl Drop for Writing {
     }
 }
 
-/// Whether an extension wants to see what each statement touches (pgAudit,
-/// sepgsql): it would not see this.
+/// Whether an extension checks what each statement touches (pgAudit, sepgsql): it
+/// would not see this.
 fn is_audited() -> bool {
     // SAFETY: reads a global of the backend.
     let hook = unsafe { pg_sys::ExecutorCheckPerms_hook };

@@ -55,7 +55,7 @@ impl Cached {
 impl Shape {
     fn of(table: &Table, relation: &Relation, indexes: &[Relation], user: pg_sys::Oid) -> Result<Self, Reason> {
         require(relation.is_plain_heap(), Reason::NoPlainHeap)?;
-        require(is_in_the_hands_of(relation, user), Reason::NotTheOwners)?;
+        require(belongs_to(relation, user), Reason::NotTheOwners)?;
         let attributes: Option<Vec<_>> =
             table.columns.iter().map(|column| relation.column(column.0, column.1)).collect();
         let attributes = attributes.ok_or(Reason::NoTable)?;
@@ -100,9 +100,9 @@ impl Shape {
     }
 }
 
-/// Whether the role in force owns the table and has all rights that an owner has,
+/// Whether the role in force owns the table and has all of an owner's rights,
 /// row-level security does not hold for it, and no rule changes what a statement does.
-fn is_in_the_hands_of(relation: &Relation, user: pg_sys::Oid) -> bool {
+fn belongs_to(relation: &Relation, user: pg_sys::Oid) -> bool {
     const RIGHTS: pg_sys::AclMode = (pg_sys::ACL_SELECT | pg_sys::ACL_INSERT | pg_sys::ACL_UPDATE) as pg_sys::AclMode;
     let class = relation.class();
     // SAFETY: catalogue look-ups inside a transaction; the entry is alive.

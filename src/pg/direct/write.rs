@@ -14,14 +14,14 @@ use crate::pg::relation::Relation;
 use crate::pg::spi::Arg;
 
 impl Open<'_> {
-    /// This, if rows of the table can be changed here.
-    pub fn to_update(self) -> Direct<Self> {
+    /// The table, if its rows can be changed here.
+    pub fn for_update(self) -> Direct<Self> {
         self.shape.is_for_updates()?;
         Ok(self)
     }
 
-    /// This, if rows can be inserted here.
-    pub fn to_insert(self) -> Direct<Self> {
+    /// The table, if rows can be inserted into it here.
+    pub fn for_insert(self) -> Direct<Self> {
         self.shape.is_for_inserts()?;
         Ok(self)
     }
@@ -56,7 +56,7 @@ impl Open<'_> {
     pub fn insert(&self, values: &[(i32, Arg<'_>)]) {
         let executor = self.executor();
         // SAFETY: the slot has the table's descriptor, and a place for each column. A
-        // value has the type of its column; what is kept is the executor's, used by
+        // value has the type of its column; the cached executor is used by
         // one row at a time.
         unsafe {
             let slot = virtual_slot(&self.relation);
@@ -280,7 +280,7 @@ impl Executor {
 
     /// Checks NOT NULL and CHECK.
     unsafe fn check(&self, relation: &Relation, slot: &Slot) {
-        // SAFETY: the slot holds a row of the open table, to which what is kept
+        // SAFETY: the slot holds a row of the open table, to which the executor
         // belongs.
         unsafe {
             (*self.result).ri_RelationDesc = relation.0;
@@ -301,8 +301,8 @@ impl Executor {
             let lock = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
             for (place, oid) in self.indexes.iter().enumerate() {
                 *relations.add(place) = pg_sys::index_open(*oid, lock);
-                // What an index keeps from row to row is in the memory of this call, and
-                // an error in the last one has left what is gone.
+                // An index caches in the memory of this call; after an error in the last one
+                // its cache points to memory that is gone.
                 (**infos.add(place)).ii_Context = pg_sys::CurrentMemoryContext;
                 (**infos.add(place)).ii_AmCache = std::ptr::null_mut();
             }
@@ -339,7 +339,7 @@ impl Executor {
 
 /// An empty slot for a row of the table.
 fn virtual_slot(relation: &Relation) -> Slot {
-    // SAFETY: the descriptor belongs to the open table, and the slot holds on to it.
+    // SAFETY: the descriptor belongs to the open table, and the slot pins it.
     unsafe { Slot(pg_sys::MakeSingleTupleTableSlot(relation.descriptor(), &pg_sys::TTSOpsVirtual)) }
 }
 
