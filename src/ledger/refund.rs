@@ -1,11 +1,13 @@
 //! Giving back: `refund_credits`.
 
+use auria_credits::free_tier;
 use uuid::Uuid;
 
 use super::books::Books;
 use super::decide::{self, check_operation};
 use super::rows;
 use super::sql::BySql;
+use super::uses::Use;
 use crate::error::{self, Result};
 use crate::pg::direct::or_by_sql;
 use crate::pg::spi;
@@ -26,7 +28,8 @@ pub fn refund(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bo
 fn give_back<B: Books>(books: &mut B, operation: &str, reference: Option<Uuid>) -> Result<bool, B::Stop> {
     loop {
         let found = books.find_use(operation, reference)?;
-        let Some((given, place)) = found.filter(|(given, _)| reference.is_some() || given.is_recent()) else {
+        let is_in_time = |given: &Use| reference.is_some() || given.is_within(free_tier::WINDOW_DAYS);
+        let Some((given, place)) = found.filter(|(given, _)| is_in_time(given)) else {
             return Ok(false);
         };
         if !given.is_open {

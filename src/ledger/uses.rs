@@ -9,7 +9,7 @@
 //! many uses a user has, and a concurrent refund of the same use finds it no
 //! longer open when it gets the row's lock.
 
-use auria_credits::{Sources, free_tier};
+use auria_credits::Sources;
 use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
@@ -68,9 +68,9 @@ impl Use {
         })
     }
 
-    /// Whether it is of the last 30 days.
-    pub fn is_recent(&self) -> bool {
-        transaction::days_before_start(free_tier::WINDOW_DAYS).is_some_and(|oldest| self.created_at > oldest)
+    /// Whether it is of the last days, as many as this.
+    pub fn is_within(&self, days: i32) -> bool {
+        transaction::days_before_start(days).is_some_and(|oldest| self.created_at > oldest)
     }
 }
 
