@@ -1,41 +1,41 @@
-//! Who is asking, and what for.
+//! Who may call what, and about whom.
 
 use pgrx::pg_sys;
 use uuid::Uuid;
 
 use crate::error::{self, Result};
+use crate::pg::procedure::Called;
 use crate::pg::spi::{self, Snapshot};
-use crate::pg::{extension, procedure, roles};
+use crate::pg::{extension, roles};
 use crate::statement;
 
 statement! {
     SIGNED_IN_USER = "SELECT auth.uid()";
 }
 
-/// The roles of clients that no function of the backend answers. A role of a team's own is
-/// the team's to grant.
+/// The roles of clients that no function of the backend answers. What a role of its own may
+/// call is for the team to decide.
 const CLIENTS: &[&str] = &["anon", "authenticated"];
 
 /// Refuses `anon` and `authenticated` (42501), whatever was granted, in a function that is the
 /// backend's alone: a restore under default privileges grants EXECUTE on everything.
 ///
-/// The first thing that such a function does, before it takes its owner's rights: the role in
-/// force then is the one that called, also where a team's SECURITY DEFINER function did.
-pub fn for_the_backend_alone(fcinfo: pg_sys::FunctionCallInfo, function: &str) -> Result<()> {
-    let is_client = roles::has_one_of_the_names(procedure::called_by(fcinfo)?, CLIENTS);
-    if is_client { Err(error::for_the_backend_alone(function)) } else { Ok(()) }
+/// Such a function calls it first, before it takes its owner's rights: until then the role in
+/// force is the one that called, also where a team's SECURITY DEFINER function did.
+pub fn for_the_backend_alone(fcinfo: pg_sys::FunctionCallInfo, function: &str) -> Result<Called> {
+    let called = Called::by(fcinfo)?;
+    let is_client = roles::has_one_of_the_names(called.caller(), CLIENTS);
+    if is_client { Err(error::for_the_backend_alone(function)) } else { Ok(called) }
 }
 
 /// Runs `work`, which writes, of a function that is the backend's alone, with the rights of the
-/// function's owner. The function declares its search_path, and not SECURITY DEFINER, which would hide
-/// who calls.
+/// function's owner. The function is not declared SECURITY DEFINER, which would hide who calls.
 pub fn as_owner_for_the_backend<T>(
     fcinfo: pg_sys::FunctionCallInfo,
     function: &str,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
-    for_the_backend_alone(fcinfo, function)?;
-    procedure::writing_as_owner(fcinfo, work)
+    for_the_backend_alone(fcinfo, function)?.writing_as_owner(work)
 }
 
 /// Whether the role in force may write ciphertexts that nobody checks to a table of this owner: the
@@ -53,7 +53,7 @@ pub fn may_ask_about(function: &str, user: Uuid) -> Result<()> {
     if caller == roles::effective() || roles::is_superuser(caller) || roles::has_rights_of(caller, c"service_role") {
         return Ok(());
     }
-    // The function is not ours: it gets no more rights than the caller has.
+    // auth.uid() is not managed: it gets no more rights than the caller has.
     let signed_in = extension::with_fixed_path(|| {
         spi::connected(|spi| {
             roles::acting_as(caller, || {

@@ -1,44 +1,24 @@
 //! A user's subscription as the credit functions see it.
 
-use auria_credits::{Allowance, Charged, CountedOperation, CreditPool, DEFAULT_COST, Rollover, status_counts};
+use auria_credits::{Charged, status_counts};
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys;
 use uuid::Uuid;
 
-use super::entry::Use;
-use super::rows::{required_of, subscription};
+use super::decide::Counters;
+use super::free;
+use super::tables::subscription;
+use super::uses::Use;
 use crate::error::{self, Result};
-use crate::pg::small_table::SmallTable;
 use crate::pg::spi::{Rows, Snapshot, Spi};
-use crate::pg::transaction::{self, Lock};
-use crate::pg::value::{Fields, Value};
+use crate::pg::value::Fields;
 use crate::{args, statement};
-
-/// What [`Account::from_fields`] takes apart.
-macro_rules! subscription_and {
-    ($lock:literal) => {
-        concat!(
-            "SELECT id, status, plan_id, credits_rollover, credits_bonus, \
-                    credits_used_this_month, credits_used_hidden, cases_used_this_month, \
-                    dsd_used_this_month, usage_reset_at, usage_reset_entry, plan_change_entry, \
-                    created_at \
-               FROM public.subscriptions WHERE user_id = $1",
-            $lock
-        )
-    };
-}
 
 statement! {
     /// Locked by itself, without its plan: a join would be evaluated with the
     /// plan from before the wait when the plan changed meanwhile.
-    LOCK_SUBSCRIPTION = subscription_and!(" FOR NO KEY UPDATE");
+    LOCK_SUBSCRIPTION = concat!(include_str!("select_subscription.sql"), "FOR NO KEY UPDATE");
 
-    READ_SUBSCRIPTION = subscription_and!("");
-
-    COST = "SELECT credits FROM public.credit_costs WHERE operation = $1";
-
-    PLAN = "SELECT credits_per_month, allows_rollover, rollover_max \
-              FROM public.subscription_plans WHERE id = $1";
+    READ_SUBSCRIPTION = include_str!("select_subscription.sql");
 
     /// A clinic may have removed the plan; then there is no plan.
     SUBSCRIBE = "INSERT INTO public.subscriptions (user_id, plan_id, status) \
@@ -46,46 +26,13 @@ statement! {
             ON CONFLICT DO NOTHING";
 }
 
-thread_local! {
-    static COSTS: SmallTable<1> = const {
-        SmallTable::new(c"credit_costs", c"operation", [(c"credits", pg_sys::INT4OID)])
-    };
-
-    static PLANS: SmallTable<3> = const {
-        SmallTable::new(
-            c"subscription_plans",
-            c"id",
-            [
-                (c"credits_per_month", pg_sys::INT4OID),
-                (c"allows_rollover", pg_sys::BOOLOID),
-                (c"rollover_max", pg_sys::INT4OID),
-            ],
-        )
-    };
-}
-
-/// The value of a column that must not be NULL; 42804 with its name where it is.
-fn required<T: Value>(row: &impl Fields, position: i32) -> Result<T> {
-    required_of("subscriptions", subscription::COLUMNS, row, position)
-}
-
-/// The number of advisory locks that serialise the free tier, and a transaction takes no
-/// more, whatever the number of its users: each has an entry in the server's
-/// lock table, which is small.
-const FREE_TIER_LOCKS: u32 = 2048;
-
 /// A row of `public.subscriptions`.
 pub struct Account {
     pub id: Uuid,
     pub plan: Option<String>,
     /// Whether its status gives access to the pool.
     pub counts: bool,
-    rollover: i32,
-    bonus: i32,
-    used: i32,
-    hidden: i32,
-    cases_used: i32,
-    dsd_used: i32,
+    pub counters: Counters,
     reset_at: TimestampWithTimeZone,
     /// The ledger's last entry at the last reset; `None` if that reset is older
     /// than the ledger's numbers, and only its time is known.
@@ -93,51 +40,6 @@ pub struct Account {
     /// The ledger's last entry at the last plan change; 0 if there was none.
     plan_change_entry: i64,
     created_at: TimestampWithTimeZone,
-}
-
-/// What an operation costs and what the plan grants, as configured now.
-pub struct Prices {
-    pub monthly: Allowance,
-    pub cost: i32,
-}
-
-/// What a plan grants, as configured now. No plan, or one that is gone, grants nothing.
-pub struct Plan {
-    pub monthly: Allowance,
-    pub rollover: Rollover,
-}
-
-impl Plan {
-    fn of(monthly: Option<i32>, allows_rollover: Option<bool>, most: Option<i32>) -> Self {
-        Self {
-            monthly: Allowance::from_plan(monthly),
-            rollover: Rollover::from_plan(allows_rollover.unwrap_or(false), most),
-        }
-    }
-
-    /// From the table as the backend keeps it, if the snapshot allows that.
-    pub fn kept(snapshot: Snapshot, plan: Option<&str>) -> Option<Self> {
-        let Some(plan) = plan else {
-            return Some(Self::of(None, None, None));
-        };
-        let [monthly, allows_rollover, most] = PLANS.with(|plans| plans.values(plan, snapshot))?;
-        Some(Self::of(monthly, allows_rollover.map(|allows| allows != 0), most))
-    }
-
-    /// The same by SQL.
-    pub fn look_up(spi: &Spi, snapshot: Snapshot, plan: Option<&str>) -> Result<Self> {
-        let rows = spi.query(&PLAN, snapshot, args![plan])?;
-        match rows.first() {
-            Some(row) => Ok(Self::of(row.get(1)?, row.get(2)?, row.get(3)?)),
-            None => Ok(Self::of(None, None, None)),
-        }
-    }
-}
-
-impl Prices {
-    fn of(plan: &Plan, cost: i32) -> Self {
-        Self { monthly: plan.monthly, cost: cost.max(0) }
-    }
 }
 
 impl Account {
@@ -157,8 +59,8 @@ impl Account {
             return Ok(account);
         }
         // Adopted tables may have no unique constraint, because users have
-        // several rows: this keeps two callers from making two.
-        lock_free_tier(user);
+        // several rows: the lock prevents two callers from making two.
+        free::lock(user);
         if let Some(account) = Self::lock(spi, user)? {
             return Ok(account);
         }
@@ -183,28 +85,26 @@ impl Account {
             .max_by(|one, other| (one.counts, one.created_at, one.id).cmp(&(other.counts, other.created_at, other.id))))
     }
 
-    /// Reads the first columns of [`LOCK_SUBSCRIPTION`], and of `rows`.
+    /// Reads the columns of `select_subscription.sql`, which are the first of the table's
+    /// description.
     pub(super) fn from_fields(row: &impl Fields) -> Result<Self> {
         Ok(Self {
-            id: required::<Uuid>(row, subscription::ID)?,
-            counts: status_counts(&required::<String>(row, subscription::STATUS)?),
+            id: row.expect(subscription::ID)?,
+            counts: status_counts(&row.expect::<String>(subscription::STATUS)?),
             plan: row.get(subscription::PLAN)?,
-            rollover: required(row, subscription::ROLLOVER)?,
-            bonus: required(row, subscription::BONUS)?,
-            used: required(row, subscription::USED)?,
-            hidden: required(row, subscription::HIDDEN)?,
-            cases_used: required(row, subscription::CASES)?,
-            dsd_used: required(row, subscription::DSD)?,
-            reset_at: required(row, subscription::RESET_AT)?,
+            counters: Counters {
+                rollover: row.expect(subscription::ROLLOVER)?,
+                bonus: row.expect(subscription::BONUS)?,
+                used: row.expect(subscription::USED)?,
+                hidden: row.expect(subscription::HIDDEN)?,
+                cases: row.expect(subscription::CASES)?,
+                simulations: row.expect(subscription::SIMULATIONS)?,
+            },
+            reset_at: row.expect(subscription::RESET_AT)?,
             reset_entry: row.get(subscription::RESET_ENTRY)?,
-            plan_change_entry: required(row, subscription::PLAN_CHANGE_ENTRY)?,
-            created_at: required(row, subscription::CREATED_AT)?,
+            plan_change_entry: row.expect(subscription::PLAN_CHANGE_ENTRY)?,
+            created_at: row.expect(subscription::CREATED_AT)?,
         })
-    }
-
-    /// The credits of this subscription, given what its plan grants.
-    pub fn pool(&self, monthly: Allowance) -> CreditPool {
-        CreditPool { monthly, rollover: self.rollover, bonus: self.bonus, used: self.used, hidden: self.hidden }
     }
 
     /// When a use was charged, seen from this subscription.
@@ -222,49 +122,4 @@ impl Account {
             Charged::UnderThisPlan
         }
     }
-
-    /// How many operations of this kind the month has seen.
-    pub fn operations(&self, operation: CountedOperation) -> i32 {
-        match operation {
-            CountedOperation::CaseAnalysis => self.cases_used,
-            CountedOperation::DsdSimulation => self.dsd_used,
-        }
-    }
-}
-
-/// What `operation` costs, and what `plan` grants each month. A cost below
-/// zero, from before the rule against it, is zero.
-pub fn prices(spi: &Spi, snapshot: Snapshot, plan: Option<&str>, operation: &str) -> Result<Prices> {
-    if let Some(prices) = kept_prices(snapshot, plan, operation) {
-        return Ok(prices);
-    }
-    let plan = Plan::look_up(spi, snapshot, plan)?;
-    Ok(Prices::of(&plan, cost_of(spi, snapshot, operation)?))
-}
-
-/// The same from the tables as the backend keeps them, if the snapshot allows that.
-pub fn kept_prices(snapshot: Snapshot, plan: Option<&str>, operation: &str) -> Option<Prices> {
-    let plan = Plan::kept(snapshot, plan)?;
-    Some(Prices::of(&plan, kept_cost(snapshot, operation)?))
-}
-
-/// The configured cost of an operation, in credits.
-pub fn cost_of(spi: &Spi, snapshot: Snapshot, operation: &str) -> Result<i32> {
-    let cost: Option<i32> = spi.query(&COST, snapshot, args![operation])?.one()?;
-    Ok(cost.unwrap_or(DEFAULT_COST))
-}
-
-/// The same from the table as the backend keeps it, if the snapshot allows that.
-pub fn kept_cost(snapshot: Snapshot, operation: &str) -> Option<i32> {
-    let [cost] = COSTS.with(|costs| costs.values(operation, snapshot))?;
-    Some(cost.unwrap_or(DEFAULT_COST))
-}
-
-/// Serialises the free uses of one user, who may have no row to lock. Users
-/// that share a lock merely wait for each other.
-pub fn lock_free_tier(user: Uuid) {
-    let bytes = user.as_bytes();
-    // The last bytes of an id are the random ones in every version.
-    let key = u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]);
-    transaction::lock(Lock::FreeTier, key % FREE_TIER_LOCKS);
 }

@@ -1,4 +1,4 @@
-//! The case limits from before there were credits, which old fronts still ask.
+//! The case limits from before there were credits, which old clients still ask.
 
 use auria_credits::free_tier;
 use uuid::Uuid;
@@ -26,7 +26,7 @@ pub fn can_create_case(spi: &Spi, user: Uuid) -> Result<bool> {
         Some(account) => {
             let rows = spi.query(&CASES_PER_MONTH, snapshot, args![account.plan.as_deref()])?;
             let limit = rows.one::<i32>()?.unwrap_or(0);
-            let used = account.operations(auria_credits::CountedOperation::CaseAnalysis);
+            let used = account.counters.cases;
             Ok(limit == -1 || used < limit)
         }
         None => {

@@ -3,12 +3,16 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `account` | a user's subscription row, read or locked |
-//! | `entry` | rows of the ledger |
-//! | `rows` | the rows of a charge and of a refund, found and written without SQL |
 //! | `spend` | use_credits, can_use_credits |
-//! | `refusal` | how many charges were refused, for `auria.metrics()` |
 //! | `refund` | refund_credits |
+//! | `decide` | what a charge and a refund change, as plain values |
+//! | `books` | what both need of the tables; `rows` does it without SQL, `sql` by SQL |
+//! | `free` | what a user does without a subscription that counts |
+//! | `account` | a user's subscription row, read or locked |
+//! | `prices` | costs and plans, as configured now |
+//! | `uses` | uses that the ledger remembers |
+//! | `tables` | the columns of both tables |
+//! | `refusal` | how many charges were refused, for `auria.metrics()` |
 //! | `purchase` | add_bonus_credits |
 //! | `settle` | the monthly resets |
 //! | `reset` | the monthly reset in batches that are committed |
@@ -24,10 +28,13 @@
 //! use serialises those who refund it.
 
 mod account;
+mod books;
 mod cases;
 pub mod checks;
-mod entry;
+mod decide;
+mod free;
 mod plan_change;
+mod prices;
 mod purchase;
 mod refund;
 mod refusal;
@@ -35,6 +42,9 @@ mod reset;
 mod rows;
 mod settle;
 mod spend;
+mod sql;
+mod tables;
+mod uses;
 
 use std::ffi::CStr;
 
@@ -44,9 +54,9 @@ use crate::error::{self, Result};
 use crate::pg::caught;
 use crate::pg::relation::ForeignKeys;
 
-pub use account::Plan;
 pub use cases::{can_create_case, increment_case_usage};
 pub use plan_change::{record_plan_change, settle_plan_change};
+pub use prices::Plan;
 pub use purchase::add_bonus;
 pub use refund::refund;
 pub use settle::reset_with_rollover;

@@ -60,8 +60,8 @@ impl Columns {
     }
 }
 
-/// Whether the statement starts a month, and does not say itself where the ledger
-/// stands.
+/// Whether the statement starts a month without setting `usage_reset_entry`
+/// itself.
 fn starts_month(row: &RowTrigger<'_>, reset_at: Column) -> Result<bool> {
     let says_where = row.column(c"usage_reset_entry").is_some_and(|entry| row.changes(entry));
     Ok(!says_where
@@ -70,7 +70,7 @@ fn starts_month(row: &RowTrigger<'_>, reset_at: Column) -> Result<bool> {
 
 /// Before an UPDATE of `subscriptions`: settles the credits when the plan
 /// changes, and remembers where the ledger stood when a month is started by
-/// hand. Called for every update, so what is looked at first is cheap.
+/// hand. It is called for every update, so the first checks are cheap.
 pub fn settle_plan_change(row: &mut RowTrigger<'_>) -> Result<()> {
     if !row.is_update() {
         return Ok(());
@@ -87,7 +87,7 @@ pub fn settle_plan_change(row: &mut RowTrigger<'_>) -> Result<()> {
         return Ok(());
     }
     let columns = Columns::of(row)?;
-    // The row is locked: what is charged to it later has a greater number.
+    // The row is locked: later charges to it have greater numbers.
     let last_entry =
         roles::with_rights_of(row.table_owner(), || sequence::last_value(c"public", c"credit_usage_entry_seq"))?
             .unwrap_or(0);

@@ -21,7 +21,7 @@ pub fn add_bonus(spi: &Spi, user: Uuid, credits: i32) -> Result<()> {
         return Err(error::credits_not_positive(credits));
     }
     let account = Account::lock_or_subscribe(spi, user)?;
-    account.pool(Allowance::Unlimited).purchase(credits).map_err(|_| error::credits_out_of_range())?;
+    account.counters.pool(Allowance::Unlimited).purchase(credits).map_err(|_| error::credits_out_of_range())?;
     let rows = spi.query(&ADD_BONUS, Snapshot::New, args![account.id, credits])?;
     if rows.is_empty() {
         return Err(error::kept_by_a_trigger());

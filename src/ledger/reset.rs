@@ -6,7 +6,7 @@
 //! locked; these are reset at the end, one by one, waited for while no other
 //! lock is held. So it takes part in no deadlock. Progress is derived from
 //! `usage_reset_at`: stopped anywhere, the next call continues. Both walks only
-//! go forward, so that it ends even when a trigger keeps a row as it is.
+//! go forward, so that it ends even when a trigger suppresses an update.
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -70,7 +70,7 @@ fn reset_monthly(batch_size: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) -> R
         progress.advance(reset as u64);
         last = locked.last().copied();
     }
-    // Those that were locked, and those that a trigger keeps as they are.
+    // The rows that were locked, and those whose update a trigger suppressed.
     let mut kept = 0;
     let mut last = Some(Uuid::nil());
     while let Some(after) = last {

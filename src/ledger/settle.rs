@@ -8,8 +8,8 @@ use crate::pg::spi::{Snapshot, Spi};
 use crate::pg::transaction::{self, Lock};
 use crate::{args, statement};
 
-/// Whose month ended. A sub-select, so that the limit is computed once and not for
-/// each row.
+/// The condition for a month that ended. A sub-select, so that the limit is computed once
+/// and not for each row.
 macro_rules! due {
     () => {
         "usage_reset_at < (SELECT now() - interval '30 days')"
@@ -17,44 +17,16 @@ macro_rules! due {
 }
 pub(super) use due;
 
-/// The settlement of the months that ended, and of no others. The plan is looked
-/// up for each row as it is when its lock is held. `usage_reset_at` is the clock
-/// at that moment, and `usage_reset_entry` the ledger's last number: what the
-/// ledger has after it belongs to the new month. Both are computed again when the
-/// row had to be waited for, as every expression of SET is.
-macro_rules! settle_and {
-    ($restriction:literal) => {
-        concat!(
-            "UPDATE public.subscriptions s \
-                SET credits_rollover = auria.settled_rollover( \
-                        s.plan_id, s.credits_used_this_month::pg_catalog.int4, \
-                        s.credits_rollover::pg_catalog.int4), \
-                    credits_bonus = auria.settled_bonus( \
-                        s.plan_id, s.credits_used_this_month::pg_catalog.int4, \
-                        s.credits_rollover::pg_catalog.int4, s.credits_bonus::pg_catalog.int4), \
-                    credits_used_this_month = 0, \
-                    credits_used_hidden = 0, \
-                    cases_used_this_month = 0, \
-                    dsd_used_this_month = 0, \
-                    usage_reset_at = clock_timestamp(), \
-                    usage_reset_entry = coalesce( \
-                        pg_catalog.pg_sequence_last_value('public.credit_usage_entry_seq'), 0), \
-                    updated_at = now() \
-              WHERE ",
-            due!(),
-            $restriction
-        )
-    };
-}
-
 statement! {
-    /// One statement for all.
-    SETTLE = settle_and!("");
+    /// The settlement of the months that ended, and of no others, in one statement. The
+    /// plan is looked up for each row as it is once the row is locked. `usage_reset_at` is
+    /// the clock at that moment, and `usage_reset_entry` the ledger's last number: what the
+    /// ledger has after it belongs to the new month. Both are computed again when the
+    /// row had to be waited for, as every expression of SET is.
+    SETTLE = concat!(include_str!("settle.sql"), due!());
 
-    /// The same for some that are locked already, whose ids come as text.
-    SETTLE_LOCKED = settle_and!(
-        " AND s.id = ANY (pg_catalog.string_to_array($1, ',')::pg_catalog.uuid[])"
-    );
+    /// The same for some that are locked already.
+    SETTLE_LOCKED = concat!(include_str!("settle.sql"), due!(), " AND s.id = ANY ($1)");
 }
 
 /// Settles every month that ended; returns how many subscriptions.
@@ -70,7 +42,5 @@ pub fn settle_locked(spi: &Spi, ids: &[Uuid]) -> Result<usize> {
     if ids.is_empty() {
         return Ok(0);
     }
-    let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
-    let rows = spi.query(&SETTLE_LOCKED, Snapshot::New, args![&ids.join(",")])?;
-    Ok(rows.len())
+    Ok(spi.query(&SETTLE_LOCKED, Snapshot::New, args![ids])?.len())
 }

@@ -17,7 +17,7 @@ use crate::schema::owner;
 use crate::statement;
 use crate::triggers::new_user;
 
-/// How many users are looked at at once.
+/// How many users are read at once.
 const PAGE: usize = 1000;
 
 statement! {
@@ -27,15 +27,11 @@ statement! {
     WITHOUT_PROFILE = "SELECT u.id FROM pg_catalog.unnest($1) AS u (id) \
         WHERE NOT EXISTS (SELECT FROM public.profiles p WHERE p.user_id = u.id) ORDER BY u.id";
 
-    /// As `handle_new_user()` reads it: what is no JSON string counts as missing.
-    METADATA = "SELECT CASE WHEN pg_catalog.jsonb_typeof(data -> 'full_name') = 'string' THEN data ->> 'full_name' END, \
-               CASE WHEN pg_catalog.jsonb_typeof(data -> 'cro') = 'string' THEN data ->> 'cro' END \
-          FROM auth.users u \
-         CROSS JOIN LATERAL (SELECT pg_catalog.to_jsonb(u) -> 'raw_user_meta_data') AS m (data) \
-         WHERE u.id = $1";
+    /// As `handle_new_user()` reads it: a value that is no JSON string counts as missing.
+    METADATA = include_str!("profile_metadata.sql");
 }
 
-/// Who may read which of the two tables.
+/// The roles that may read the two tables.
 struct Readers {
     users: pg_sys::Oid,
     profiles: pg_sys::Oid,
@@ -79,7 +75,7 @@ impl Readers {
     }
 }
 
-/// How many users have no profile, for the doctor, who asks as the schema's owner.
+/// How many users have no profile, for the doctor, which asks as the schema's owner.
 pub fn missing(spi: &Spi) -> Result<usize> {
     let mut count = 0;
     if let Some(readers) = Readers::of(roles::effective()) {
@@ -95,7 +91,7 @@ pub fn missing(spi: &Spi) -> Result<usize> {
 /// A profile that cannot be made, because of a team's constraint for example, is counted in a
 /// WARNING, and the others are made.
 ///
-/// Superusers only (42501). An error that a repetition may not meet is raised.
+/// Superusers only (42501). An error that may not recur is raised.
 #[pg_extern(sql = false)]
 fn create_missing_profiles() -> Result<i32, ErrorReport> {
     transaction::refuse_if_read_only(c"auria.create_missing_profiles()");

@@ -1,4 +1,4 @@
-//! Functions and procedures: which are this library's, and those that commit on their way.
+//! Functions and procedures: the one that was called, those that commit, and which are the library's.
 
 use std::ffi::CStr;
 
@@ -66,15 +66,17 @@ impl Call {
     }
 }
 
-/// What the catalogue says of the function that was called.
-struct Called {
+/// The function that PostgreSQL called, as the catalogue has it.
+pub struct Called {
     oid: pg_sys::Oid,
     owner: pg_sys::Oid,
     is_definer: bool,
 }
 
 impl Called {
-    fn by(fcinfo: pg_sys::FunctionCallInfo) -> Result<Self> {
+    /// Looks the function up.
+    #[allow(clippy::not_unsafe_ptr_arg_deref)] // only PostgreSQL makes an fcinfo
+    pub fn by(fcinfo: pg_sys::FunctionCallInfo) -> Result<Self> {
         // SAFETY: PostgreSQL passes a valid fcinfo with the FmgrInfo of this function. A
         // catalogue look-up inside a transaction; the tuple is read before it is released.
         unsafe {
@@ -89,18 +91,29 @@ impl Called {
             Ok(called)
         }
     }
-}
 
-/// The role that was in force when the function was called.
-///
-/// Where it is declared SECURITY DEFINER, as up to 0.3.1 and by a dump of that time, PostgreSQL
-/// has put the owner in its place: then it is the session's role if that may call the function,
-/// and else the owner of what it called instead.
-#[allow(clippy::not_unsafe_ptr_arg_deref)] // only PostgreSQL makes an fcinfo
-pub fn called_by(fcinfo: pg_sys::FunctionCallInfo) -> Result<pg_sys::Oid> {
-    let called = Called::by(fcinfo)?;
-    let session = roles::caller();
-    if called.is_definer && may_execute(session, called.oid) { Ok(session) } else { Ok(roles::effective()) }
+    /// The role that was in force when the function was called.
+    ///
+    /// Where it is declared SECURITY DEFINER, as up to 0.3.1 and by a dump of that time, PostgreSQL
+    /// has put the owner in its place: then it is the session's role if that may call the function,
+    /// and else the owner of what it called instead.
+    pub fn caller(&self) -> pg_sys::Oid {
+        let session = roles::caller();
+        if self.is_definer && may_execute(session, self.oid) { session } else { roles::effective() }
+    }
+
+    /// Runs `work` with the rights of the role that owns the function, as SECURITY DEFINER does.
+    pub fn with_rights_of_owner<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        boundary::guarded(|| roles::with_rights_of(self.owner, work))
+    }
+
+    /// [`Called::with_rights_of_owner`] for what writes: no trigger of a row that it wrote runs
+    /// with a superuser's rights later.
+    pub fn writing_as_owner<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        // Before the rights change: pending triggers are the caller's.
+        transaction::check_constraints_now_for_superusers();
+        self.with_rights_of_owner(work)
+    }
 }
 
 fn may_execute(role: pg_sys::Oid, function: pg_sys::Oid) -> bool {
@@ -109,27 +122,11 @@ fn may_execute(role: pg_sys::Oid, function: pg_sys::Oid) -> bool {
     unsafe { pgrx::direct_function_call(pg_sys::has_function_privilege_id_id, &arguments) }.unwrap_or(false)
 }
 
-/// Runs `work` with the rights of the role that owns the called function, as SECURITY
-/// DEFINER does.
-#[allow(clippy::not_unsafe_ptr_arg_deref)] // only PostgreSQL makes an fcinfo
-pub fn with_rights_of_owner<T>(fcinfo: pg_sys::FunctionCallInfo, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let owner = Called::by(fcinfo)?.owner;
-    boundary::guarded(|| roles::with_rights_of(owner, work))
-}
-
-/// [`with_rights_of_owner`] for what writes: no trigger of a row that it wrote runs with a
-/// superuser's rights later.
-pub fn writing_as_owner<T>(fcinfo: pg_sys::FunctionCallInfo, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    // Before the rights change: what is pending is the caller's.
-    transaction::check_constraints_now_for_superusers();
-    with_rights_of_owner(fcinfo, work)
-}
-
-/// What `find` found for an earlier row of the same query, where it `still_holds`, or finds now:
-/// as PostgreSQL does with a sub-select that no row matters to.
+/// What `find` found for an earlier row of the same query, if it `still_holds`, else what it
+/// finds now: as PostgreSQL does with a sub-select that depends on no row.
 ///
-/// For a function whose first argument is a column. Where it is something else the call may stand
-/// in an expression that PL/pgSQL keeps from one statement to the next: there it finds anew.
+/// For a function whose first argument is a column. Where it is something else the call may be
+/// in an expression that PL/pgSQL caches from one statement to the next: there it finds again.
 #[allow(clippy::not_unsafe_ptr_arg_deref)] // only PostgreSQL makes an fcinfo
 pub fn once_in_a_query<T: Copy + 'static>(
     fcinfo: pg_sys::FunctionCallInfo,
@@ -143,16 +140,16 @@ pub fn once_in_a_query<T: Copy + 'static>(
         if !is_given_a_column((*place).fn_expr) {
             return find();
         }
-        let mut kept: *mut T = (*place).fn_extra.cast();
-        if !kept.is_null() && still_holds(&*kept) {
-            return Ok(*kept);
+        let mut cached: *mut T = (*place).fn_extra.cast();
+        if !cached.is_null() && still_holds(&*cached) {
+            return Ok(*cached);
         }
         let found = find()?;
-        if kept.is_null() {
-            kept = pg_sys::MemoryContextAlloc((*place).fn_mcxt, size_of::<T>()).cast();
-            (*place).fn_extra = kept.cast();
+        if cached.is_null() {
+            cached = pg_sys::MemoryContextAlloc((*place).fn_mcxt, size_of::<T>()).cast();
+            (*place).fn_extra = cached.cast();
         }
-        kept.write(found);
+        cached.write(found);
         Ok(found)
     }
 }
@@ -174,8 +171,8 @@ unsafe fn is_given_a_column(call: *mut pg_sys::Node) -> bool {
     }
 }
 
-/// Whether this function is the library's compiled one of this symbol. Only a
-/// superuser can declare one.
+/// Whether this function is the library's compiled one of this symbol. Only a superuser
+/// can declare such a function.
 pub fn is_ours(function: pg_sys::Oid, symbol: &CStr) -> bool {
     /// As the control file has it.
     const LIBRARY: &[u8] = b"$libdir/auria_pg";

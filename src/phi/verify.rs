@@ -9,7 +9,6 @@ use super::inspect::{PairState, inspect};
 use super::page::{PAGE, Source, sources};
 use crate::access;
 use crate::error::Result;
-use crate::pg::procedure;
 use crate::pg::spi::{self, Snapshot, Spi};
 
 /// The number of rows of a table that are compared with what they decrypt to.
@@ -39,8 +38,8 @@ fn verify_phi_encryption(
     >,
     ErrorReport,
 > {
-    access::for_the_backend_alone(fcinfo, "verify_phi_encryption")?;
-    let tables: Vec<_> = procedure::with_rights_of_owner(fcinfo, || {
+    let called = access::for_the_backend_alone(fcinfo, "verify_phi_encryption")?;
+    let tables: Vec<_> = called.with_rights_of_owner(|| {
         spi::connected(|spi| {
             sources(spi)?
                 .iter()

@@ -1,4 +1,4 @@
-//! Rows that nobody needs any more. Each call is safe at any time and twice.
+//! Deletes or ends rows that nobody needs any more. Each call is safe at any time, and again.
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -14,13 +14,8 @@ statement! {
 
     FORGET_LINKS = "DELETE FROM public.shared_links WHERE expires_at < now() - interval '7 days'";
 
-    /// A row that somebody else is writing is not stuck: it is passed over.
-    FAIL_STUCK = "UPDATE public.evaluations \
-           SET status = 'error', \
-               recommendation_text = 'A análise demorou mais do que o esperado e foi interrompida. Tente novamente.' \
-         WHERE id IN (SELECT id FROM public.evaluations \
-                       WHERE status = 'analyzing' AND updated_at < now() - interval '10 minutes' \
-                         FOR NO KEY UPDATE SKIP LOCKED)";
+    /// A row that another transaction is writing is not stuck: it is skipped.
+    FAIL_STUCK = include_str!("fail_stuck.sql");
 }
 
 /// Runs the statement and returns how many rows it changed.

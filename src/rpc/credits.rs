@@ -5,7 +5,6 @@
 //! DEFINER nor with a search_path, as PostgreSQL's way of setting both costs more than
 //! a tenth of a charge. The path is set where SQL has to do the work.
 
-use crate::pg::value::required_id;
 use pgrx::datum::Uuid as SqlUuid;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -14,7 +13,9 @@ use crate::access;
 use crate::error::{Result, required};
 use crate::ledger;
 use crate::pg::bytes::TextArg;
-use crate::pg::{procedure, spi, transaction};
+use crate::pg::procedure::Called;
+use crate::pg::value::required_id;
+use crate::pg::{spi, transaction};
 
 /// Charges an operation to a user: true, or false and nothing changed when
 /// neither the subscription's credits nor the free tier allow it. Any number
@@ -31,11 +32,11 @@ fn use_credits(
     p_operation: Option<TextArg<'_>>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "use_credits";
-    access::for_the_backend_alone(fcinfo, THIS)?;
+    let called = access::for_the_backend_alone(fcinfo, THIS)?;
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     transaction::refuse_if_read_only(c"use_credits()");
-    Ok(procedure::writing_as_owner(fcinfo, || ledger::spend(user, &operation, None))?)
+    Ok(called.writing_as_owner(|| ledger::spend(user, &operation, None))?)
 }
 
 /// [`use_credits`] that charges once for a reference (the evaluation or
@@ -49,12 +50,12 @@ fn use_credits_once(
     p_reference_id: Option<SqlUuid>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "use_credits";
-    access::for_the_backend_alone(fcinfo, THIS)?;
+    let called = access::for_the_backend_alone(fcinfo, THIS)?;
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
     transaction::refuse_if_read_only(c"use_credits()");
-    Ok(procedure::writing_as_owner(fcinfo, || ledger::spend(user, &operation, Some(reference)))?)
+    Ok(called.writing_as_owner(|| ledger::spend(user, &operation, Some(reference)))?)
 }
 
 /// Gives back the user's latest use of the operation within 30 days that was
@@ -69,11 +70,11 @@ fn refund_credits(
     p_operation: Option<TextArg<'_>>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "refund_credits";
-    access::for_the_backend_alone(fcinfo, THIS)?;
+    let called = access::for_the_backend_alone(fcinfo, THIS)?;
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     transaction::refuse_if_read_only(c"refund_credits()");
-    Ok(procedure::writing_as_owner(fcinfo, || ledger::refund(user, &operation, None))?)
+    Ok(called.writing_as_owner(|| ledger::refund(user, &operation, None))?)
 }
 
 /// [`refund_credits`] for exactly the use with this reference, once, however
@@ -86,12 +87,12 @@ fn refund_credits_once(
     p_reference_id: Option<SqlUuid>,
 ) -> Result<bool, ErrorReport> {
     const THIS: &str = "refund_credits";
-    access::for_the_backend_alone(fcinfo, THIS)?;
+    let called = access::for_the_backend_alone(fcinfo, THIS)?;
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
     let reference = required_id(p_reference_id, THIS, "p_reference_id")?;
     transaction::refuse_if_read_only(c"refund_credits()");
-    Ok(procedure::writing_as_owner(fcinfo, || ledger::refund(user, &operation, Some(reference)))?)
+    Ok(called.writing_as_owner(|| ledger::refund(user, &operation, Some(reference)))?)
 }
 
 /// What [`use_credits`] would answer now; changes and locks nothing, and works
@@ -108,7 +109,7 @@ fn can_use_credits(
     const THIS: &str = "can_use_credits";
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let operation = required(p_operation, THIS, "p_operation")?;
-    Ok(procedure::with_rights_of_owner(fcinfo, || {
+    Ok(Called::by(fcinfo)?.with_rights_of_owner(|| {
         access::may_ask_about(THIS, user)?;
         ledger::can_spend(user, &operation)
     })?)

@@ -16,17 +16,7 @@ statement! {
     /// evaluations, and for no session. The week begins on Monday 00:00 in the
     /// time zone of the session, which is the server's where a client sets
     /// none.
-    METRICS = "WITH sessions AS ( \
-            SELECT session_id, count(*) AS teeth, max(created_at) AS latest, \
-                   count(*) FILTER (WHERE status IS DISTINCT FROM 'completed') AS pending \
-              FROM public.evaluations WHERE user_id = $1 GROUP BY session_id) \
-         SELECT COALESCE(sum(teeth), 0)::bigint, \
-                (SELECT count(*) FROM public.patients WHERE user_id = $1), \
-                count(session_id), \
-                count(session_id) FILTER (WHERE pending > 0), \
-                count(session_id) FILTER (WHERE latest >= date_trunc('week', now())), \
-                COALESCE(sum(pending), 0)::bigint \
-           FROM sessions";
+    METRICS = include_str!("dashboard.sql");
 }
 
 /// How many of `all` are `done`, in percent, rounded; 0 of none.

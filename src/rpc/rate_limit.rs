@@ -8,31 +8,15 @@ use uuid::Uuid;
 use crate::access;
 use crate::error::{self, Result, required};
 use crate::pg::bytes::TextArg;
-use crate::pg::direct::{End, Key, Table, Writing, columns};
+use crate::pg::direct::{Direct, End, IndexKey, Reason, Table, Writing, columns, or_by_sql, require};
 use crate::pg::spi::{self, Snapshot};
-use crate::pg::value::Fields;
-use crate::pg::value::required_id;
-use crate::pg::{extension, procedure, transaction};
+use crate::pg::value::{Fields, required_id};
+use crate::pg::{extension, transaction};
 use crate::{args, statement};
 
 statement! {
     /// A window older than the stored one counts into the stored one.
-    COUNT_REQUEST = "INSERT INTO public.rate_limits AS r \
-               (user_id, function_name, minute_count, minute_window, \
-                hour_count, hour_window, day_count, day_window) \
-        VALUES ($1, $2, 1, $3, 1, $4, 1, $5) \
-            ON CONFLICT (user_id, function_name) DO UPDATE SET \
-               minute_count = CASE WHEN excluded.minute_window > r.minute_window \
-                                   THEN 1 ELSE r.minute_count + 1 END, \
-               minute_window = greatest(excluded.minute_window, r.minute_window), \
-               hour_count = CASE WHEN excluded.hour_window > r.hour_window \
-                                 THEN 1 ELSE r.hour_count + 1 END, \
-               hour_window = greatest(excluded.hour_window, r.hour_window), \
-               day_count = CASE WHEN excluded.day_window > r.day_window \
-                                THEN 1 ELSE r.day_count + 1 END, \
-               day_window = greatest(excluded.day_window, r.day_window), \
-               updated_at = now() \
-        RETURNING minute_count, hour_count, day_count";
+    COUNT_REQUEST = include_str!("count_request.sql");
 
     FORGET_OLD = "DELETE FROM public.rate_limits WHERE updated_at < now() - interval '7 days'";
 }
@@ -60,7 +44,7 @@ thread_local! {
             MINUTE_COUNT, MINUTE_WINDOW, HOUR_COUNT, HOUR_WINDOW, DAY_COUNT, DAY_WINDOW,
             UPDATED_AT,
         ],
-        &[Key { columns: &[USER, FUNCTION], then: None }],
+        &[IndexKey { columns: &[USER, FUNCTION], then: None }],
     ) };
 }
 
@@ -88,7 +72,7 @@ fn check_and_increment_rate_limit(
     ErrorReport,
 > {
     const THIS: &str = "check_and_increment_rate_limit";
-    access::for_the_backend_alone(fcinfo, THIS)?;
+    let called = access::for_the_backend_alone(fcinfo, THIS)?;
     let user = required_id(p_user_id, THIS, "p_user_id")?;
     let function = required(p_function_name, THIS, "p_function_name")?;
     let minute = required(p_minute_window, THIS, "p_minute_window")?;
@@ -98,12 +82,11 @@ fn check_and_increment_rate_limit(
         return Err(error::function_name_too_long().into());
     }
     transaction::refuse_if_read_only(c"check_and_increment_rate_limit()");
-    let counts = procedure::writing_as_owner(fcinfo, || {
-        let windows = [minute, hour, day];
-        match count_by_row(user, &function, windows)? {
-            Some(counts) => Ok(counts),
-            None => extension::with_fixed_path(|| count_by_sql(user, &function, windows)),
-        }
+    let windows = [minute, hour, day];
+    let counts = called.writing_as_owner(|| {
+        or_by_sql(count_by_row(user, &function, windows), || {
+            extension::with_fixed_path(|| count_by_sql(user, &function, windows))
+        })
     })?;
     Ok(TableIterator::once(counts))
 }
@@ -120,43 +103,28 @@ fn count_by_sql(
     })
 }
 
-/// The same as [`COUNT_REQUEST`] for a function that the user has called before; `None`
-/// where the statement has to do it.
-fn count_by_row(user: Uuid, function: &str, windows: [TimestampWithTimeZone; 3]) -> Result<Option<(i32, i32, i32)>> {
-    let Some(writing) = Writing::begin() else {
-        return Ok(None);
-    };
+/// The same as [`COUNT_REQUEST`] for a function that the user has called before.
+fn count_by_row(user: Uuid, function: &str, windows: [TimestampWithTimeZone; 3]) -> Direct<(i32, i32, i32)> {
+    let writing = Writing::begin()?;
     TABLE.with(|table| {
-        let Some(limits) =
-            table.open_to_write(&writing).filter(|limits| limits.can_update() && limits.finds_by(BY_FUNCTION))
-        else {
-            return Ok(None);
-        };
-        let Some(mut row) = limits.find(BY_FUNCTION, args![user, function], End::First)? else {
-            return Ok(None);
-        };
+        let limits = table.open_to_write(&writing)?.for_update()?;
+        let mut row = limits.find(BY_FUNCTION, args![user, function], End::First)?.ok_or(Reason::NoRow)?;
+        row.lock()?;
         // Locked, it may be a row that was given to another user meanwhile.
-        let is_same = row.lock().is_some()
-            && row.get::<Uuid>(USER)? == Some(user)
-            && row.get::<String>(FUNCTION)?.as_deref() == Some(function);
-        if !is_same {
-            return Ok(None);
-        }
+        let is_same = row.get::<Uuid>(USER)? == Some(user) && row.get::<String>(FUNCTION)?.as_deref() == Some(function);
+        require(is_same, Reason::RowChanged)?;
         let mut counts = [0; 3];
         let mut values = vec![(UPDATED_AT, transaction::start_time().into())];
         let columns = [(MINUTE_COUNT, MINUTE_WINDOW), (HOUR_COUNT, HOUR_WINDOW), (DAY_COUNT, DAY_WINDOW)];
         for ((counter, start), (window, count)) in columns.into_iter().zip(windows.into_iter().zip(&mut counts)) {
             let stored: TimestampWithTimeZone = row.expect(start)?;
             let before = if window > stored { 0 } else { row.expect::<i32>(counter)? };
-            let Some(after) = before.checked_add(1) else {
-                return Ok(None);
-            };
-            *count = after;
-            values.push((counter, after.into()));
+            *count = before.checked_add(1).ok_or(Reason::OutOfRange)?;
+            values.push((counter, (*count).into()));
             values.push((start, window.max(stored).into()));
         }
         row.update(&values);
-        Ok(Some((counts[0], counts[1], counts[2])))
+        Ok((counts[0], counts[1], counts[2]))
     })
 }
 

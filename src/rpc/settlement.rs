@@ -8,6 +8,7 @@ use pgrx::prelude::*;
 use crate::error::{Result, required};
 use crate::ledger::Plan;
 use crate::pg::bytes::TextArg;
+use crate::pg::direct::or_by_sql;
 use crate::pg::extension;
 use crate::pg::spi::{self, Snapshot};
 
@@ -42,14 +43,13 @@ fn settled_bonus(
     Ok(settled(p_plan.as_deref(), used, rollover, bonus)?.bonus)
 }
 
-/// The plan comes from what the backend keeps: a query for each row of a reset would
+/// The plan comes from what the backend caches: a query for each row of a reset would
 /// cost a third of it. The search path is set where SQL has to answer.
 fn settled(plan: Option<&str>, used: i32, rollover: i32, bonus: i32) -> Result<Settlement> {
     const SNAPSHOT: Snapshot = Snapshot::New;
-    let plan = match Plan::kept(SNAPSHOT, plan) {
-        Some(plan) => plan,
-        None => extension::with_fixed_path(|| spi::connected(|spi| Plan::look_up(spi, SNAPSHOT, plan)))?,
-    };
+    let plan = or_by_sql(Plan::cached(SNAPSHOT, plan), || {
+        extension::with_fixed_path(|| spi::connected(|spi| Plan::look_up(spi, SNAPSHOT, plan)))
+    })?;
     let pool = CreditPool { monthly: plan.monthly, rollover, bonus, used, hidden: 0 };
     Ok(Settlement::of(&pool, plan.rollover))
 }

@@ -15,7 +15,7 @@ use crate::pg::{roles, transaction};
 /// service_role, the table's owner, superusers and roles without the rights of
 /// an API role write what they like.
 ///
-/// Not SECURITY DEFINER: whose statement it is decides, and inside a definer
+/// Not SECURITY DEFINER: the role that runs the statement decides, and inside a definer
 /// function that is the function's owner.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use pgrx::{pg_extern, pg_sys, warning};
 use uuid::Uuid;
 
 use crate::error::{Result, sqlstate};
-use crate::pg::direct::{End, Key, Table, Writing, columns};
+use crate::pg::direct::{Direct, End, IndexKey, Table, Writing, columns, or_by_sql};
 use crate::pg::spi::{self, Arg, Snapshot, Spi};
 use crate::pg::transaction;
 use crate::pg::trigger::{self, TriggeredRow};
@@ -26,42 +26,34 @@ columns! { COLUMNS:
     CRO = c"cro" TEXTOID;
 }
 
+const BY_USER: usize = 0;
+
 thread_local! {
     static PROFILES: Table = const { Table::new(
         c"public",
         c"profiles",
         COLUMNS,
         &[],
-        &[Key { columns: &[USER], then: None }],
+        &[IndexKey { columns: &[USER], then: None }],
     ) };
 }
 
-/// The same as [`CREATE_PROFILE`], without SQL; false where SQL has to.
-fn create_by_row(user: Uuid, full_name: Arg<'_>, cro: Arg<'_>) -> Result<bool> {
-    let Some(writing) = Writing::begin() else {
-        return Ok(false);
-    };
+/// The same as [`CREATE_PROFILE`], without SQL.
+fn create_by_row(user: Uuid, full_name: Arg<'_>, cro: Arg<'_>) -> Direct<()> {
+    let writing = Writing::begin()?;
     PROFILES.with(|table| {
-        let Some(profiles) = table.open_to_write(&writing) else {
-            return Ok(false);
-        };
-        if !profiles.can_insert() {
-            return Ok(false);
-        }
-        if profiles.find(0, args![user], End::First)?.is_some() {
-            return Ok(true);
-        }
-        let profile = [(USER, user.into()), (FULL_NAME, full_name), (CRO, cro)];
-        let holds = profiles.hold_references(&profile, None);
-        if holds {
+        let profiles = table.open_to_write(&writing)?.for_insert()?;
+        if profiles.find(BY_USER, args![user], End::First)?.is_none() {
+            let profile = [(USER, user.into()), (FULL_NAME, full_name), (CRO, cro)];
+            profiles.lock_references(&profile, None)?;
             profiles.insert(&profile);
         }
-        Ok(holds)
+        Ok(())
     })
 }
 
-/// Makes a user's profile by SQL, if there is none, with the rights in force. What a team defers
-/// to the commit is done now: its error would make the sign-up fail.
+/// Makes a user's profile by SQL, if there is none, with the rights in force. Constraints that a
+/// team defers to the commit are checked now: there, an error would make the sign-up fail.
 pub fn create(spi: &Spi, user: Uuid, full_name: Arg<'_>, cro: Arg<'_>) -> Result<()> {
     let deferred = deferred_constraints(spi)?;
     let set = |when| match &deferred {
@@ -82,8 +74,8 @@ fn deferred_constraints(spi: &Spi) -> Result<Option<String>> {
 /// `raw_user_meta_data` (`full_name`, `cro`). Metadata that is missing, or not a JSON string,
 /// gives NULL.
 ///
-/// An error that a repetition may not meet is raised, so that the client signs up again; nothing
-/// else makes a sign-up fail. A user who has no profile then gets one by
+/// An error that may not recur is raised, so that the client signs up again; no other error
+/// makes a sign-up fail. A user who has no profile then gets one by
 /// `auria.create_missing_profiles()`.
 ///
 /// It reads the row that fires it and never `auth.users`, whose rows Supabase
@@ -107,11 +99,7 @@ fn handle_new_user(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
         };
         let created = transaction::attempt_finally(|| {
             let (full_name, cro) = (text("full_name"), text("cro"));
-            if create_by_row(id, full_name, cro)? {
-                Ok(())
-            } else {
-                spi::connected(|spi| create(spi, id, full_name, cro))
-            }
+            or_by_sql(create_by_row(id, full_name, cro), || spi::connected(|spi| create(spi, id, full_name, cro)))
         });
         if let Err(caught) = created {
             warning!("auria: no profile was made for a new user (SQLSTATE {})", sqlstate(caught.code));

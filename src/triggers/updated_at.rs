@@ -34,7 +34,7 @@ fn update_updated_at_column(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
             return Ok(());
         }
         let now: TimestampWithTimeZone = transaction::start_time();
-        // A statement that says so itself needs no row made anew.
+        // A statement that sets the same time itself needs no new row.
         let is_set = row.sets(column) && row.new_value::<TimestampWithTimeZone>(column).ok() == Some(Some(now));
         if !is_set {
             row.replace_time(column, now)?;

@@ -141,6 +141,22 @@ fn what_a_statement_would_do_more_is_done_by_one() {
 }
 
 #[test]
+fn a_debug_message_says_why_sql_has_to_do_it() {
+    let db = database();
+    let (mut service, user) = service_on_plan(&db);
+    service.run("SET client_min_messages = debug1");
+    let reasons = |session: &mut Session| -> Vec<String> {
+        session.value::<bool>(&use_of(user));
+        let messages = session.notices().into_iter().map(|notice| notice.message().to_owned());
+        messages.filter(|message| message.starts_with("auria: by SQL")).collect()
+    };
+    assert_eq!(reasons(&mut service), [""; 0]);
+    db.superuser().run("CREATE RULE see AS ON INSERT TO public.credit_usage DO ALSO NOTIFY seen");
+    let [reason] = &reasons(&mut service)[..] else { panic!("one reason") };
+    assert!(reason.ends_with("or rules or policies apply"), "{reason}");
+}
+
+#[test]
 fn a_session_that_replicates_and_one_that_keeps_its_snapshot_use_sql() {
     let db = database();
     let (mut service, user) = service_on_plan(&db);

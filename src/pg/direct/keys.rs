@@ -5,8 +5,9 @@
 
 use pgrx::{PgList, pg_sys};
 
+use super::outcome::{Direct, Reason, require};
 use super::row::{End, Equal, Slot, equality};
-use super::shape::{self, Trigger};
+use super::triggers::Trigger;
 use crate::pg::compat::attribute;
 use crate::pg::relation::Relation;
 
@@ -16,6 +17,7 @@ pub(super) struct ForeignKey {
     /// Whether a row that does not name the column may have a value there.
     pub has_default: bool,
     type_oid: pg_sys::Oid,
+    equality: u32,
     table: pg_sys::Oid,
     referenced: pg_sys::AttrNumber,
     index: pg_sys::Oid,
@@ -27,11 +29,7 @@ pub(super) fn of(relation: &Relation, triggers: &[Trigger]) -> Option<Vec<Foreig
     let constraints = constraints_of(relation);
     triggers
         .iter()
-        .filter(|trigger| {
-            // SAFETY: compares a number.
-            let kind = unsafe { pg_sys::RI_FKey_trigger_type(trigger.function) };
-            kind == pg_sys::RI_TRIGGER_FK as i32 && shape::fires(trigger, pg_sys::TRIGGER_TYPE_INSERT)
-        })
+        .filter(|trigger| trigger.checks_reference())
         .map(|trigger| {
             let constraint = constraints.iter().find(|c| c.oid == trigger.constraint)?;
             let [column] = constraint.columns[..] else {
@@ -40,15 +38,15 @@ pub(super) fn of(relation: &Relation, triggers: &[Trigger]) -> Option<Vec<Foreig
             // SAFETY: the column's position is within the descriptor.
             let attribute = unsafe { attribute(relation.descriptor(), column.into()) };
             let type_oid = attribute.atttypid;
-            let is_usual =
-                !trigger.is_deferrable && equality(type_oid).is_some() && constraint.is_equality_of(type_oid);
-            if !is_usual {
+            let equality = equality(type_oid)?;
+            if trigger.is_deferrable || !constraint.compares_by(equality) {
                 return None;
             }
             Some(ForeignKey {
                 column,
                 has_default: attribute.atthasdef || attribute.attidentity != 0,
                 type_oid,
+                equality,
                 table: constraint.table,
                 referenced: *constraint.referenced.first()?,
                 index: trigger.index,
@@ -78,28 +76,20 @@ impl ForeignKey {
         (self.table, self.referenced) == (table, column)
     }
 
-    /// Locks the row that the value references until the transaction ends; false
-    /// where there is none that can be seen here.
-    pub fn hold(&self, value: pg_sys::Datum) -> bool {
-        let Some(table) = Relation::open(self.table, pg_sys::RowShareLock) else {
-            return false;
-        };
-        let Some(index) = Relation::open(self.index, pg_sys::AccessShareLock) else {
-            return false;
-        };
-        let equal = Equal { type_oid: self.type_oid, value };
+    /// Locks the row that the value references until the transaction ends.
+    pub fn lock(&self, value: pg_sys::Datum) -> Direct<()> {
+        let table = Relation::open(self.table, pg_sys::RowShareLock).ok_or(Reason::NoReference)?;
+        let index = Relation::open(self.index, pg_sys::AccessShareLock).ok_or(Reason::NoReference)?;
         // SAFETY: the entry is alive while it is open.
         let fits = table.is_plain_heap()
             && unsafe { *(*index.0).rd_opcintype == self.type_oid && (*(*index.0).rd_index).indnkeyatts == 1 };
-        if !fits {
-            return false;
-        }
-        let Some(mut row) = Slot::found(&table, &index, &[equal], End::First) else {
-            return false;
-        };
+        require(fits, Reason::NoReference)?;
+        let equal = Equal { function: self.equality, value };
+        let mut row = Slot::found(&table, &index, &[equal], End::First).ok_or(Reason::NoReference)?;
         // A row that was changed meanwhile still has its key: only FOR UPDATE could
         // have taken that away, and then the row is looked for again, by SQL.
-        row.lock(&table, pg_sys::LockTupleMode::LockTupleKeyShare).is_some_and(|locked| !locked.was_changed)
+        let locked = row.lock(&table, pg_sys::LockTupleMode::LockTupleKeyShare)?;
+        Ok(require(!locked.was_changed, Reason::RowChanged)?)
     }
 }
 
@@ -113,12 +103,11 @@ struct Constraint {
 }
 
 impl Constraint {
-    /// Whether its columns are compared by `=` of this type.
-    fn is_equality_of(&self, type_oid: pg_sys::Oid) -> bool {
+    /// Whether its columns are compared by this function.
+    fn compares_by(&self, equality: u32) -> bool {
         self.operators.iter().all(|operator| {
             // SAFETY: a catalogue look-up inside a transaction.
-            let function = unsafe { pg_sys::get_opcode(*operator) };
-            equality(type_oid).is_some_and(|equality| function.to_u32() == equality)
+            unsafe { pg_sys::get_opcode(*operator) }.to_u32() == equality
         })
     }
 }

@@ -1,10 +1,10 @@
 //! Rows found and written without the executor: for the few statements that
 //! every paid operation runs.
 //!
-//! Planning is not what a charge pays for, as plans are kept, but starting and
-//! ending the executor three times, and parsing each CHECK constraint anew. Here a
+//! A charge does not pay for planning, as plans are cached, but for starting and
+//! ending the executor three times, and parsing each CHECK constraint again. Here a
 //! row is found by an index scan, locked, changed and inserted by the functions
-//! that the executor itself calls, and what they need is kept while the table's
+//! that the executor itself calls, and what they need is cached while the table's
 //! definition stays the same. A charge costs half of what it costs by SQL (`make
 //! bench`: use_credits).
 //!
@@ -12,21 +12,26 @@
 //! *ordinary* ([`shape`]) if it is a heap of its own, owned by the role in force,
 //! without rules, generated columns, and triggers that are not known to do nothing
 //! here. Everything else, and every isolation level above READ COMMITTED, is for
-//! SQL: [`Table::open`] gives nothing then, and the caller runs its statement.
-//! `tests/credits/direct.rs` runs both on one history and compares every row.
+//! SQL: what is tried here then ends with a [`Reason`] instead, and [`or_by_sql`] runs
+//! the caller's statement. `tests/credits/direct.rs` runs both on one history and
+//! compares every row.
 //!
 //! | file | what |
 //! |---|---|
-//! | `shape` | what is kept about a table, and whether it is ordinary |
+//! | `outcome` | done, failed, or for SQL to do, and why |
+//! | `shape` | what is cached about a table, and whether it is ordinary |
 //! | `expression` | which constraints and defaults run PostgreSQL's own code alone |
+//! | `triggers` | which triggers do nothing here |
 //! | `keys` | foreign keys: the row that is referenced is there, and stays |
 //! | `row` | a row: found, locked, read |
 //! | `write` | a row changed or inserted, with constraints and indexes |
 
 mod expression;
 mod keys;
+mod outcome;
 mod row;
 mod shape;
+mod triggers;
 mod write;
 
 use std::cell::RefCell;
@@ -36,10 +41,11 @@ use std::rc::Rc;
 
 use pgrx::pg_sys;
 
-use self::shape::Shape;
+use self::shape::{Cached, Shape};
 use super::relation::{self, Relation};
-use super::{audit, relcache, transaction};
+use super::{audit, relcache, roles, transaction};
 
+pub use self::outcome::{Direct, Reason, Undone, or_by_sql, require};
 pub use self::row::{End, Row};
 
 /// A table as the library knows it; whether the database has it so is seen when it
@@ -52,8 +58,8 @@ pub struct Table {
     /// What an update changes.
     pub changed: &'static [i32],
     /// The indexes that rows are found by.
-    pub keys: &'static [Key],
-    shape: RefCell<Option<Rc<Shape>>>,
+    pub keys: &'static [IndexKey],
+    cached: RefCell<Option<Cached>>,
 }
 
 /// Names the columns of a [`Table`]: a constant for the position of each, and the
@@ -76,11 +82,11 @@ pub(crate) use columns;
 pub struct Column(pub &'static CStr, pub pg_sys::Oid);
 
 /// A B-tree index that begins with these columns.
-pub struct Key {
-    /// Whose values are given.
+pub struct IndexKey {
+    /// The columns whose values are given.
     pub columns: &'static [i32],
-    /// What the rows found are in order of; none where there is one at most,
-    /// because the index is unique.
+    /// The column that orders the rows found; none where there is at most one, because
+    /// the index is unique.
     pub then: Option<i32>,
 }
 
@@ -90,51 +96,47 @@ impl Table {
         name: &'static CStr,
         columns: &'static [Column],
         changed: &'static [i32],
-        keys: &'static [Key],
+        keys: &'static [IndexKey],
     ) -> Self {
-        Self { schema, name, columns, changed, keys, shape: RefCell::new(None) }
+        Self { schema, name, columns, changed, keys, cached: RefCell::new(None) }
     }
 
-    /// Opens the table to read it with the caller's snapshot; `None` where SQL has
-    /// to answer.
-    pub fn open_to_read(&self) -> Option<Open<'_>> {
-        // Who reads under SERIALIZABLE has to leave a trace of it.
+    /// Opens the table to read it with the caller's snapshot.
+    pub fn open_to_read(&self) -> Direct<Open<'_>> {
+        // A SERIALIZABLE transaction has to leave a predicate lock on what it reads.
         // SAFETY: reads the state of the backend.
-        if transaction::is_serializable() || audit::recorder().is_some() || !unsafe { pg_sys::ActiveSnapshotSet() } {
-            return None;
-        }
+        let has_snapshot = unsafe { pg_sys::ActiveSnapshotSet() };
+        require(has_snapshot && !transaction::is_serializable(), Reason::IsolationLevel)?;
+        require(audit::recorder().is_none(), Reason::Audited)?;
         self.open(pg_sys::AccessShareLock)
     }
 
-    /// Opens the table to change it; `None` where SQL has to do it.
-    pub fn open_to_write(&self, _writing: &Writing) -> Option<Open<'_>> {
+    /// Opens the table to change it.
+    pub fn open_to_write(&self, _writing: &Writing) -> Direct<Open<'_>> {
         self.open(pg_sys::RowExclusiveLock)
     }
 
-    fn open(&self, lock: u32) -> Option<Open<'_>> {
-        // SAFETY: reads the role in force.
-        let user = unsafe { pg_sys::GetUserId() };
-        let is_current = |shape: &Shape| shape.user == user && shape.generation == relcache::generation();
-        let known = self.shape.borrow().clone();
-        let oid = match known.as_ref().filter(|shape| is_current(shape)) {
-            Some(shape) => shape.table,
-            None => relation::find(self.schema, self.name)?,
+    fn open(&self, lock: u32) -> Direct<Open<'_>> {
+        let user = roles::effective();
+        let is_current = |cached: &Cached| cached.user == user && cached.generation == relcache::generation();
+        let cached = self.cached.borrow().clone();
+        let oid = match cached.as_ref().filter(|cached| is_current(cached)) {
+            Some(cached) => cached.table,
+            None => relation::find(self.schema, self.name).ok_or(Reason::NoTable)?,
         };
-        let relation = Relation::open(oid, lock)?;
-        // The lock brought what others have changed.
-        let shape = match known.filter(|shape| shape.table == oid && is_current(shape)) {
-            Some(shape) => shape,
+        let relation = Relation::open(oid, lock).ok_or(Reason::NoTable)?;
+        // Taking the lock delivered the changes of definitions that others committed.
+        let cached = match cached.filter(|cached| cached.table == oid && is_current(cached)) {
+            Some(cached) => cached,
             None => {
-                if relation::find(self.schema, self.name) != Some(oid) {
-                    return None;
-                }
+                require(relation::find(self.schema, self.name) == Some(oid), Reason::NoTable)?;
                 relcache::watch(oid);
-                let shape = Rc::new(Shape::of(self, &relation, user));
-                self.shape.replace(Some(shape.clone()));
-                shape
+                let cached = Cached::of(self, &relation, user);
+                self.cached.replace(Some(cached.clone()));
+                cached
             }
         };
-        shape.is_ordinary().then_some(Open { table: self, shape, relation })
+        Ok(Open { table: self, shape: cached.shape?, relation })
     }
 }
 
@@ -145,29 +147,27 @@ pub struct Open<'table> {
     relation: Relation,
 }
 
-/// What stands for a statement that writes: it sees everything committed by now,
+/// The counterpart of a statement that writes: it sees everything committed by now,
 /// and all that the transaction did before.
 pub struct Writing {
     _not_send: PhantomData<*const ()>,
 }
 
 impl Writing {
-    /// Begins one; `None` where only SQL may write.
-    pub fn begin() -> Option<Self> {
+    /// Begins one.
+    pub fn begin() -> Direct<Self> {
+        require(!transaction::keeps_its_snapshot(), Reason::IsolationLevel)?;
+        require(!transaction::is_parallel(), Reason::Parallel)?;
+        require(audit::recorder().is_none(), Reason::Audited)?;
         // SAFETY: inside a transaction. The snapshot is popped by the drop, or by
         // the abort.
         unsafe {
-            if transaction::keeps_its_snapshot()
-                || transaction::is_parallel()
-                || audit::recorder().is_some()
-                || pg_sys::SessionReplicationRole != pg_sys::SESSION_REPLICATION_ROLE_ORIGIN as i32
-            {
-                return None;
-            }
+            let is_origin = pg_sys::SessionReplicationRole == pg_sys::SESSION_REPLICATION_ROLE_ORIGIN as i32;
+            require(is_origin, Reason::Replication)?;
             pg_sys::CommandCounterIncrement();
             pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
         }
-        Some(Self { _not_send: PhantomData })
+        Ok(Self { _not_send: PhantomData })
     }
 
     /// Takes a new snapshot, after a wait for a lock.

@@ -4,6 +4,7 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 
 use super::Open;
+use super::outcome::{Direct, Reason, require};
 use crate::error::{self, Result};
 use crate::pg::compat;
 use crate::pg::relation::Relation;
@@ -24,30 +25,19 @@ pub struct Row<'open> {
 }
 
 impl Open<'_> {
-    /// Whether an index finds every row by this key; SQL has to look for it otherwise.
-    pub fn finds_by(&self, key: usize) -> bool {
-        self.shape.index(key).is_some()
-    }
-
     /// The first or last row with these values of the key at this place among the
     /// table's keys, as the active snapshot sees it. NULL equals nothing.
-    ///
-    /// # Errors
-    /// XX000 where there is no such index ([`Open::finds_by`]).
-    pub fn find(&self, key: usize, values: &[Arg<'_>], from: End) -> Result<Option<Row<'_>>> {
-        let columns = self.table.keys[key].columns;
-        let index = self.shape.index(key);
-        let index = index
-            .and_then(|index| Relation::open(index, pg_sys::AccessShareLock))
-            .ok_or_else(|| error::unexpected_null("an index of the table"))?;
-        let equal: Option<Vec<Equal>> = values
-            .iter()
-            .zip(columns)
-            .map(|(value, column)| {
-                Some(Equal { type_oid: self.table.columns[*column as usize - 1].1, value: value.datum()? })
-            })
-            .collect();
-        let slot = equal.and_then(|equal| Slot::found(&self.relation, &index, &equal, from));
+    pub fn find(&self, key: usize, values: &[Arg<'_>], from: End) -> Direct<Option<Row<'_>>> {
+        let index = Relation::open(self.shape.index(key)?, pg_sys::AccessShareLock).ok_or(Reason::NoIndex)?;
+        let mut equal = Vec::with_capacity(values.len());
+        for (value, column) in values.iter().zip(self.table.keys[key].columns) {
+            let Some(value) = value.datum() else {
+                return Ok(None);
+            };
+            let function = equality(self.table.columns[*column as usize - 1].1).ok_or(Reason::NoIndex)?;
+            equal.push(Equal { function, value });
+        }
+        let slot = Slot::found(&self.relation, &index, &equal, from);
         Ok(slot.map(|slot| Row { open: self, slot }))
     }
 }
@@ -55,11 +45,11 @@ impl Open<'_> {
 impl Row<'_> {
     /// Locks the row's newest version until the transaction ends, as FOR NO KEY
     /// UPDATE does, and reads that, which may have other values than it was found by.
-    /// `None` where the row is gone, or only SQL can change it.
-    pub fn lock(&mut self) -> Option<Locked> {
+    pub fn lock(&mut self) -> Direct<Locked> {
         let mode = pg_sys::LockTupleMode::LockTupleNoKeyExclusive;
         let locked = self.slot.lock(&self.open.relation, mode)?;
-        self.references_are_checked().then_some(locked)
+        self.check_references()?;
+        Ok(locked)
     }
 }
 
@@ -76,6 +66,12 @@ impl Fields for Row<'_> {
         // compared with T's.
         Ok(unsafe { T::read(datum, is_null, type_oid) })
     }
+
+    fn null(&self, position: i32) -> error::Error {
+        let table = self.open.table;
+        let (column, table) = (table.columns[position as usize - 1].0.to_string_lossy(), table.name.to_string_lossy());
+        error::column_of_other_shape(format!("column {column} of public.{table} is NULL and must not be"))
+    }
 }
 
 /// A row that this transaction has locked.
@@ -86,7 +82,8 @@ pub struct Locked {
 
 /// A value that a column of an index is compared with.
 pub(super) struct Equal {
-    pub type_oid: pg_sys::Oid,
+    /// What compares them.
+    pub function: u32,
     pub value: pg_sys::Datum,
 }
 
@@ -107,8 +104,6 @@ impl Slot {
     /// The row that an index scan with the active snapshot comes to first.
     pub fn found(heap: &Relation, index: &Relation, equal: &[Equal], from: End) -> Option<Self> {
         const EQUAL: pg_sys::StrategyNumber = pg_sys::BTEqualStrategyNumber as _;
-        let functions: Option<Vec<u32>> = equal.iter().map(|e| equality(e.type_oid)).collect();
-        let functions = functions?;
         let direction = match from {
             End::First => pg_sys::ScanDirection::ForwardScanDirection,
             End::Last => pg_sys::ScanDirection::BackwardScanDirection,
@@ -118,7 +113,7 @@ impl Slot {
         // the index's column, as the shape has seen. The slot keeps a pin of its own.
         unsafe {
             let mut keys: Vec<pg_sys::ScanKeyData> = Vec::with_capacity(equal.len());
-            for (place, (equal, function)) in equal.iter().zip(functions).enumerate() {
+            for (place, equal) in equal.iter().enumerate() {
                 let mut key = std::mem::zeroed();
                 pg_sys::ScanKeyEntryInitialize(
                     &mut key,
@@ -127,7 +122,7 @@ impl Slot {
                     EQUAL,
                     pg_sys::InvalidOid,
                     *(*index.0).rd_indcollation.add(place),
-                    function.into(),
+                    equal.function.into(),
                     equal.value,
                 );
                 keys.push(key);
@@ -142,16 +137,15 @@ impl Slot {
         }
     }
 
-    /// Locks the newest version of the row, and puts that here; `None` if the row
-    /// is gone.
-    pub fn lock(&mut self, heap: &Relation, mode: pg_sys::LockTupleMode::Type) -> Option<Locked> {
+    /// Locks the newest version of the row, and puts that here.
+    pub fn lock(&mut self, heap: &Relation, mode: pg_sys::LockTupleMode::Type) -> Result<Locked, Reason> {
         // SAFETY: the slot holds a row of the open heap, found with the active
         // snapshot. The access method's function is PostgreSQL's, and its errors
         // become an unwinding at the boundary.
         unsafe {
             let mut failure = pg_sys::TM_FailureData::default();
             let mut place = (*self.0).tts_tid;
-            let lock = (*(*heap.0).rd_tableam).tuple_lock?;
+            let lock = (*(*heap.0).rd_tableam).tuple_lock.ok_or(Reason::NoPlainHeap)?;
             let snapshot = pg_sys::GetActiveSnapshot();
             let command = pg_sys::GetCurrentCommandId(true);
             let slot = self.0;
@@ -168,7 +162,8 @@ impl Slot {
                     &mut failure,
                 )
             });
-            (outcome == pg_sys::TM_Result::TM_Ok).then_some(Locked { was_changed: failure.traversed })
+            require(outcome == pg_sys::TM_Result::TM_Ok, Reason::RowChanged)?;
+            Ok(Locked { was_changed: failure.traversed })
         }
     }
 

@@ -1,32 +1,31 @@
-//! What is kept about a table while its definition stays the same.
+//! What is cached about a table while its definition stays the same.
 
 use std::cell::Cell;
-use std::ffi::CStr;
+use std::rc::Rc;
 
 use pgrx::{PgList, pg_sys};
 
 use super::keys::{self, ForeignKey};
+use super::outcome::{Direct, Reason, require};
 use super::write::Executor;
-use super::{Key, Table, expression, row};
+use super::{IndexKey, Table, expression, row, triggers};
 use crate::pg::compat::attribute;
-use crate::pg::procedure;
 use crate::pg::relation::Relation;
 use crate::pg::relcache;
 
-/// Our triggers that do nothing to an update of the columns that are changed here:
-/// one sets `updated_at`, as the callers do, the other acts on another plan.
-const HARMLESS: [&CStr; 2] = [c"update_updated_at_column_wrapper", c"settle_plan_change_wrapper"];
-
-/// A table in the eyes of one role.
-pub(super) struct Shape {
+/// A table in the eyes of one role, as it was when it was last looked at.
+#[derive(Clone)]
+pub(super) struct Cached {
     pub table: pg_sys::Oid,
     pub user: pg_sys::Oid,
     pub generation: u64,
-    /// None where the table is not ordinary.
-    found: Option<Found>,
+    /// The reason where the table is not ordinary.
+    pub shape: Result<Rc<Shape>, Reason>,
 }
 
-pub(super) struct Found {
+/// An ordinary table.
+pub(super) struct Shape {
+    pub table: pg_sys::Oid,
     /// Where the description's columns are in the table.
     attributes: Vec<pg_sys::AttrNumber>,
     /// The index for each of the description's keys; none where no index finds every
@@ -34,13 +33,13 @@ pub(super) struct Found {
     indexes: Vec<Option<pg_sys::Oid>>,
     /// None where a reference cannot be looked up here.
     pub foreign_keys: Option<Vec<ForeignKey>>,
-    pub may_update: bool,
-    pub may_insert: bool,
+    may_update: bool,
+    may_insert: bool,
     /// Taken out while it is in use.
     pub executor: Cell<Option<Executor>>,
 }
 
-impl Shape {
+impl Cached {
     /// Looks at an open table. What changes meanwhile counts as changed after it.
     pub fn of(table: &Table, relation: &Relation, user: pg_sys::Oid) -> Self {
         // An index that is built or dropped concurrently changes by itself.
@@ -49,71 +48,62 @@ impl Shape {
             relcache::watch(index.oid());
         }
         let generation = relcache::generation();
-        Self { table: relation.oid(), user, generation, found: Found::of(table, relation, &indexes, user) }
-    }
-
-    pub fn is_ordinary(&self) -> bool {
-        self.found.is_some()
-    }
-
-    /// What was found. The table is open, so it is ordinary.
-    pub fn found(&self) -> &Found {
-        match &self.found {
-            Some(found) => found,
-            None => unreachable!("only an ordinary table is opened"),
-        }
-    }
-
-    pub fn index(&self, key: usize) -> Option<pg_sys::Oid> {
-        self.found().indexes[key]
-    }
-
-    pub fn attribute(&self, position: i32) -> pg_sys::AttrNumber {
-        self.found().attributes[position as usize - 1]
+        let shape = Shape::of(table, relation, &indexes, user).map(Rc::new);
+        Self { table: relation.oid(), user, generation, shape }
     }
 }
 
-impl Found {
-    fn of(table: &Table, relation: &Relation, indexes: &[Relation], user: pg_sys::Oid) -> Option<Self> {
-        if !relation.is_plain_heap() || !is_in_the_hands_of(relation, user) {
-            return None;
-        }
-        let attributes =
-            table.columns.iter().map(|column| relation.column(column.0, column.1)).collect::<Option<Vec<_>>>()?;
+impl Shape {
+    fn of(table: &Table, relation: &Relation, indexes: &[Relation], user: pg_sys::Oid) -> Result<Self, Reason> {
+        require(relation.is_plain_heap(), Reason::NoPlainHeap)?;
+        require(belongs_to(relation, user), Reason::NotTheOwners)?;
+        let attributes: Option<Vec<_>> =
+            table.columns.iter().map(|column| relation.column(column.0, column.1)).collect();
+        let attributes = attributes.ok_or(Reason::NoTable)?;
         let at = |position: &i32| attributes[*position as usize - 1];
         let changed: Vec<_> = table.changed.iter().map(at).collect();
         let is_writable = has_no_code_of_others(relation, indexes, &attributes);
-        let triggers = triggers_of(relation);
-        Some(Self {
+        let triggers = triggers::of(relation);
+        let foreign_keys = keys::of(relation, &triggers);
+        Ok(Self {
+            table: relation.oid(),
             indexes: table
                 .keys
                 .iter()
-                .map(|key| {
-                    let index = indexes.iter().find(|index| serves(index, key, table, &at));
-                    index.map(Relation::oid)
-                })
+                .map(|key| indexes.iter().find(|index| serves(index, key, table, &at)).map(Relation::oid))
                 .collect(),
-            foreign_keys: keys::of(relation, &triggers),
             may_update: is_writable
                 && !keys::involves(relation, &changed)
-                && triggers.iter().all(|trigger| {
-                    !fires(trigger, pg_sys::TRIGGER_TYPE_UPDATE)
-                        || !names_any(trigger, &changed)
-                        || is_row_trigger(trigger) && (is_of_key(trigger) || is_harmless(trigger))
-                }),
+                && triggers.iter().all(|trigger| trigger.leaves_updates_alone(&changed)),
             may_insert: is_writable
-                && triggers.iter().all(|trigger| {
-                    !fires(trigger, pg_sys::TRIGGER_TYPE_INSERT) || is_row_trigger(trigger) && is_of_key(trigger)
-                }),
+                && foreign_keys.is_some()
+                && triggers.iter().all(|trigger| trigger.leaves_inserts_alone()),
+            foreign_keys,
             attributes,
             executor: Cell::new(None),
         })
     }
+
+    pub fn is_for_updates(&self) -> Direct<()> {
+        Ok(require(self.may_update, Reason::UpdateDoesMore)?)
+    }
+
+    pub fn is_for_inserts(&self) -> Direct<()> {
+        Ok(require(self.may_insert, Reason::InsertDoesMore)?)
+    }
+
+    pub fn index(&self, key: usize) -> Direct<pg_sys::Oid> {
+        Ok(self.indexes[key].ok_or(Reason::NoIndex)?)
+    }
+
+    pub fn attribute(&self, position: i32) -> pg_sys::AttrNumber {
+        self.attributes[position as usize - 1]
+    }
 }
 
-/// Whether the role in force owns the table and has all rights that an owner has,
+/// Whether the role in force owns the table and has all of an owner's rights,
 /// row-level security does not hold for it, and no rule changes what a statement does.
-fn is_in_the_hands_of(relation: &Relation, user: pg_sys::Oid) -> bool {
+fn belongs_to(relation: &Relation, user: pg_sys::Oid) -> bool {
     const RIGHTS: pg_sys::AclMode = (pg_sys::ACL_SELECT | pg_sys::ACL_INSERT | pg_sys::ACL_UPDATE) as pg_sys::AclMode;
     let class = relation.class();
     // SAFETY: catalogue look-ups inside a transaction; the entry is alive.
@@ -138,15 +128,15 @@ fn indexes_of(relation: &Relation) -> Vec<Relation> {
 
 /// Whether an index begins with the key's columns and finds every row with values
 /// there: with no predicate, or one that says no more than IS NOT NULL of one of them.
-fn serves(index: &Relation, key: &Key, table: &Table, at: &impl Fn(&i32) -> pg_sys::AttrNumber) -> bool {
+fn serves(index: &Relation, key: &IndexKey, table: &Table, at: &impl Fn(&i32) -> pg_sys::AttrNumber) -> bool {
     // SAFETY: the entry is alive while it is open, and its arrays have as many places
     // as it has key columns.
     unsafe {
         let entry = &*(*index.0).rd_index;
         let columns = usize::try_from(entry.indnkeyatts).unwrap_or(0);
-        let wanted: Vec<&i32> = key.columns.iter().chain(&key.then).collect();
-        let begins = wanted.len() <= columns
-            && wanted.iter().enumerate().all(|(place, column)| {
+        let expected: Vec<&i32> = key.columns.iter().chain(&key.then).collect();
+        let begins = expected.len() <= columns
+            && expected.iter().enumerate().all(|(place, column)| {
                 let type_oid = table.columns[**column as usize - 1].1;
                 *entry.indkey.values.as_ptr().add(place) == at(column)
                     && *(*index.0).rd_opcintype.add(place) == type_oid
@@ -204,69 +194,4 @@ fn has_no_code_of_others(relation: &Relation, indexes: &[Relation], written: &[p
         entry.indimmediate && !entry.indisexclusion
     };
     columns_are_plain && indexes.iter().all(is_immediate) && expression::all_are_harmless(relation, indexes)
-}
-
-/// A trigger: a copy, as the relcache replaces its own whenever a catalogue is read.
-pub(super) struct Trigger {
-    pub function: pg_sys::Oid,
-    events: u32,
-    columns: Vec<pg_sys::AttrNumber>,
-    is_internal: bool,
-    pub is_deferrable: bool,
-    pub constraint: pg_sys::Oid,
-    /// The index of the referenced row.
-    pub index: pg_sys::Oid,
-}
-
-/// The triggers that fire in a session of the usual `session_replication_role`.
-fn triggers_of(relation: &Relation) -> Vec<Trigger> {
-    // SAFETY: the triggers belong to the entry, which is alive while it is open, and
-    // nothing is looked up before all are copied; a trigger has as many columns as it
-    // says.
-    unsafe {
-        let triggers = (*relation.0).trigdesc;
-        if triggers.is_null() {
-            return Vec::new();
-        }
-        let count = usize::try_from((*triggers).numtriggers).unwrap_or(0);
-        std::slice::from_raw_parts((*triggers).triggers, count)
-            .iter()
-            .filter(|trigger| ![b'D', b'R'].contains(&(trigger.tgenabled as u8)))
-            .map(|trigger| Trigger {
-                function: trigger.tgfoid,
-                events: trigger.tgtype as u32,
-                columns: match usize::try_from(trigger.tgnattr).unwrap_or(0) {
-                    0 => Vec::new(),
-                    count => std::slice::from_raw_parts(trigger.tgattr, count).to_vec(),
-                },
-                is_internal: trigger.tgisinternal,
-                is_deferrable: trigger.tgdeferrable,
-                constraint: trigger.tgconstraint,
-                index: trigger.tgconstrindid,
-            })
-            .collect()
-    }
-}
-
-pub(super) fn fires(trigger: &Trigger, event: u32) -> bool {
-    trigger.events & event != 0
-}
-
-fn is_row_trigger(trigger: &Trigger) -> bool {
-    fires(trigger, pg_sys::TRIGGER_TYPE_ROW)
-}
-
-/// Whether an update of these columns calls the trigger.
-fn names_any(trigger: &Trigger, changed: &[pg_sys::AttrNumber]) -> bool {
-    trigger.columns.is_empty() || trigger.columns.iter().any(|column| changed.contains(column))
-}
-
-/// Whether it is one of the triggers that PostgreSQL makes for a foreign key.
-fn is_of_key(trigger: &Trigger) -> bool {
-    // SAFETY: compares a number.
-    trigger.is_internal && unsafe { pg_sys::RI_FKey_trigger_type(trigger.function) } != pg_sys::RI_TRIGGER_NONE as i32
-}
-
-fn is_harmless(trigger: &Trigger) -> bool {
-    HARMLESS.iter().any(|symbol| procedure::is_ours(trigger.function, symbol))
 }

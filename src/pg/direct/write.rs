@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 use pgrx::pg_sys;
 use pgrx::pg_sys::ffi::pg_guard_ffi_boundary;
 
+use super::outcome::{Direct, Reason, require};
 use super::row::Slot;
 use super::{Open, Row, expression};
 use crate::pg::compat;
@@ -14,46 +15,49 @@ use crate::pg::relation::Relation;
 use crate::pg::spi::Arg;
 
 impl Open<'_> {
-    /// Whether rows of this table can be changed here.
-    pub fn can_update(&self) -> bool {
-        self.shape.found().may_update
+    /// The table, if its rows can be changed here.
+    pub fn for_update(self) -> Direct<Self> {
+        self.shape.is_for_updates()?;
+        Ok(self)
     }
 
-    /// Whether rows can be inserted here.
-    pub fn can_insert(&self) -> bool {
-        let found = self.shape.found();
-        found.may_insert && found.foreign_keys.is_some()
+    /// The table, if rows can be inserted into it here.
+    pub fn for_insert(self) -> Direct<Self> {
+        self.shape.is_for_inserts()?;
+        Ok(self)
     }
 
     /// Makes sure that a row to be inserted references what is there, and locks that
-    /// until the transaction ends: false where SQL has to see. `held` is a row that is
-    /// locked already, and the position of its key.
-    pub fn hold_references(&self, values: &[(i32, Arg<'_>)], held: Option<(&Row<'_>, i32)>) -> bool {
-        let held = held.map(|(row, key)| (row.open.shape.table, row.open.shape.attribute(key)));
-        let Some(keys) = &self.shape.found().foreign_keys else {
-            return false;
-        };
-        keys.iter().all(|key| {
+    /// until the transaction ends. `locked` is a row that is locked already, and the
+    /// position of its key.
+    pub fn lock_references(&self, values: &[(i32, Arg<'_>)], locked: Option<(&Row<'_>, i32)>) -> Direct<()> {
+        let locked = locked.map(|(row, key)| (row.open.shape.table, row.open.shape.attribute(key)));
+        let keys = self.shape.foreign_keys.as_ref().ok_or(Reason::NoReference)?;
+        for key in keys {
             match values.iter().find(|(position, _)| self.shape.attribute(*position) == key.column) {
                 Some((_, value)) => {
-                    held.is_some_and(|(table, column)| key.references(table, column))
-                        || value.datum().is_none_or(|datum| key.hold(datum))
+                    if let Some(value) = value.datum()
+                        && !locked.is_some_and(|(table, column)| key.references(table, column))
+                    {
+                        key.lock(value)?;
+                    }
                 }
                 // SQL looks for what a default references.
-                None => !key.has_default,
+                None => require(!key.has_default, Reason::NoReference)?,
             }
-        })
+        }
+        Ok(())
     }
 
     /// Inserts a row of these values; every other column has its default. What it
-    /// references must be held.
+    /// references must be locked.
     ///
     /// # Errors
     /// PostgreSQL's own, as for INSERT: 23505, 23514, 23502.
     pub fn insert(&self, values: &[(i32, Arg<'_>)]) {
         let executor = self.executor();
         // SAFETY: the slot has the table's descriptor, and a place for each column. A
-        // value has the type of its column; what is kept is the executor's, used by
+        // value has the type of its column; the cached executor is used by
         // one row at a time.
         unsafe {
             let slot = virtual_slot(&self.relation);
@@ -90,7 +94,7 @@ impl Open<'_> {
     }
 
     fn executor(&self) -> InUse<'_> {
-        InUse::of(&self.shape.found().executor, &self.relation)
+        InUse::of(&self.shape.executor, &self.relation)
     }
 }
 
@@ -124,24 +128,25 @@ impl Row<'_> {
         }
     }
 
-    /// Whether the row's references need no look. A row of this transaction may not
-    /// have been checked yet, and would not be any more once it is replaced: then it
-    /// is done here.
-    pub(super) fn references_are_checked(&self) -> bool {
-        let keys = &self.open.shape.found().foreign_keys;
+    /// Makes sure that the row's references are checked. Those of a row that this
+    /// transaction wrote may not have been yet, and would not be any more once it is
+    /// replaced: then it is done here.
+    pub(super) fn check_references(&self) -> Direct<()> {
         // SAFETY: the slot holds a row of the heap, on a page that it pins.
         let is_own = unsafe {
             let mut is_copy = false;
             let tuple = pg_sys::ExecFetchSlotHeapTuple(self.slot.0, false, &mut is_copy);
             pg_sys::TransactionIdIsCurrentTransactionId(pg_sys::htup::HeapTupleHeaderGetXmin((*tuple).t_data))
         };
-        !is_own
-            || keys.as_ref().is_some_and(|keys| {
-                keys.iter().all(|key| {
-                    let (value, is_null) = self.slot.value(key.column);
-                    is_null || key.hold(value)
-                })
-            })
+        if is_own {
+            for key in self.open.shape.foreign_keys.as_ref().ok_or(Reason::NoReference)? {
+                let (value, is_null) = self.slot.value(key.column);
+                if !is_null {
+                    key.lock(value)?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -263,7 +268,7 @@ impl Executor {
 
     /// Checks NOT NULL and CHECK.
     unsafe fn check(&self, relation: &Relation, slot: &Slot) {
-        // SAFETY: the slot holds a row of the open table, to which what is kept
+        // SAFETY: the slot holds a row of the open table, to which the executor
         // belongs.
         unsafe {
             (*self.result).ri_RelationDesc = relation.0;
@@ -284,8 +289,8 @@ impl Executor {
             let lock = pg_sys::RowExclusiveLock as pg_sys::LOCKMODE;
             for (place, oid) in self.indexes.iter().enumerate() {
                 *relations.add(place) = pg_sys::index_open(*oid, lock);
-                // What an index keeps from row to row is in the memory of this call, and
-                // an error in the last one has left what is gone.
+                // An index caches in the memory of this call; after an error in the last one
+                // its cache points to memory that is gone.
                 (**infos.add(place)).ii_Context = pg_sys::CurrentMemoryContext;
                 (**infos.add(place)).ii_AmCache = std::ptr::null_mut();
             }
@@ -311,7 +316,7 @@ impl Executor {
 
 /// An empty slot for a row of the table.
 fn virtual_slot(relation: &Relation) -> Slot {
-    // SAFETY: the descriptor belongs to the open table, and the slot holds on to it.
+    // SAFETY: the descriptor belongs to the open table, and the slot pins it.
     unsafe { Slot(pg_sys::MakeSingleTupleTableSlot(relation.descriptor(), &pg_sys::TTSOpsVirtual)) }
 }
 
