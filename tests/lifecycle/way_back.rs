@@ -214,7 +214,7 @@ fn adopted_and_sealed() -> (Database<'static>, Functions) {
     (db, before)
 }
 
-/// Unseals and leaves, as docs/operations.md says.
+/// Unseals and leaves, as docs/install.md says.
 fn leave(admin: &mut Session) {
     admin.run("CALL auria.phi_unseal()");
     admin.run(

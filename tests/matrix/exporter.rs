@@ -184,26 +184,3 @@ fn prometheus_accepts_the_rules_and_each_alert_comes_when_it_should() {
         }
     }
 }
-
-#[test]
-fn every_alert_names_a_section_of_the_runbook() {
-    let sections: Vec<String> = crate::docs::runbook::PAGE
-        .lines()
-        .filter(|line| line.starts_with("##"))
-        .map(|line| {
-            line.trim_start_matches('#')
-                .trim()
-                .to_lowercase()
-                .replace(|c: char| !(c.is_alphanumeric() || c == ' ' || c == '-'), "")
-                .replace(' ', "-")
-        })
-        .collect();
-    let (rules, runbooks) =
-        (ALERTS.matches("- alert: ").count(), ALERTS.matches("runbook: docs/operations.md#").count());
-    assert_eq!(rules, runbooks);
-    for line in ALERTS.lines() {
-        if let Some((_, section)) = line.split_once("runbook: docs/operations.md#") {
-            assert!(sections.iter().any(|name| name == section), "{section}");
-        }
-    }
-}

@@ -1,0 +1,124 @@
+//! What the pages name is there: files, sections that links lead to, tests.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use auria_tests::{Source, repository, sources};
+
+/// Where the repository's files are, as the pages name them from its root.
+const FOLDERS: [&str; 10] =
+    ["benches/", "crates/", "docs/", "fuzz/", "pgrx-tests/", "scripts/", "sql/", "src/", "tests/", "tools/"];
+
+/// The Markdown of the repository. The changelog names files as they were.
+fn pages() -> Vec<Source> {
+    let mut pages: Vec<_> = ["docs", "crates"].iter().flat_map(|folder| sources(folder, &["md"])).collect();
+    for name in ["README.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"] {
+        pages.push(Source { path: name.into(), text: fs::read_to_string(repository().join(name)).unwrap() });
+    }
+    pages
+}
+
+/// The lines of a page that are not in a block of code.
+fn prose(text: &str) -> String {
+    text.split("```").step_by(2).collect()
+}
+
+/// What stands in code in a page's prose.
+fn code(text: &str) -> Vec<String> {
+    prose(text).lines().flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
+}
+
+/// The fragments of a page's sections, as GitHub makes them of the headings.
+fn sections(text: &str) -> BTreeSet<String> {
+    let mut is_code = false;
+    text.lines()
+        .filter(|line| {
+            is_code ^= line.trim_start().starts_with("```");
+            !is_code && line.starts_with('#')
+        })
+        .map(|heading| {
+            heading
+                .trim_start_matches('#')
+                .trim()
+                .to_lowercase()
+                .replace(|letter: char| !(letter.is_alphanumeric() || " -_".contains(letter)), "")
+                .replace(' ', "-")
+        })
+        .collect()
+}
+
+#[test]
+fn every_file_that_a_page_names_is_there() {
+    let mut gone = Vec::new();
+    for Source { path: page, text } in pages() {
+        for name in code(&text) {
+            // NNN, NAME and the like stand for a name.
+            let is_path = FOLDERS.iter().any(|folder| name.starts_with(folder))
+                && !name.contains(|letter: char| letter.is_ascii_uppercase() || " *…".contains(letter));
+            // A crate's page names its own files.
+            let folders = [repository(), &repository().join(Path::new(&page).parent().unwrap())];
+            if is_path && !folders.iter().any(|folder| folder.join(&name).exists()) {
+                gone.push(format!("{page}: {name}"));
+            }
+        }
+    }
+    assert!(gone.is_empty(), "{gone:#?}");
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_section() {
+    let mut broken = Vec::new();
+    let mut count = 0;
+    for Source { path: page, text } in pages() {
+        let folder = Path::new(&page).parent().unwrap();
+        for target in prose(&text).split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())) {
+            if target.contains("://") {
+                continue;
+            }
+            count += 1;
+            let (file, section) = target.split_once('#').unwrap_or((&target, ""));
+            let file = if file.is_empty() { repository().join(&page) } else { repository().join(folder).join(file) };
+            let is_there = file.exists()
+                && (section.is_empty() || sections(&fs::read_to_string(&file).unwrap()).contains(section));
+            if !is_there {
+                broken.push(format!("{page}: {target}"));
+            }
+        }
+    }
+    assert!(count > 50, "{count} links");
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn every_alert_names_a_section_of_the_runbook() {
+    let alerts = fs::read_to_string(repository().join("docs/monitoring/alerts.yml")).unwrap();
+    let runbooks: Vec<_> = alerts.lines().filter_map(|line| line.trim().strip_prefix("runbook: ")).collect();
+    assert_eq!(runbooks.len(), alerts.matches("- alert: ").count());
+    for runbook in runbooks {
+        let (page, section) = runbook.split_once('#').unwrap();
+        let text = fs::read_to_string(repository().join(page)).unwrap();
+        assert!(sections(&text).contains(section), "{runbook}");
+    }
+}
+
+#[test]
+fn every_test_that_contributing_names_is_there() {
+    let page = fs::read_to_string(repository().join("CONTRIBUTING.md")).unwrap();
+    let tests = sources("tests", &["rs"]);
+    let is_there = |name: &str| match name.split_once("::") {
+        // A folder and a file of it.
+        Some((folder, file)) => repository().join(format!("tests/{folder}/{file}.rs")).exists(),
+        None => tests.iter().any(|test| test.text.contains(&format!("\nfn {name}("))),
+    };
+    let is_word = |name: &&String| {
+        name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_:".contains(letter))
+    };
+    let named: Vec<_> = code(&page)
+        .into_iter()
+        .filter(|name| is_word(&name) && (name.matches('_').count() >= 4 || name.starts_with("lifecycle::")))
+        .collect();
+    assert!(named.len() > 8, "{named:?}");
+    let gone: Vec<_> = named.iter().filter(|name| !is_there(name)).collect();
+    assert!(gone.is_empty(), "CONTRIBUTING.md names tests that are not there: {gone:?}");
+}
