@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use auria_tests::{Source, repository, sources};
+use auria_tests::{Source, migrations, repository, sources};
 
 /// Where the repository's files are, as the pages name them from its root.
 const FOLDERS: [&str; 10] =
@@ -121,4 +121,24 @@ fn every_test_that_contributing_names_is_there() {
     assert!(named.len() > 8, "{named:?}");
     let gone: Vec<_> = named.iter().filter(|name| !is_there(name)).collect();
     assert!(gone.is_empty(), "CONTRIBUTING.md names tests that are not there: {gone:?}");
+}
+
+#[test]
+fn every_table_of_a_migration_that_is_not_released_is_in_the_changelog() {
+    let changelog = fs::read_to_string(repository().join("CHANGELOG.md")).unwrap();
+    let section = changelog.split_once("(not released)").map_or("", |(_, rest)| rest.split("\n## ").next().unwrap());
+    let released: String = sources("tests/released", &["sha256"]).into_iter().map(|source| source.text).collect();
+    let mut missing = Vec::new();
+    for migration in migrations() {
+        if released.contains(&format!("migrations/{}.sql", migration.name)) {
+            continue;
+        }
+        for rest in migration.sql.split("CREATE TABLE IF NOT EXISTS public.").skip(1) {
+            let table = rest.split([' ', '(']).next().unwrap();
+            if !section.contains(table) {
+                missing.push(format!("{table} of {}", migration.name));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "add to the section \"(not released)\" of CHANGELOG.md: {missing:?}");
 }
