@@ -1,4 +1,4 @@
-//! What the pages name is there: files, sections that links lead to, tests.
+//! Files, sections and tests that the pages name exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,7 +24,7 @@ fn prose(text: &str) -> String {
     text.split("```").step_by(2).collect()
 }
 
-/// What stands in code in a page's prose.
+/// The code spans in a page's prose.
 fn code(text: &str) -> Vec<String> {
     prose(text).lines().flat_map(|line| line.split('`').skip(1).step_by(2)).map(str::to_owned).collect()
 }

@@ -131,7 +131,7 @@ fn an_old_database_is_rehearsed_and_then_adopted() {
         production.run(statement);
     }
     production.run("CALL auria.phi_backfill()");
-    // What pgcrypto had encrypted, or nobody, is under this extension's key and form in the end.
+    // In the end all values are under this extension's key and in its form: those of pgcrypto and those that were plain.
     assert_eq!(
         production.value::<i64>("SELECT sum(not_encrypted + outdated + unreadable)::bigint FROM auria.phi_status()"),
         0

@@ -10,10 +10,10 @@ use crate::docs::runbook::OPERATIONS;
 
 const SCHEDULE: &str = "SELECT job, schedule, command, active FROM auria.schedule()";
 
-/// What pg_cron has, whoever's it is.
+/// All jobs of pg_cron, of any owner.
 const REGISTERED: &str = "SELECT jobname::text, schedule, command, active FROM cron.job ORDER BY jobid";
 
-/// What the documentation says removes the jobs, with the extension or without it.
+/// The statement of the documentation that removes the jobs, with the extension or without it.
 const UNSCHEDULE: &str =
     "SELECT cron.unschedule(jobid) FROM cron.job WHERE jobname LIKE 'auria%' AND database = current_database()";
 
