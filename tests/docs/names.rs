@@ -91,6 +91,24 @@ fn every_link_leads_to_a_file_and_a_section() {
 }
 
 #[test]
+fn every_command_of_make_that_a_page_names_is_a_target() {
+    let makefile = fs::read_to_string(repository().join("Makefile")).unwrap();
+    let (_, targets) = makefile.split_once(".PHONY:").unwrap();
+    let targets: BTreeSet<_> = targets.lines().next().unwrap().split_whitespace().collect();
+    let mut count = 0;
+    for Source { path: page, text } in pages() {
+        let shown = text.lines().filter_map(|line| line.strip_prefix("    make ")).map(str::to_owned);
+        let spans = code(&text).into_iter().filter_map(|code| Some(code.strip_prefix("make ")?.to_owned()));
+        for command in shown.chain(spans) {
+            count += 1;
+            let target = command.split_whitespace().next().unwrap();
+            assert!(targets.contains(target), "{page}: make {command}");
+        }
+    }
+    assert!(count > 30, "{count} commands");
+}
+
+#[test]
 fn every_alert_names_a_section_of_the_runbook() {
     let alerts = fs::read_to_string(repository().join("docs/monitoring/alerts.yml")).unwrap();
     let runbooks: Vec<_> = alerts.lines().filter_map(|line| line.trim().strip_prefix("runbook: ")).collect();
@@ -111,13 +129,11 @@ fn every_test_that_contributing_names_is_there() {
         Some((folder, file)) => repository().join(format!("tests/{folder}/{file}.rs")).exists(),
         None => tests.iter().any(|test| test.text.contains(&format!("\nfn {name}("))),
     };
-    let is_word = |name: &&String| {
-        name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_:".contains(letter))
+    let is_test = |name: &String| {
+        name.starts_with("lifecycle::")
+            || name.matches('_').count() >= 4 && name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')
     };
-    let named: Vec<_> = code(&page)
-        .into_iter()
-        .filter(|name| is_word(&name) && (name.matches('_').count() >= 4 || name.starts_with("lifecycle::")))
-        .collect();
+    let named: Vec<_> = code(&page).into_iter().filter(is_test).collect();
     assert!(named.len() > 8, "{named:?}");
     let gone: Vec<_> = named.iter().filter(|name| !is_there(name)).collect();
     assert!(gone.is_empty(), "CONTRIBUTING.md names tests that are not there: {gone:?}");
