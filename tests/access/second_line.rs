@@ -71,7 +71,7 @@ fn a_role_of_a_teams_own_may_call_what_it_was_granted() {
     admin.query("SELECT public.add_bonus_credits($1, 5)", &[&ana]).unwrap();
 }
 
-/// What counts is the role in force when the function is called, not who logged in or became which role.
+/// The role in force when the function is called counts, not the login or the roles before.
 #[test]
 fn a_definer_function_of_a_team_calls_the_backends_functions_for_a_signed_in_user() {
     let db = database();

@@ -37,7 +37,7 @@ function mustPass({ status, output, passed, failed, skipped, attacks: tried }) {
   return `${passed.length} passed`;
 }
 
-/** What an adopted database answers otherwise, for it keeps what is the clinic's and the platform's own. */
+/** Tests that an adopted database answers otherwise, because the clinic's and the platform's own objects stay. */
 const OTHERWISE = [
   // Plans with prices and credits of the clinic's own.
   'the price page shows plans, packs and costs to a visitor',
@@ -48,8 +48,8 @@ const OTHERWISE = [
 ];
 
 /**
- * What the sealed layout answers otherwise: PostgreSQL refuses an upsert on a view (42P10). The tests in sealed/ say what
- * clients do instead, and try the rest of each of these.
+ * Tests that the sealed layout answers otherwise: PostgreSQL refuses an upsert on a view (42P10). The tests in sealed/ show
+ * what clients do instead, and try the rest of each of these.
  */
 const SEALED = [
   'a patient entered twice under the same name stays one patient',

@@ -46,7 +46,7 @@ fn charges_and_refunds_run_no_sql_where_the_tables_are_ordinary() {
     }
 }
 
-/// What a database may have that a statement respects, and what shows that it did.
+/// An object that a statement respects, and a query that shows that it did.
 const MORE_THAN_A_STATEMENT: [(&str, &str, &str); 13] = [
     (
         "a trigger on the ledger",

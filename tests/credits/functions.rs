@@ -5,7 +5,7 @@ use auria_tests::{Database, Session};
 use postgres::Error;
 use uuid::Uuid;
 
-/// What one user's subscription says.
+/// One user's subscription.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Counters {
     pub used: i32,
@@ -74,7 +74,7 @@ pub fn add_bonus(session: &mut Session, user: Uuid, credits: i32) -> Result<u64,
     session.execute("SELECT public.add_bonus_credits(p_user_id => $1, p_credits => $2)", &[&user, &credits])
 }
 
-/// What the doctor says about counters that do not agree with the ledger.
+/// The doctor's report of counters that do not agree with the ledger.
 pub fn ledger_disagreements(db: &Database) -> String {
     db.superuser().value(r#"SELECT COALESCE(string_agg(detail, ''), '') FROM auria.doctor() WHERE "check" = 'ledger'"#)
 }

@@ -129,7 +129,7 @@ fn a_refund_reads_the_same_however_many_uses_and_refunds_there_were(db: &Databas
         for _ in 0..100 {
             assert!(use_credits(&mut service, user, "case_analysis"));
         }
-        // What is read is reported between transactions, and here counted within one.
+        // PostgreSQL reports reads between transactions; here they are counted within one.
         service.run("BEGIN");
         let before: i64 = service.value(READ);
         for _ in 0..100 {

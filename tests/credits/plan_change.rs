@@ -1,4 +1,4 @@
-//! What a change of `subscriptions.plan_id` does to the credits, whoever makes it.
+//! The effect of a change of `subscriptions.plan_id` on the credits, for every role that makes it.
 
 use auria_tests::{Database, database};
 use uuid::Uuid;

@@ -87,7 +87,7 @@ fn clients_spend_on_while_two_hundred_thousand_months_are_settled() {
     let spent: i64 = clients.iter().map(|(spent, _)| spent).sum();
     assert!(spent > 0);
     assert_eq!(admin.value::<i64>("SELECT count(*) FROM public.credit_usage"), spent);
-    // What was spent before a settlement went into its month: nothing of it was lost, nothing counted twice.
+    // Credits that were spent before a settlement went into its month: none was lost, none counted twice.
     assert_eq!(
         admin.value::<i64>("SELECT sum(credits_used_this_month - credits_rollover)::bigint FROM public.subscriptions"),
         2 * spent + (7 - 100_000) * USERS as i64

@@ -1,4 +1,4 @@
-//! What is sent again, or given back late.
+//! Charges that are sent again, and refunds that come late.
 
 use auria_tests::{Database, Session};
 use uuid::Uuid;

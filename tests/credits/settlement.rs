@@ -181,7 +181,7 @@ fn a_random_life_of_a_subscription_follows_the_rules_step_by_step() {
                     if Some(next) == plan {
                         continue;
                     }
-                    // What equals the old value cannot be seen to be set.
+                    // A SET to the old value cannot be distinguished from no SET.
                     let before = pool;
                     pool.change_plan(granted(Some(next)).0).unwrap();
                     plans += 1;

@@ -1,7 +1,18 @@
-//! The documentation: every statement and command that it shows is run, and what it draws is so.
+//! The documentation: every statement and command that it shows is run, and what it names and draws is so.
+//!
+//! | file | page |
+//! |---|---|
+//! | [`architecture`] | the diagram of docs/architecture.md |
+//! | [`names`] | files, sections and tests that any page names |
+//! | [`phi`], [`readme`] | the SQL of docs/phi.md and README.md |
+//! | [`reference`] | the tables of docs/reference.md |
+//! | [`runbook`] | the commands of docs/install.md and docs/operations.md |
+//! | [`security`] | the tests, locks and settings of docs/security.md |
 
 mod architecture;
+mod names;
 mod phi;
 mod readme;
+mod reference;
 pub mod runbook;
 mod security;

@@ -1,6 +1,8 @@
-//! The SQL that docs/phi.md shows, run in its order.
+//! The SQL that docs/phi.md shows, run in its order, and its table of columns.
 
 use auria_tests::database;
+
+use crate::support::catalogue::column;
 
 const PAGE: &str = include_str!("../../docs/phi.md");
 
@@ -33,4 +35,28 @@ fn every_statement_of_the_page_on_patient_data_runs_in_its_order() {
     let last = blocks.last().unwrap().trim_end().trim_end_matches(';');
     assert_eq!(session.value::<String>(last), "Maria");
     assert_eq!(session.value::<i64>("SELECT count(*) FROM vault.secrets"), 1);
+}
+
+#[test]
+fn the_page_lists_every_encrypted_column() {
+    let db = database();
+    let mut listed: Vec<String> = PAGE
+        .lines()
+        .skip_while(|line| !line.starts_with("| table | plain columns |"))
+        .take_while(|line| line.starts_with('|'))
+        .filter_map(|line| line.strip_prefix("| `"))
+        .flat_map(|row| {
+            let (table, rest) = row.split_once("` | ").unwrap();
+            let columns = rest.split(" |").next().unwrap();
+            columns.split('`').skip(1).step_by(2).map(|column| format!("{table}.{column}")).collect::<Vec<_>>()
+        })
+        .collect();
+    let mut stored = column(
+        &mut db.superuser(),
+        "SELECT c.relname || '.' || replace(a.attname, '_encrypted', '') FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+          WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attname LIKE '%\\_encrypted' AND NOT a.attisdropped",
+    );
+    listed.sort();
+    stored.sort();
+    assert_eq!(listed, stored);
 }

@@ -1,6 +1,6 @@
-//! What the README shows.
+//! The first steps that README.md shows.
 
-use auria_tests::{Function, empty_database, public_functions};
+use auria_tests::empty_database;
 
 const README: &str = include_str!("../../README.md");
 
@@ -27,11 +27,4 @@ fn the_first_steps_run_as_they_stand() {
         (row.get::<_, &str>(0), row.get::<_, i32>(1), row.get::<_, &str>(2)),
         ("Ana Souza", 1, "Maria Oliveira")
     );
-}
-
-#[test]
-fn every_function_a_client_may_call_is_in_the_table() {
-    for Function { name, .. } in public_functions() {
-        assert!(README.contains(&format!("`{name}(")), "{name} is missing from the README");
-    }
 }

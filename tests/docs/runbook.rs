@@ -1,4 +1,5 @@
-//! The runbook's commands, run as they stand in docs/operations.md: a section at a time, by the account of the server.
+//! The commands of docs/install.md and docs/operations.md, run as they stand there: a section at a time, by the account of
+//! the server.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,14 +12,20 @@ use crate::lifecycle::doctor::complaints;
 use crate::support::legacy;
 use crate::support::release::next_release;
 
-pub const PAGE: &str = include_str!("../../docs/operations.md");
+const INSTALL: &str = include_str!("../../docs/install.md");
+pub const OPERATIONS: &str = include_str!("../../docs/operations.md");
+
+/// The lines of both pages.
+fn lines() -> impl Iterator<Item = &'static str> {
+    INSTALL.lines().chain(OPERATIONS.lines())
+}
 
 /// The commands of a section: its blocks of `sh`, one after the other.
 fn commands(section: &str) -> String {
     let mut inside = false;
     let mut in_block = false;
     let mut found = String::new();
-    for line in PAGE.lines() {
+    for line in lines() {
         if !in_block && line.starts_with('#') {
             inside = line.trim_start_matches('#').trim() == section;
         } else if line.starts_with("```") {
@@ -70,7 +77,7 @@ const DECRYPTED: &str = "SELECT public.phi_decrypt(name_encrypted) FROM public.p
 fn every_section_with_commands_is_followed_by_a_test() {
     let mut section = "";
     let mut with_commands = BTreeSet::new();
-    for line in PAGE.lines() {
+    for line in lines() {
         if line.starts_with("##") {
             section = line.trim_start_matches('#').trim();
         } else if line == "```sh" {
@@ -124,7 +131,7 @@ fn an_old_database_is_rehearsed_and_then_adopted() {
         production.run(statement);
     }
     production.run("CALL auria.phi_backfill()");
-    // What pgcrypto had encrypted, or nobody, is under this extension's key and form in the end.
+    // In the end all values are under this extension's key and in its form: those of pgcrypto and those that were plain.
     assert_eq!(
         production.value::<i64>("SELECT sum(not_encrypted + outdated + unreadable)::bigint FROM auria.phi_status()"),
         0

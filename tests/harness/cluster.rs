@@ -206,7 +206,7 @@ impl Cluster {
         self.directory.join("data")
     }
 
-    /// What the server has written to its log so far.
+    /// The log of the server so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Who runs the servers: `postgres` when the tests run as root (initdb refuses root), else the user of the tests.
+//! The account that runs the servers: `postgres` when the tests run as root (initdb refuses root), else the user of the tests.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown};

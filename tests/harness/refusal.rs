@@ -1,4 +1,4 @@
-//! What a statement that must fail has to say.
+//! The error of a statement that must fail.
 
 use std::fmt::Debug;
 

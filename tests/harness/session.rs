@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::cluster::Cluster;
 
-/// Who speaks.
+/// The role of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum As {
     /// The superuser of the server.

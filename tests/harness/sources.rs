@@ -1,4 +1,4 @@
-//! What the sources declare, for tests that compare a database with them.
+//! The declarations of the sources, for tests that compare a database with them.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -96,7 +96,7 @@ impl Stage {
         self.programs().join(name)
     }
 
-    /// What its pg_config answers.
+    /// The answer of its pg_config.
     pub(crate) fn ask(&self, question: &str) -> String {
         let output = Command::new(self.directory.join("pg_config")).arg(question).output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()

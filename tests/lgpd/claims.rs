@@ -1,4 +1,4 @@
-//! What an erasure reports is so: what a trigger, a rule or a constraint keeps is not removed.
+//! The report of an erasure is true: a row that a trigger, a rule or a constraint keeps is not reported as removed.
 
 use auria_tests::{database, refused_with};
 use serde_json::Value;

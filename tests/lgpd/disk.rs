@@ -1,4 +1,4 @@
-//! What is left on the disk and in the log after an erasure.
+//! The disk and the log after an erasure.
 
 use std::path::Path;
 use std::process::Command;
@@ -67,7 +67,7 @@ fn nothing_is_left(sealed: bool, what: &Erased) {
     if sealed {
         admin.run("CALL auria.phi_seal()");
         admin.run("CHECKPOINT");
-        // What sealing leaves of a person is the ciphertexts, and the digest of the name.
+        // After sealing, only ciphertexts and the digest of the name are left of a person.
         let stored = admin
             .query_one(
                 &format!(

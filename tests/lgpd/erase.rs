@@ -8,7 +8,7 @@ use auria_tests::{database, refused_with};
 use super::{count, erase, everything, export, practice, rows};
 use crate::sealed::seal;
 
-/// What stays of a user when payments do.
+/// The rows of a user that stay when payments do.
 const KEPT: [&str; 3] = ["public.payment_history", "public.credit_pack_purchases", "public.webhook_events"];
 
 #[test]

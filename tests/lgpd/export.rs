@@ -103,7 +103,7 @@ fn a_draft_about_another_patient_whose_name_begins_alike_is_not_the_patients() {
     let drafts = |service: &mut _| rows(&export(service, "patient", ana.patient), "public.evaluation_drafts");
     rename(&mut service, "Maria");
     assert_eq!(drafts(&mut service), 0);
-    // What is special in a pattern is not in a name.
+    // A character that is special in a pattern is not special in a name.
     rename(&mut service, "Mar.*");
     assert_eq!(drafts(&mut service), 0);
     rename(&mut service, "Maria (filha)");

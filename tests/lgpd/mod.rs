@@ -1,4 +1,4 @@
-//! What the law lets a person ask for: an export of everything that is stored about them, and its removal.
+//! The requests that the law grants a person: an export of everything that is stored about them, and its removal.
 
 mod again;
 mod claims;
@@ -26,7 +26,7 @@ struct Practice {
     other_patient: Uuid,
 }
 
-/// What is stored about this dentist says this word wherever a text is free.
+/// Every free text that is stored about this dentist contains this word.
 fn practice(db: &Database, word: &str) -> Practice {
     let dentist = db.sign_up_on_plan(&format!("{word}@clinica.example"), "price_essencial_monthly");
     let friend = db.sign_up(&format!("amiga-{word}@clinica.example"));

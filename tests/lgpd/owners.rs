@@ -17,7 +17,7 @@ fn neither_an_export_nor_a_shared_link_shows_another_dentists_value() {
         ana.patient
     ));
     seal(&db);
-    // What somebody with rights on the table, a replica or a dump can do: copy the bytes.
+    // Somebody with rights on the table, a replica or a dump can copy the bytes.
     db.superuser().run(&format!(
         "SET session_replication_role = replica;
          UPDATE auria_raw.patients_raw SET notes_encrypted = (SELECT notes_encrypted FROM auria_raw.patients_raw WHERE id = '{ana}')

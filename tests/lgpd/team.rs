@@ -44,7 +44,7 @@ fn tables_of_a_team_are_exported_and_erased_and_those_out_of_reach_are_named() {
     let mut service = db.service();
 
     let document = export(&mut service, "user", ana.dentist);
-    // What belongs to a patient through a foreign key belongs to the dentist.
+    // A row that belongs to a patient through a foreign key belongs to the dentist.
     for (table, expected) in [
         ("equipe.visitas", 2),
         ("equipe.fotos", 2),

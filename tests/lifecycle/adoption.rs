@@ -204,7 +204,7 @@ fn every_rpc_clean_up_and_reset_works_beside_old_rows_that_break_a_rule() {
     }
     assert_eq!(admin.value::<i64>("SELECT count(*) FROM public.rate_limits WHERE function_name = ''"), 0);
     assert_eq!(admin.value::<String>(&format!("SELECT status FROM public.subscriptions {broken}")), "on_hold");
-    // What the row broke is left, what it changes must obey the rules, and so must a new row.
+    // A value that broke a rule stays; a value that changes must obey the rules, and so must a new row.
     admin.run(&format!("UPDATE public.subscriptions SET stripe_customer_id = 'cus_1' {broken}"));
     for refused in [
         format!("UPDATE public.subscriptions SET status = 'asleep' {broken}"),

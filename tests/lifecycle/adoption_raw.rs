@@ -9,7 +9,7 @@ use crate::support::legacy::{ANA, BIA};
 
 const SECRET: &[u8] = b"the secret of the legacy database";
 
-/// What clients read, as text.
+/// The rows that clients read, as text.
 const PATIENTS: &str = "SELECT format('%s|%s|%s|%s|%s|%s|%s', id, user_id, name, phone, email, birth_date, notes)
                           FROM public.patients ORDER BY id";
 const EVALUATIONS: &str = "SELECT format('%s|%s|%s|%s|%s|%s', id, user_id, patient_id, patient_name, tooth, session_id)
@@ -91,7 +91,7 @@ fn a_dentist_works_on_in_an_adopted_raw_database() {
         column(&mut session, "SELECT left(name, 17) FROM public.patients ORDER BY id"),
         ["João da Conceição", "Zé 🦷 \"O'Dente\" \\ "]
     );
-    // What the original could not: set to NULL, and hold a name once.
+    // The original could not set a value to NULL, nor allow a name only once.
     session.run("UPDATE public.patients SET phone = NULL WHERE name = 'João da Conceição'");
     assert_eq!(session.value::<i64>("SELECT count(*) FROM public.patients WHERE phone IS NULL"), 1);
     refused_with(

@@ -1,4 +1,4 @@
-//! What an adoption will not take over: it stops, says what to do, and nothing has changed.
+//! Objects that an adoption does not take over: it stops, reports what to do, and nothing has changed.
 
 use auria_tests::{Database, Session, empty_database, public_functions, refused_with};
 use postgres::error::DbError;
@@ -183,7 +183,7 @@ fn every_function_that_is_declared_as_a_managed_one_is_replaced_and_so_is_one_wi
     }
 }
 
-/// What a stranger may have put behind a table of a database that is adopted, and what the refusal names.
+/// An object that a stranger may have put behind a table of a database that is adopted, and its name in the error.
 const OF_A_STRANGER: [(&str, &str); 18] = [
     (
         "CREATE DOMAIN public.note AS text; ALTER TABLE public.patients ADD sly public.note; \

@@ -92,7 +92,7 @@ const OVER_PERMISSIVE: [(usize, &str, &str); 5] = [
     (8, "\"Anyone reads links\" on public.shared_links", "PUBLIC"),
 ];
 
-/// What would betray a patient.
+/// Words that would reveal a patient.
 const PATIENT_DATA: [&str; 12] = [
     "João",
     "Márcia",
@@ -385,7 +385,7 @@ fn for_new_rows_too(line: &str) -> String {
     }
 }
 
-/// What the doctor advises for an encrypted value without a plain one.
+/// The doctor's advice for an encrypted value without a plain one.
 const ERASE: &str = "UPDATE public.patients SET phone_encrypted = NULL WHERE phone IS NULL";
 
 /// The PHI that AURIA never encrypted: all of it before 015, and afterwards of whom nobody saved again, and all notes.

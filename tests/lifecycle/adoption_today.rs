@@ -60,7 +60,7 @@ const COLUMNS: &str = "
     ALTER TABLE public.subscription_plans ADD COLUMN stripe_price_id_yearly text;
     ALTER TABLE public.evaluation_drafts ADD COLUMN draft_data_encrypted bytea";
 
-/// What a DBA renamed, or made by hand before the original's migration came.
+/// Objects that a DBA renamed, or made by hand before the original's migration came.
 const OTHER_NAMES: &str = "
     ALTER TABLE public.credit_transactions RENAME CONSTRAINT credit_transactions_type_check TO known_type;
     ALTER TABLE public.credit_transactions RENAME CONSTRAINT credit_transactions_user_id_fkey TO of_a_user;
@@ -74,7 +74,7 @@ const OTHER_NAMES: &str = "
     ALTER INDEX public.idx_evaluations_dsd_image_hash RENAME TO by_image;
     ALTER TABLE public.evaluations ADD CONSTRAINT known_status CHECK (status IN ('draft', 'analyzing', 'completed', 'error'))";
 
-/// What get_shared_evaluation was before there were documents for patients.
+/// get_shared_evaluation as it was before there were documents for patients.
 const SHARED_EVALUATION: &str = "
     CREATE FUNCTION public.get_shared_evaluation(p_token text)
     RETURNS TABLE (tooth text, treatment_type text, cavity_class text, status text, ai_treatment_indication text,

@@ -4,7 +4,7 @@ use auria_tests::{Cluster, Database, Session, database};
 
 use super::doctor::complaints;
 
-/// What the check "constraints" complains of.
+/// The report of the check "constraints".
 fn missing(session: &mut Session) -> String {
     complaints(session).into_iter().filter(|(check, _)| check == "constraints").map(|(_, detail)| detail).collect()
 }

@@ -14,7 +14,7 @@ const DEFAULTS: &[&str] = &[
      ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO anon, authenticated",
 ];
 
-/// What psql reports while it restores the dump.
+/// Restores a dump into the other database; returns what psql reports.
 fn restore(db: &Database, into: &Database) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap();

@@ -186,7 +186,7 @@ fn an_owner_who_is_not_trusted_is_reported_unless_the_setting_names_him() {
     assert_eq!(complaints(&mut admin), []);
 }
 
-/// What a check says, whether it fails or not.
+/// The detail of a check, whether it fails or not.
 fn detail(session: &mut Session, check: &str) -> String {
     session.value(&format!(r#"SELECT detail FROM auria.doctor() WHERE "check" = '{check}'"#))
 }

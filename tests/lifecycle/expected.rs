@@ -1,4 +1,4 @@
-//! What a new database must contain, compared with the files that say so. With AURIA_WRITE_EXPECTED=1 (`make expected`)
+//! The contents of a new database, compared with the files that list them. With AURIA_WRITE_EXPECTED=1 (`make expected`)
 //! the files are written instead.
 
 use std::collections::BTreeSet;

@@ -240,10 +240,10 @@ fn drop_without_cascade_is_refused_and_with_cascade_every_row_stays() {
     assert_eq!(default.as_deref(), Some("auria.new_share_token()"));
 }
 
-/// The query of docs/operations.md, Remove.
+/// The query of docs/install.md, Remove.
 fn tied_functions(dba: &mut Session) -> Vec<String> {
-    let runbook = std::fs::read_to_string(auria_tests::repository().join("docs/operations.md")).unwrap();
-    let remove = runbook.split("\n## Remove\n").nth(1).unwrap();
+    let page = std::fs::read_to_string(auria_tests::repository().join("docs/install.md")).unwrap();
+    let remove = page.split("\n## Remove\n").nth(1).unwrap();
     let query = remove.split("<<'SQL'\n").nth(1).unwrap().split("\nSQL\n").next().unwrap();
     crate::support::catalogue::column(dba, query.trim_end_matches(';'))
 }

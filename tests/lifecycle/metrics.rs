@@ -1,4 +1,4 @@
-//! What a monitoring system is told: `auria.metrics()`.
+//! The numbers for a monitoring system: `auria.metrics()`.
 
 use std::time::{Duration, Instant};
 

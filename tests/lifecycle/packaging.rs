@@ -1,4 +1,4 @@
-//! What the descriptions for cargo, PGXN and Debian say.
+//! The descriptions for cargo, PGXN and Debian.
 
 use std::fs;
 

@@ -3,7 +3,7 @@
 use auria_tests::{As, ClusterOptions, Database, Session, database};
 use uuid::Uuid;
 
-/// What is counted, by operation.
+/// The counters, by operation.
 fn refused(monitor: &mut Session) -> Vec<(String, f64)> {
     monitor
         .query(

@@ -1,4 +1,4 @@
-//! Whose rights code has that is not the extension's: its owner's or the caller's, and never a superuser's.
+//! Code that is not the extension's runs with the rights of its owner or its caller, and never with a superuser's.
 
 use auria_tests::{As, ClusterOptions, Database, Session, database, empty_database};
 
@@ -19,7 +19,7 @@ fn hostile(role: &str) -> String {
     )
 }
 
-/// Who ran the hostile code since the last time this was asked.
+/// The roles that ran the hostile code since the last call.
 fn seized(session: &mut Session) -> Vec<String> {
     session
         .notices()
@@ -85,7 +85,7 @@ fn no_command_of_a_superuser_lends_its_rights_to_what_a_team_put_on_a_table() {
         "SELECT auria.run_as_owner('public.cleanup_old_rate_limits()')",
         "DROP EXTENSION auria CASCADE; CREATE EXTENSION auria",
     ] {
-        // What the planner evaluates of an index's expression is kept in the session.
+        // The planner caches its evaluation of an index's expression in the session.
         let mut admin = db.superuser();
         let outcome = admin.batch_execute(command);
         let by = seized(&mut admin);

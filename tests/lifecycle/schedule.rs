@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use auria_tests::{Cluster, ClusterOptions, Database, Session, Stage, database, refused_with};
 
+use crate::docs::runbook::OPERATIONS;
+
 const SCHEDULE: &str = "SELECT job, schedule, command, active FROM auria.schedule()";
 
-/// What pg_cron has, whoever's it is.
+/// All jobs of pg_cron, of any owner.
 const REGISTERED: &str = "SELECT jobname::text, schedule, command, active FROM cron.job ORDER BY jobid";
 
-/// What the documentation says removes the jobs, with the extension or without it.
+/// The statement of the documentation that removes the jobs, with the extension or without it.
 const UNSCHEDULE: &str =
     "SELECT cron.unschedule(jobid) FROM cron.job WHERE jobname LIKE 'auria%' AND database = current_database()";
 
@@ -232,8 +234,21 @@ fn the_jobs_are_removed_by_one_statement_with_the_extension_or_without_it() {
         let left = jobs(&mut dba, REGISTERED);
         assert_eq!(left.len(), 1, "{left:?}");
     }
-    let readme = include_str!("../../README.md");
-    assert!(readme.replace('\n', " ").contains(UNSCHEDULE), "{UNSCHEDULE}");
+    assert!(OPERATIONS.replace('\n', " ").contains(UNSCHEDULE), "{UNSCHEDULE}");
+}
+
+#[test]
+fn the_runbook_lists_every_job() {
+    let mut listed: Vec<_> = OPERATIONS
+        .lines()
+        .filter_map(|line| Some(line.strip_prefix("| `")?.split_once("` |")?.0))
+        .filter(|code| code.starts_with("CALL auria.") || code.starts_with("SELECT auria."))
+        .collect();
+    let jobs = managed_jobs("");
+    let mut registered: Vec<_> = jobs.iter().map(|(_, _, command, _)| command.as_str()).collect();
+    registered.sort();
+    listed.sort();
+    assert_eq!(listed, registered);
 }
 
 #[test]

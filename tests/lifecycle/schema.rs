@@ -217,7 +217,7 @@ fn migrations_run_again_change_nothing() {
     assert_eq!(session.value::<i64>("SELECT count(*) FROM auria.migrate()"), 0);
 }
 
-/// What migration 010 adds, and 008: a new database has them from the start, an old one has not.
+/// Columns that migrations 010 and 008 add: a new database has them from the start, an old one has not.
 const LATER_COLUMNS: &str = "treatment_type desired_tooth_shape ideal_resin_id ideal_reason is_from_inventory \
     has_inventory_at_creation ai_treatment_indication ai_indication_reason protocol_layers cementation_protocol \
     generic_protocol checklist_progress alerts warnings photo_45 photo_face additional_photos tooth_bounds \
@@ -230,7 +230,7 @@ fn a_database_that_stopped_at_any_migration_reaches_the_last_one() {
         let mut session = db.superuser();
         (tables(&mut session), access(&mut session))
     };
-    // What is left are the functions and the stand-ins: the tables are made here, up to the stop.
+    // The functions and the stand-ins are left: the tables are made here, up to the stop.
     let without_schema = "DO $$
         DECLARE statement text;
         BEGIN

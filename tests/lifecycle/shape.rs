@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::doctor::complaints;
 use crate::support::legacy::database_at;
 
-/// What a team may have made of columns, and works.
+/// Changes of columns that a team may have made, and that work.
 const WORKING: &str = "
     CREATE SCHEMA IF NOT EXISTS extensions;
     CREATE EXTENSION IF NOT EXISTS citext SCHEMA extensions;

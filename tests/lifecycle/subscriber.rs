@@ -1,4 +1,4 @@
-//! A subscriber of logical replication, set up as README.md says.
+//! A subscriber of logical replication, set up as docs/install.md says.
 
 use std::time::{Duration, Instant};
 

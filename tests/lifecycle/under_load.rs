@@ -87,7 +87,7 @@ fn sealing_and_unsealing_while_clients_work_lose_no_deadlock() {
         thread::sleep(Duration::from_millis(200));
         dba.run("CALL auria.phi_unseal()");
     });
-    // What was planned before the layout changed may be refused; nobody is ended for waiting.
+    // A statement that was planned before the layout changed may be refused; no session is ended because it waits.
     let deadlocks: Vec<_> = refusals.iter().filter(|text| text.contains("deadlock")).collect();
     assert!(deadlocks.is_empty(), "{refusals:?}");
 }

@@ -154,7 +154,7 @@ fn only_a_superuser_restores_and_only_from_a_record_that_nobody_else_could_write
     assert_replaced(&mut admin, &before);
 }
 
-/// What the original's functions and triggers do on the data as it is.
+/// Calls of the original's functions and triggers on the data as it is.
 #[track_caller]
 fn assert_the_originals_functions_run(db: &Database<'_>, patients: &[&str]) {
     let (mut service, mut admin) = (db.service(), db.superuser());
@@ -192,7 +192,7 @@ fn assert_the_originals_functions_run(db: &Database<'_>, patients: &[&str]) {
     );
 }
 
-/// An adopted database, sealed. What the clinic built on names stands in the way of that, and a value whose plain one was
+/// An adopted database, sealed. An object that the clinic built on names stands in the way of that, and a value whose plain one was
 /// erased.
 fn adopted_and_sealed() -> (Database<'static>, Functions) {
     let (db, before) = adopted();
@@ -214,7 +214,7 @@ fn adopted_and_sealed() -> (Database<'static>, Functions) {
     (db, before)
 }
 
-/// Unseals and leaves, as docs/operations.md says.
+/// Unseals and leaves, as docs/install.md says.
 fn leave(admin: &mut Session) {
     admin.run("CALL auria.phi_unseal()");
     admin.run(

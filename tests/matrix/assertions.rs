@@ -1,4 +1,4 @@
-//! What a PostgreSQL with assertions alone can show: it can forget what it caches of the catalogue whenever it may.
+//! Only a PostgreSQL with assertions can show this: it can forget what it caches of the catalogue whenever it may.
 
 use auria_tests::{Session, database};
 

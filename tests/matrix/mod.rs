@@ -1,4 +1,4 @@
-//! What takes more than one PostgreSQL: programs that `make test-matrix` installs, servers of other versions. Compiled
+//! Tests that need more than one PostgreSQL: programs that `make test-matrix` installs, servers of other versions. Compiled
 //! with the feature `matrix`.
 
 mod assertions;

@@ -9,7 +9,7 @@ use crate::support::catalogue::{assert_same, everything};
 
 const MAJOR: &str = "SELECT current_setting('server_version_num')::integer / 10000";
 
-/// Who owns a table: the schema's role, or the superuser what only he writes.
+/// The owner of each table: the schema's role, or the superuser where only superusers write.
 const OWNERS: [&str; 2] = ["auria_owner", "postgres"];
 
 /// The catalogue without a privilege that PostgreSQL 17 introduces and gives the owner of a table.

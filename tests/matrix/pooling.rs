@@ -20,8 +20,11 @@ impl<'server> Pool<'server> {
         let directory = server.private_directory("pool");
         let directory = directory.to_str().unwrap();
         let socket = server.socket_directory().to_str().unwrap();
-        let block =
-            crate::docs::runbook::PAGE.split_once("```ini\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+        let block = crate::docs::runbook::OPERATIONS
+            .split_once("```ini\n")
+            .and_then(|(_, rest)| rest.split_once("```"))
+            .unwrap()
+            .0;
         let settings = block
             .replace("/var/run/postgresql", &format!("{socket} port={}", server.port()))
             .replace("dbname=auria", &format!("dbname={database}"));

@@ -296,7 +296,7 @@ fn what_was_changed_while_triggers_were_disabled_is_reported_and_encrypted_anew(
     let updated = "SELECT string_agg(updated_at::text, ' ' ORDER BY id) FROM public.patients";
     let before: String = session.value(updated);
     session.run("CALL auria.phi_backfill()");
-    // What has no plain value any more may be all there is: it is for the DBA to erase, as the doctor says.
+    // A ciphertext without a plain value may be the only copy: the DBA erases it, with the statement that the doctor reports.
     assert_eq!(phones(&mut session), [10, 1, 0]);
     let doctor: String = session.value(detail);
     let erase = doctor.split("erase what was to be erased with ").nth(1).unwrap();
@@ -400,7 +400,7 @@ fn a_rotation_waits_for_whoever_may_still_write_with_the_old_key() {
     let mut undone = db.superuser();
     undone.run(&format!("BEGIN; SAVEPOINT s; {}; ROLLBACK TO s", insert("undone")));
     rotate(&cluster, &mut watcher, OLD, NEW);
-    // Who begins now is not waited for.
+    // A transaction that begins now is not waited for.
     let mut later = db.superuser();
     later.run(&format!("BEGIN; {}", insert("later")));
 

@@ -1,4 +1,4 @@
-//! Who may write an encrypted column, and what.
+//! The values that each role may write into an encrypted column.
 
 use auria_tests::{As, ClusterOptions, Database, Session, database, refused_with};
 use uuid::Uuid;
@@ -202,7 +202,7 @@ fn the_backend_the_owner_its_members_and_superusers_may_write_any() {
     for role in ["auria_owner", "app_migrator"] {
         dba.run(&format!("SET ROLE {role}; {update}; RESET ROLE"));
     }
-    // What they write beside a plain value that changes is encrypted anew all the same.
+    // A ciphertext that they write beside a plain value that changes is replaced by a new one all the same.
     p.service.run("UPDATE public.patients SET name = 'Bia', name_encrypted = '\\x1234' WHERE name = 'Maria'");
     let name: String = p
         .service

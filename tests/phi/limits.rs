@@ -1,4 +1,4 @@
-//! Whatever a column holds, the backend answers or refuses within its bounds, and lives.
+//! For every content of a column the backend answers or refuses within its limits, and does not end.
 
 use std::time::{Duration, Instant};
 

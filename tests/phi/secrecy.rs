@@ -1,4 +1,4 @@
-//! What stays in the memory of a backend, and in the log.
+//! Secrets in the memory of a backend, and in the log.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

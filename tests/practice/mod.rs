@@ -1,4 +1,4 @@
-//! What a practice sees and leaves behind: the dashboard, and the clean-ups.
+//! The dashboard of a practice, and the clean-ups.
 
 mod cleanup;
 mod dashboard;

@@ -252,7 +252,7 @@ fn an_unreadable_value_that_a_statement_needs_is_an_error_and_never_taken_for_nu
         refused_by(&mut session, "39000", &statement);
     }
     assert_eq!(before, (stored(&db, patient), stored(&db, other)));
-    // What is not needed is in nobody's way.
+    // A value that no key opens disturbs no statement that does not need it.
     session.run(&format!("UPDATE public.patients SET notes = phone {one} AND email IS DISTINCT FROM 'x'"));
     session.run(&format!("UPDATE public.patients SET name = 'Maria' {one}"));
     session.run(&format!("DELETE FROM public.patients {one}"));

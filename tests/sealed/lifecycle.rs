@@ -12,7 +12,7 @@ use crate::support::release::next_release;
 const PATIENT: &str = "SELECT concat_ws('|', name, phone, email, birth_date, notes) FROM public.patients";
 const MARIA: &str = "Maria Oliveira|(11) 91234-5678|maria@x.test|1980-02-01|hipertensa";
 
-/// What the doctor has against the database.
+/// The checks of the doctor that fail.
 fn failures(session: &mut Session) -> String {
     session
         .value("SELECT coalesce(string_agg(\"check\" || ': ' || detail, E'\\n'), '') FROM auria.doctor() WHERE NOT ok")

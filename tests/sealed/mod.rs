@@ -62,7 +62,7 @@ pub fn insert_patient(session: &mut Session, dentist: Uuid, name: &str) -> Uuid 
         .get(0)
 }
 
-/// What the stored table holds of a patient: ciphertexts and digest, as hex.
+/// The columns of a patient in the stored table: ciphertexts and digest, as hex.
 pub fn stored(db: &Database<'_>, patient: Uuid) -> String {
     db.superuser().value(&format!(
         "SELECT concat_ws('|', name_encrypted, phone_encrypted, email_encrypted, birth_date_encrypted, notes_encrypted, name_digest)

@@ -1,4 +1,4 @@
-//! What stops sealing, and what it reports.
+//! Objects and values that stop sealing, and the errors that name them.
 
 use auria_tests::database;
 

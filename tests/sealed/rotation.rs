@@ -50,7 +50,7 @@ fn names_stay_unique_and_readable_while_the_key_changes_under_four_writers() {
     seal(&db);
     use_keys(&cluster, &mut dba, SECOND, Some(FIRST));
 
-    // What was stored under the previous key is still unique.
+    // A name that was stored under the previous key is still unique.
     let mut session = db.session(As::User(dentist));
     refused_with(session.batch_execute(&insert_of(dentist, "Antiga 7")), "23505");
     let outcomes = db.concurrently(5, As::User(dentist), |place, session| {

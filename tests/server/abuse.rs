@@ -132,7 +132,7 @@ fn calls(function: &Function, user: Uuid) -> Vec<String> {
         .collect()
 }
 
-/// What an answer must not be: an internal error, or the end of the session.
+/// An answer must be neither an internal error nor the end of the session.
 fn objection(session: &mut Session, call: &str) -> Option<String> {
     let error = session.batch_execute(call).err()?;
     match error.as_db_error().map(DbError::code) {

@@ -1,4 +1,4 @@
-//! What is left after the server was killed in the middle of the work.
+//! The state of a database after the server was killed in the middle of the work.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -1,4 +1,4 @@
-//! What a team's trigger, rule or constraint raises below a function or view reaches the client as it was raised.
+//! An error that a team's trigger, rule or constraint raises below a function or view reaches the client as it was raised.
 
 use auria_tests::{As, Database, Session, database, insert_evaluation, refused};
 use postgres::error::DbError;
@@ -125,7 +125,7 @@ fn what_a_teams_trigger_raises_below_a_trigger_of_the_extension_reaches_its_clie
     let db = database();
     let dentist = db.sign_up_on_plan("ana@clinica.test", "price_essencial_monthly");
     db.superuser().run(OBJECTS);
-    // What bonus paid is recorded when the plan changes.
+    // The part that bonus paid is recorded when the plan changes.
     let prepared = format!(
         "SELECT public.add_bonus_credits(p_user_id => '{dentist}', p_credits => 10);
          SELECT public.use_credits(p_user_id => '{dentist}', p_operation => 'case_analysis') FROM generate_series(1, 25)"

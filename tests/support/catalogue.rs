@@ -1,4 +1,4 @@
-//! What the catalogue says of a database's tables and of who may use them, for comparing one database with another.
+//! The catalogue's description of a database's tables and of the rights on them, for comparing one database with another.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What several tests share.
+//! Helpers of several folders of tests.
 
 pub mod catalogue;
 pub mod legacy;

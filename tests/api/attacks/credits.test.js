@@ -5,7 +5,7 @@ import { answer, answered, forbidden, forbiddenToVisitors, refused } from '../st
 import { attack } from '../stage/attack.js';
 import { subscribe } from '../stage/practice.js';
 
-/** What a table holds about a user, for comparing. */
+/** The rows of a table that are about a user, for comparing. */
 const rowsOf = (api, table, user) => api.truth(`SELECT * FROM public.${table} WHERE user_id = $1 ORDER BY id`, [user.id]);
 
 async function paying(api) {

@@ -1,4 +1,4 @@
-// Requests that are too much. Whatever the answer, the server goes on and serves the next one.
+// Requests that are too large. The server answers each of them in some way, and serves the next one.
 import assert from 'node:assert/strict';
 import { answer, answered } from '../stage/assertions.js';
 import { attack } from '../stage/attack.js';

@@ -1,4 +1,4 @@
-// What only the Edge Functions do: rate limits, metrics, the monthly reset, patient data.
+// Calls that only the Edge Functions make: rate limits, metrics, the monthly reset, patient data.
 import assert from 'node:assert/strict';
 import { answer, answered } from '../stage/assertions.js';
 import { flow } from '../stage/flow.js';

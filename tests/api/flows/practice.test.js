@@ -98,7 +98,7 @@ flow('a client reads a patient, changes it and sends the whole row back, encrypt
     api.version === '11.2.2' ? 201 : 200,
   );
   assert.deepEqual(answer(await whole(), 200), written);
-  // What did not change stays as it was, byte for byte; the rest is encrypted anew, or gone with its plain value.
+  // Values that did not change stay as they were, byte for byte; the others are encrypted anew, or gone with their plain value.
   assert.deepEqual(written, {
     ...read,
     phone: '+55 31 96666-0000',
@@ -157,7 +157,7 @@ flow('the dashboard shows the newest twenty cases and how many there are', async
   const cases = Array.from({ length: 25 }, (_, day) =>
     findings(dentist, { tooth: String(11 + day), created_at: `2026-01-${String(day + 1).padStart(2, '0')}T12:00:00+00:00` }),
   );
-  // What has become of a practice over the years, imported by the backend: a client cannot choose created_at.
+  // The years of a practice, imported by the backend: a client cannot choose created_at.
   answered(await api.service().from('evaluations').insert(cases), 201, null);
   const page = await dentist.db
     .from('evaluations')

@@ -1,4 +1,4 @@
-// What a team's own triggers raise below the functions and tables of the extension.
+// Errors that a team's own triggers raise below the functions and tables of the extension.
 import assert from 'node:assert/strict';
 import { refused } from '../stage/assertions.js';
 import { flow } from '../stage/flow.js';

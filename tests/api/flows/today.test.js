@@ -1,4 +1,4 @@
-// What the newest client and its Edge Functions do beyond the first 18 migrations.
+// The newest client and its Edge Functions, beyond the first 18 migrations.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { answer, answered, refused } from '../stage/assertions.js';

@@ -9,7 +9,7 @@ const OURS = "n.nspname IN ('public', 'auria', 'storage')";
 const FOR_EVERYBODY = ['get_shared_evaluation', 'get_shared_dsd', 'check_shared_link_status'];
 const FOR_THE_SIGNED_IN = [...FOR_EVERYBODY, 'can_use_credits', 'can_create_case', 'get_dashboard_metrics'];
 
-/** What names a patient or dentist, leads to a payment, or is a secret. */
+/** Columns that name a patient or dentist, lead to a payment, or are secret. */
 const SENSITIVE =
   '^(name|patient_name|patient_id|phone|email|birth_date|notes|anamnesis|patient_document|draft_data|budget|full_name|cro|stripe_.*|token|.*_encrypted)$';
 

@@ -1,4 +1,4 @@
-// What clients of the sealed layout notice: each difference from the open layout, and what to do instead.
+// Each difference from the open layout that clients of the sealed layout notice, and what they do instead.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { answer, answered, refused } from '../stage/assertions.js';
@@ -69,7 +69,7 @@ flow('a client reads a patient, changes it and sends the whole row back by PATCH
       .single(),
     200,
   );
-  // What did not change stays as it was, byte for byte.
+  // Values that did not change stay as they were, byte for byte.
   assert.deepEqual(written, {
     ...read,
     phone: '+55 31 96666-0000',

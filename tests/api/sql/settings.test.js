@@ -9,7 +9,7 @@ const MAY_SET = {
   undo: 'REVOKE SET ON PARAMETER auria.phi_key_file FROM service_role, authenticated, authenticator',
 };
 
-/** What is encrypted in the session is read by another one: both have the key of the server. */
+/** Another session reads the values that this one encrypted: both have the key of the server. */
 async function hasTheKeyOfTheServer(api, { value }) {
   const read = await value("SELECT public.phi_encrypt('segredo')")
     .then((ciphertext) => asService(api, (other) => other.value('SELECT public.phi_decrypt($1)', [ciphertext])))

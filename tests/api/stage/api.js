@@ -19,7 +19,7 @@ export class Api {
     return this.#pool.end();
   }
 
-  /** What the superuser sees: the truth, past every policy. */
+  /** Rows as the superuser sees them, past every policy. */
   async truth(query, parameters = []) {
     return (await this.#pool.query(query, parameters)).rows;
   }

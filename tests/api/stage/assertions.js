@@ -1,4 +1,4 @@
-// What an answer must be. A 404 without a body is a success to the client: status and data are always both named.
+// Checks of answers. A 404 without a body is a success to the client: status and data are always both named.
 import assert from 'node:assert/strict';
 
 /** The answer has this status and this data. */

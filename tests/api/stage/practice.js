@@ -1,4 +1,4 @@
-// What dentists and their practices look like.
+// Dentists and their practices.
 import { randomUUID } from 'node:crypto';
 import { answer } from './assertions.js';
 
@@ -20,7 +20,7 @@ export function findings(dentist, more = {}) {
   };
 }
 
-/** What a client reads of a patient to send it back as a whole: columns that a clinic added may be generated ones. */
+/** The columns of a patient that a client reads to send the whole row back: columns that a clinic added may be generated ones. */
 export const WHOLE_PATIENT = [
   'id, user_id, name, phone, email, birth_date, notes, created_at, updated_at',
   'name_encrypted, phone_encrypted, email_encrypted, birth_date_encrypted, notes_encrypted',
