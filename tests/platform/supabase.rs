@@ -108,6 +108,28 @@ fn what_it_makes_without_any_of_supabases_tables_is_theirs_to_go_on_with() {
 }
 
 #[test]
+fn buckets_of_an_older_file_store_get_their_rows_and_become_public_once_they_can() {
+    for migrate in ["SELECT * FROM auria.migrate()", "SELECT * FROM auria.migrate(again => true)"] {
+        let db = SUPABASE.supabase_database(Services::Ran);
+        let mut admin = db.superuser();
+        admin.run("ALTER TABLE storage.buckets DROP COLUMN public");
+        let said = install(&db);
+        assert!(said.iter().any(|text| text.contains("storage.buckets") && text.contains("public")), "{said:?}");
+        assert_eq!(admin.value::<i64>("SELECT count(*) FROM storage.buckets"), 3);
+        admin.run(migrate);
+        db.session(As::Role("supabase_storage_admin"))
+            .run("ALTER TABLE storage.buckets ADD COLUMN public boolean DEFAULT false");
+        admin.run(migrate);
+        let public = "SELECT array_agg(id) FROM storage.buckets WHERE public";
+        assert_eq!(admin.value::<Vec<String>>(public), ["avatars"], "{migrate}");
+        // A team that closes it later has the last word.
+        admin.run("UPDATE storage.buckets SET public = false");
+        admin.run(migrate);
+        assert_eq!(admin.value::<Option<Vec<String>>>(public), None, "{migrate}");
+    }
+}
+
+#[test]
 fn a_dump_is_restored_into_another_supabase_and_hands_nothing_to_visitors() {
     let db = SUPABASE.supabase_database(Services::Ran);
     install(&db);

@@ -8,6 +8,7 @@
 //! | `sections` | with whose rights the parts of a migration run |
 //! | `record` | `auria.migrations` |
 //! | `raw_tables` | patient data that the original has brought to `public.*_raw` |
+//! | `buckets` | buckets of a file store that cannot make them public yet |
 //! | `columns` | columns that may be NULL and must not, or have no default |
 //! | `ensure` | the functions with which migrations make constraints and indexes on tables that hold rows |
 //! | `foreign_key`, `unique`, `index` | how each of these is made there |
@@ -17,6 +18,7 @@
 //! | `policies` | policies that the database had before, and a check of those in force |
 //! | `warnings` | what the DBA must act on |
 
+mod buckets;
 mod columns;
 mod due;
 mod ensure;

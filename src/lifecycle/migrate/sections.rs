@@ -10,6 +10,7 @@
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::buckets;
 use crate::args;
 use crate::error::{self, Error, Result};
 use crate::pg::roles;
@@ -33,6 +34,7 @@ pub fn run(spi: &Spi, sql: &str, owner: &Owner) -> Result<()> {
                         format!("a migration has a section for \"{other}\""),
                     ));
                 };
+                let sql = if relation == buckets::TABLE { buckets::statements(spi, sql)? } else { sql };
                 let role = owner_of(spi, relation)?;
                 roles::acting_as(role, || spi.execute_script(sql))?;
             }
@@ -41,7 +43,8 @@ pub fn run(spi: &Spi, sql: &str, owner: &Owner) -> Result<()> {
     Ok(())
 }
 
-fn owner_of(spi: &Spi, relation: &str) -> Result<pg_sys::Oid> {
+/// The role that owns a relation which a migration names.
+pub fn owner_of(spi: &Spi, relation: &str) -> Result<pg_sys::Oid> {
     let rows = spi.query_once(
         "SELECT relowner FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)",
         args![relation],

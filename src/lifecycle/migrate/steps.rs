@@ -3,7 +3,7 @@
 use super::Scope::{self, Again, Install, Layout, Pending};
 use super::due::{self, Applied};
 use super::warnings::{self, Report};
-use super::{columns, functions, platform, policies, raw_tables, rules};
+use super::{buckets, columns, functions, platform, policies, raw_tables, rules};
 use crate::error::Result;
 use crate::lifecycle::sealing::reopen;
 use crate::pg::spi::Spi;
@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
     Step("report functions that name raw tables", &[Install], raw_tables::report_mentions),
     Step("drop the original's policies", &[Install], policies::drop_original),
     Step("open sealed tables for the migrations", ALWAYS, open_sealed),
+    Step("make buckets public that could not be", &[Pending, Layout, Again], buckets::publish),
     Step("apply the migrations", ALWAYS, due::apply),
     Step("give the ledger's columns defaults and NOT NULL", &[Install, Again], columns::ensure),
     Step("close sealed tables", ALWAYS, close_sealed),
