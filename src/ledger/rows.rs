@@ -13,7 +13,7 @@ use crate::args;
 use crate::pg::direct::{Direct, End, Open, Reason, Row, Undone, Writing, require};
 use crate::pg::spi::{Arg, Snapshot};
 use crate::pg::value::Fields;
-use crate::pg::{sequence, transaction};
+use crate::pg::{audit, sequence, transaction};
 
 /// The user's subscription as the caller's statement sees it, if there is one.
 pub fn read_account(user: Uuid) -> Direct<Option<Account>> {
@@ -22,6 +22,14 @@ pub fn read_account(user: Uuid) -> Direct<Option<Account>> {
         let row = subscriptions.find(subscription::BY_USER, args![user], End::First)?;
         Ok(row.map(|row| Account::from_fields(&row)).transpose()?)
     })
+}
+
+/// Why a charge of the role in force goes by SQL; `None` where it goes by rows.
+pub fn obstacle() -> Option<String> {
+    if let Some(recorder) = audit::recorder() {
+        return Some(format!("{recorder} would record the statements"));
+    }
+    subscription::TABLE.with(|table| table.obstacle(false)).or_else(|| usage::TABLE.with(|table| table.obstacle(true)))
 }
 
 /// Runs `work` with the user's subscription, locked until the transaction ends, and

@@ -38,6 +38,7 @@ const CHECKS: &[Check] = &[
     Check::of_catalogue("API roles", access::check_api_roles),
     Check::of_catalogue("PHI key", phi::key),
     Check::of_rows("PHI encrypted", phi::encrypted),
+    Check::of_catalogue("charges", ledger::charges),
     Check::of_rows("ledger", ledger::ledger),
     Check::of_rows("profiles", missing_profiles),
     Check::of_rows("subscriptions", ledger::subscriptions),

@@ -99,7 +99,7 @@ fn create_missing_profiles() -> Result<i32, ErrorReport> {
     let (mut made, mut failed) = (0, Vec::new());
     spi::connected(|spi| {
         // A deferred trigger would run at the commit, with the caller's rights.
-        spi.execute_script("SET CONSTRAINTS ALL IMMEDIATE")?;
+        transaction::check_constraints_now();
         let Some(readers) = Readers::of(owner::of_schema(spi)?) else {
             return Ok(());
         };

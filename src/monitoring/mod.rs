@@ -3,6 +3,7 @@
 //! | group | what it reads |
 //! |---|---|
 //! | `ledger` | the last 500 pages of the ledger; a sequence |
+//! | `charges` | how charges go: the definitions of two tables, as the backend caches them |
 //! | `refusals` | the last numbers of sequences |
 //! | `calls` | PostgreSQL's counters of function calls, where `track_functions` is `all` |
 //! | `subscriptions` | a sample of 200 pages |
@@ -23,6 +24,7 @@ use pgrx::prelude::*;
 use crate::access;
 use crate::args;
 use crate::error::{Error, Result};
+use crate::ledger::checks::charges_obstacle;
 use crate::lifecycle::{catalogue_failures, last_runs};
 use crate::pg::bytes::Jsonb;
 use crate::pg::spi::{self, Rows, Spi, quoted_literal};
@@ -39,6 +41,7 @@ type Group = (&'static str, fn(&Spi) -> Result<Vec<Metric>>);
 
 const GROUPS: &[Group] = &[
     ("ledger", ledger::metrics),
+    ("charges", charges),
     ("refusals", |spi| metrics_of(&spi.read_once(include_str!("refusals.sql"), &[])?)),
     ("calls", |spi| metrics_of(&spi.read_once(include_str!("calls.sql"), &[])?)),
     ("subscriptions", |spi| metrics_of(&spi.read_once(include_str!("subscriptions.sql"), &[])?)),
@@ -92,6 +95,16 @@ fn metrics(
 /// Rows of a name, labels and a number.
 fn metrics_of(rows: &Rows<'_>) -> Result<Vec<Metric>> {
     rows.iter().map(|row| Ok((row.expect(1)?, row.jsonb(2)?, row.expect(3)?))).collect()
+}
+
+/// Whether charges go by rows, or else why not.
+fn charges(spi: &Spi) -> Result<Vec<Metric>> {
+    let why = charges_obstacle();
+    metrics_of(&spi.read_once(
+        "SELECT 'charges_by_rows', CASE WHEN $1 IS NOT NULL THEN pg_catalog.jsonb_build_object('why', $1) END, \
+                ($1 IS NULL)::integer::double precision",
+        args![why.as_deref()],
+    )?)
 }
 
 /// For each column with patient data, how many values of a sample have no

@@ -522,3 +522,51 @@ fn one_history_leaves_the_same_rows_with_and_without_sql() {
     });
     assert!(direct && !by_sql);
 }
+
+fn how_charges_go(session: &mut Client) -> String {
+    session.query_one("SELECT detail FROM auria.doctor() WHERE \"check\" = 'charges' AND ok", &[]).unwrap().get(0)
+}
+
+#[test]
+fn the_doctor_and_the_metrics_say_how_charges_go_and_name_what_makes_them_go_by_sql() {
+    let db = database();
+    let (mut service, user) = service_on_plan(&db);
+    assert_eq!(how_charges_go(&mut service), "charges go by rows");
+    let mut dba = db.superuser();
+    for (made, unmade, named) in [
+        (
+            "CREATE FUNCTION public.see() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+             CREATE TRIGGER see AFTER INSERT ON public.credit_usage FOR EACH ROW EXECUTE FUNCTION public.see()",
+            "DROP TRIGGER see ON public.credit_usage",
+            "public.credit_usage: its trigger see",
+        ),
+        (
+            "CREATE TRIGGER count BEFORE UPDATE ON public.subscriptions FOR EACH ROW EXECUTE FUNCTION public.see()",
+            "DROP TRIGGER count ON public.subscriptions",
+            "public.subscriptions: its trigger count",
+        ),
+        (
+            "CREATE FUNCTION public.is_fine(int4) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';
+             ALTER TABLE public.credit_usage ADD CONSTRAINT fine CHECK (public.is_fine(credits_used))",
+            "ALTER TABLE public.credit_usage DROP CONSTRAINT fine",
+            "public.credit_usage: a default, constraint, column or index",
+        ),
+        (
+            "ALTER TABLE public.subscriptions FORCE ROW LEVEL SECURITY",
+            "ALTER TABLE public.subscriptions NO FORCE ROW LEVEL SECURITY",
+            "public.subscriptions: ",
+        ),
+    ] {
+        dba.run(made);
+        assert!(!is_direct(&mut service, &use_of(user)), "{made}");
+        let said = how_charges_go(&mut service);
+        assert!(said.starts_with(&format!("charges go by SQL: {named}")), "{said}");
+        let metric =
+            "SELECT labels ->> 'why' FROM auria.metrics('charges') WHERE metric = 'charges_by_rows' AND value = 0";
+        let why: String = service.query_one(metric, &[]).unwrap().get(0);
+        assert!(said.ends_with(&why), "{said} {why}");
+        dba.run(unmade);
+        assert!(is_direct(&mut service, &use_of(user)), "{unmade}");
+        assert_eq!(how_charges_go(&mut service), "charges go by rows");
+    }
+}

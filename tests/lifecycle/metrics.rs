@@ -42,6 +42,7 @@ fn what_happens_is_counted_and_what_is_wrong_shows() {
         ("ledger_entries_last_hour", r#"{"operation": "other", "kind": "charge"}"#, 1.0),
         ("ledger_credits_last_hour", r#"{"operation": "dsd_simulation", "kind": "refund"}"#, -2.0),
         ("ledger_entries_total", "{}", 5.0),
+        ("charges_by_rows", "{}", 1.0),
         ("months_overdue", "{}", 0.0),
         ("months_sampled", "{}", 1.0),
         ("phi_rows_sampled", r#"{"table": "patients"}"#, 2.0),

@@ -36,6 +36,7 @@ mod write;
 
 use std::cell::RefCell;
 use std::ffi::CStr;
+use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
@@ -114,6 +115,25 @@ impl Table {
     /// Opens the table to change it.
     pub fn open_to_write(&self, _writing: &Writing) -> Direct<Open<'_>> {
         self.open(pg_sys::RowExclusiveLock)
+    }
+
+    /// Why SQL updates rows of this table, inserts them, or finds them by one of its keys,
+    /// for a person to read; `None` where it does none of it.
+    pub fn obstacle(&self, to_insert: bool) -> Option<String> {
+        let named = |why: &dyn fmt::Display| {
+            format!("{}.{}: {why}", self.schema.to_string_lossy(), self.name.to_string_lossy())
+        };
+        let shape = match self.open(pg_sys::AccessShareLock) {
+            Ok(open) => open.shape,
+            Err(Undone::BySql(reason)) => return Some(named(&reason)),
+            Err(Undone::Failed(error)) => return Some(named(&error.summary())),
+        };
+        let inserted = if to_insert { shape.insert.as_ref() } else { Ok(&()) };
+        if let Err(obstacle) = shape.update.as_ref().and(inserted) {
+            return Some(named(obstacle));
+        }
+        let has_no_index = (0..self.keys.len()).any(|key| shape.index(key).is_err());
+        has_no_index.then(|| named(&Reason::NoIndex))
     }
 
     fn open(&self, lock: u32) -> Direct<Open<'_>> {

@@ -1,12 +1,14 @@
 //! What is cached about a table while its definition stays the same.
 
 use std::cell::Cell;
+use std::fmt;
 use std::rc::Rc;
 
 use pgrx::{PgList, pg_sys};
 
 use super::keys::{self, ForeignKey};
 use super::outcome::{Direct, Reason, require};
+use super::triggers::Trigger;
 use super::write::Executor;
 use super::{IndexKey, Table, expression, row, triggers};
 use crate::pg::compat::attribute;
@@ -33,10 +35,34 @@ pub(super) struct Shape {
     indexes: Vec<Option<pg_sys::Oid>>,
     /// None where a reference cannot be looked up here.
     pub foreign_keys: Option<Vec<ForeignKey>>,
-    may_update: bool,
-    may_insert: bool,
+    pub update: Result<(), Obstacle>,
+    pub insert: Result<(), Obstacle>,
     /// Taken out while it is in use.
     pub executor: Cell<Option<Executor>>,
+}
+
+/// What a statement may do more than to write the row.
+#[derive(Clone)]
+pub(super) enum Obstacle {
+    /// A default, constraint, type or index that may run code which is not PostgreSQL's own.
+    Code,
+    /// A changed column is part of a key.
+    Key,
+    /// A foreign key whose row cannot be looked up here.
+    Reference,
+    /// The trigger of this name.
+    Trigger(String),
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code => f.write_str("a default, constraint, column or index of it may do more than to hold a value"),
+            Self::Key => f.write_str("a counter of it is part of a key"),
+            Self::Reference => f.write_str("a foreign key of it is not looked up directly"),
+            Self::Trigger(name) => write!(f, "its trigger {name}"),
+        }
+    }
 }
 
 impl Cached {
@@ -62,8 +88,12 @@ impl Shape {
         let attributes = attributes.ok_or(Reason::NoTable)?;
         let at = |position: &i32| attributes[*position as usize - 1];
         let changed: Vec<_> = table.changed.iter().map(at).collect();
-        let is_writable = has_no_code_of_others(relation, indexes, &attributes);
+        let is_writable = unless(has_no_code_of_others(relation, indexes, &attributes), || Obstacle::Code);
         let triggers = triggers::of(relation);
+        let unless_one = |does_more: &dyn Fn(&&Trigger) -> bool| match triggers.iter().find(does_more) {
+            Some(trigger) => Err(Obstacle::Trigger(trigger.name.clone())),
+            None => Ok(()),
+        };
         let foreign_keys = keys::of(relation, &triggers);
         Ok(Self {
             table: relation.oid(),
@@ -72,12 +102,13 @@ impl Shape {
                 .iter()
                 .map(|key| indexes.iter().find(|index| serves(index, key, table, &at)).map(Relation::oid))
                 .collect(),
-            may_update: is_writable
-                && !keys::involves(relation, &changed)
-                && triggers.iter().all(|trigger| trigger.leaves_updates_alone(&changed)),
-            may_insert: is_writable
-                && foreign_keys.is_some()
-                && triggers.iter().all(|trigger| trigger.leaves_inserts_alone()),
+            update: is_writable
+                .clone()
+                .and(unless(!keys::involves(relation, &changed), || Obstacle::Key))
+                .and(unless_one(&|trigger| !trigger.leaves_updates_alone(&changed))),
+            insert: is_writable
+                .and(unless(foreign_keys.is_some(), || Obstacle::Reference))
+                .and(unless_one(&|trigger| !trigger.leaves_inserts_alone())),
             foreign_keys,
             attributes,
             executor: Cell::new(None),
@@ -85,11 +116,11 @@ impl Shape {
     }
 
     pub fn is_for_updates(&self) -> Direct<()> {
-        Ok(require(self.may_update, Reason::UpdateDoesMore)?)
+        Ok(require(self.update.is_ok(), Reason::UpdateDoesMore)?)
     }
 
     pub fn is_for_inserts(&self) -> Direct<()> {
-        Ok(require(self.may_insert, Reason::InsertDoesMore)?)
+        Ok(require(self.insert.is_ok(), Reason::InsertDoesMore)?)
     }
 
     pub fn index(&self, key: usize) -> Direct<pg_sys::Oid> {
@@ -99,6 +130,10 @@ impl Shape {
     pub fn attribute(&self, position: i32) -> pg_sys::AttrNumber {
         self.attributes[position as usize - 1]
     }
+}
+
+fn unless(condition: bool, obstacle: impl FnOnce() -> Obstacle) -> Result<(), Obstacle> {
+    if condition { Ok(()) } else { Err(obstacle()) }
 }
 
 /// Whether the role in force owns the table and has all of an owner's rights,

@@ -13,6 +13,7 @@ const HARMLESS: [&CStr; 2] = [c"update_updated_at_column_wrapper", c"settle_plan
 
 /// A trigger: a copy, as the relcache replaces its own whenever a catalogue is read.
 pub(super) struct Trigger {
+    pub name: String,
     function: pg_sys::Oid,
     events: u32,
     columns: Vec<pg_sys::AttrNumber>,
@@ -26,8 +27,8 @@ pub(super) struct Trigger {
 /// The triggers that fire in a session of the usual `session_replication_role`.
 pub(super) fn of(relation: &Relation) -> Vec<Trigger> {
     // SAFETY: the triggers belong to the entry, which is alive while it is open, and
-    // nothing is looked up before all are copied; a trigger has as many columns as it
-    // says.
+    // nothing is looked up before all are copied; a trigger has a name, and as many
+    // columns as it says.
     unsafe {
         let triggers = (*relation.0).trigdesc;
         if triggers.is_null() {
@@ -38,6 +39,7 @@ pub(super) fn of(relation: &Relation) -> Vec<Trigger> {
             .iter()
             .filter(|trigger| ![b'D', b'R'].contains(&(trigger.tgenabled as u8)))
             .map(|trigger| Trigger {
+                name: CStr::from_ptr(trigger.tgname).to_string_lossy().into_owned(),
                 function: trigger.tgfoid,
                 events: trigger.tgtype as u32,
                 columns: match usize::try_from(trigger.tgnattr).unwrap_or(0) {
