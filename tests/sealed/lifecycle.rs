@@ -255,10 +255,12 @@ fn columns_come_last_after_unsealing_and_at_their_places_after_sealing_again() {
     let db = database();
     let mut dba = db.superuser();
     let open: String = dba.value(COLUMNS);
+    let plain: Vec<&str> = open.split(' ').filter_map(|name| name.strip_suffix("_encrypted")).collect();
+    assert!(plain.len() >= 5, "{open}");
     seal(&db);
     dba.run("CALL auria.phi_unseal()");
     let unsealed: String = dba.value(COLUMNS);
-    assert!(unsealed.ends_with(" name phone email birth_date notes"), "{unsealed}");
+    assert!(unsealed.ends_with(&format!(" {}", plain.join(" "))), "{unsealed}");
     seal(&db);
     assert_eq!(dba.value::<String>(COLUMNS), open);
 }
