@@ -2,11 +2,9 @@
 
 use pgrx::prelude::*;
 
-/// The result rows of SQL: action, object, number of rows, detail.
-pub type Reported = TableIterator<
-    'static,
-    (name!(action, String), name!(object, String), name!(row_count, Option<i64>), name!(detail, Option<String>)),
->;
+/// A result row of SQL: action, object, number of rows, detail. The functions name the columns
+/// in their signatures, where pgrx reads them.
+type Row = (String, String, Option<i64>, Option<String>);
 
 /// What was done, or is to be done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,7 +68,7 @@ impl Line {
 }
 
 /// The lines as a result of SQL.
-pub fn reported(lines: Vec<Line>) -> Reported {
+pub fn reported(lines: Vec<Line>) -> TableIterator<'static, Row> {
     let rows = lines.into_iter();
     TableIterator::new(rows.map(|line| (line.action.word().to_owned(), line.object, line.rows, line.detail)))
 }

@@ -78,7 +78,7 @@ fn a_charge_is_recorded_as_a_statement_would_be_and_goes_by_rows_where_none_woul
             assert_eq!(by_itself, by_sql, "{what}");
             assert_eq!(!by_sql.is_empty(), records && is_member, "{what}: {by_sql:?}");
             assert_eq!(was_direct, by_sql.is_empty(), "{what}");
-            let noted = "SELECT detail FROM auria.doctor() WHERE \"check\" = 'charges'";
+            let noted = "SELECT substr(detail, length('note: ') + 1) FROM auria.doctor() WHERE \"check\" = 'charges'";
             let expected = if was_direct {
                 "charges go by rows"
             } else {
