@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::erase::erase;
 use super::part::Subject;
 use super::parts;
-use super::report::{Action, Line, Reported, reported};
+use super::report::{Action, Line, reported};
 use crate::access;
 use crate::args;
 use crate::error::{Result, required};
@@ -25,11 +25,18 @@ use crate::schema::owner;
 /// `not found` for a digest of nobody who is stored. NULL elements are ignored.
 /// Errors: as theirs. For service_role.
 #[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)] // pgrx has to see the shape of the result itself
 fn erase_again(
     fcinfo: pg_sys::FunctionCallInfo,
     p_digests: Option<Array<'_, &[u8]>>,
     p_keep_payments: Option<bool>,
-) -> Result<Reported, ErrorReport> {
+) -> Result<
+    TableIterator<
+        'static,
+        (name!(action, String), name!(object, String), name!(row_count, Option<i64>), name!(detail, Option<String>)),
+    >,
+    ErrorReport,
+> {
     const THIS: &str = "auria.erase_again";
     access::for_the_backend_alone(fcinfo, THIS)?;
     let digests = required(p_digests, THIS, "p_digests")?;

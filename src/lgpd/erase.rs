@@ -11,7 +11,7 @@ use super::export::{rows, stored};
 use super::log::{self, Caller};
 use super::part::{Part, Subject};
 use super::parts::{self, Parts};
-use super::report::{Action, Line, Reported, reported};
+use super::report::{Action, Line, reported};
 use super::storage;
 use crate::access;
 use crate::args;
@@ -37,11 +37,18 @@ const KEPT: &str = "a payment, which tax law keeps: p_keep_payments is true";
 /// NULL; 23503 a team's rows that refer to what is removed; 25006 read-only;
 /// 55000 without the log. For service_role.
 #[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)] // pgrx has to see the shape of the result itself
 fn erase_user(
     fcinfo: pg_sys::FunctionCallInfo,
     p_user_id: Option<SqlUuid>,
     p_keep_payments: Option<bool>,
-) -> Result<Reported, ErrorReport> {
+) -> Result<
+    TableIterator<
+        'static,
+        (name!(action, String), name!(object, String), name!(row_count, Option<i64>), name!(detail, Option<String>)),
+    >,
+    ErrorReport,
+> {
     const THIS: &str = "auria.erase_user";
     access::for_the_backend_alone(fcinfo, THIS)?;
     let user = required_id(p_user_id, THIS, "p_user_id")?;
@@ -53,7 +60,17 @@ fn erase_user(
 
 /// [`erase_user`] about a patient.
 #[pg_extern(sql = false)]
-fn erase_patient(fcinfo: pg_sys::FunctionCallInfo, p_patient_id: Option<SqlUuid>) -> Result<Reported, ErrorReport> {
+#[allow(clippy::type_complexity)] // pgrx has to see the shape of the result itself
+fn erase_patient(
+    fcinfo: pg_sys::FunctionCallInfo,
+    p_patient_id: Option<SqlUuid>,
+) -> Result<
+    TableIterator<
+        'static,
+        (name!(action, String), name!(object, String), name!(row_count, Option<i64>), name!(detail, Option<String>)),
+    >,
+    ErrorReport,
+> {
     access::for_the_backend_alone(fcinfo, "auria.erase_patient")?;
     let patient = required_id(p_patient_id, "auria.erase_patient", "p_patient_id")?;
     transaction::refuse_if_read_only(c"auria.erase_patient()");

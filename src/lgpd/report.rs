@@ -2,8 +2,9 @@
 
 use pgrx::prelude::*;
 
-/// The result rows of SQL: action, object, number of rows, detail.
-pub type Reported = TableIterator<
+/// The result rows of SQL: action, object, number of rows, detail. A function for SQL writes the type out,
+/// as pgrx reads it from there.
+type Reported = TableIterator<
     'static,
     (name!(action, String), name!(object, String), name!(row_count, Option<i64>), name!(detail, Option<String>)),
 >;
