@@ -101,7 +101,7 @@ fn metrics_of(rows: &Rows<'_>) -> Result<Vec<Metric>> {
 fn charges(spi: &Spi) -> Result<Vec<Metric>> {
     let why = charges_obstacle();
     metrics_of(&spi.read_once(
-        "SELECT 'charges_by_rows', CASE WHEN $1 IS NOT NULL THEN pg_catalog.jsonb_build_object('why', $1) END, \
+        "SELECT 'charges_by_rows', pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('why', $1)), \
                 ($1 IS NULL)::integer::double precision",
         args![why.as_deref()],
     )?)
