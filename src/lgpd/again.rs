@@ -25,7 +25,7 @@ use crate::schema::owner;
 /// `not found` for a digest of nobody who is stored. NULL elements are ignored.
 /// Errors: as theirs. For service_role.
 #[pg_extern(sql = false)]
-#[allow(clippy::type_complexity)] // pgrx has to see the shape of the result itself
+#[allow(clippy::type_complexity)] // a result row of SQL
 fn erase_again(
     fcinfo: pg_sys::FunctionCallInfo,
     p_digests: Option<Array<'_, &[u8]>>,

@@ -37,6 +37,7 @@ const KEPT: &str = "a payment, which tax law keeps: p_keep_payments is true";
 /// NULL; 23503 a team's rows that refer to what is removed; 25006 read-only;
 /// 55000 without the log. For service_role.
 #[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)] // a result row of SQL
 fn erase_user(
     fcinfo: pg_sys::FunctionCallInfo,
     p_user_id: Option<SqlUuid>,
@@ -59,6 +60,7 @@ fn erase_user(
 
 /// [`erase_user`] about a patient.
 #[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)] // a result row of SQL
 fn erase_patient(
     fcinfo: pg_sys::FunctionCallInfo,
     p_patient_id: Option<SqlUuid>,

@@ -3,6 +3,7 @@
 //! | file | page |
 //! |---|---|
 //! | [`architecture`] | the diagram of docs/architecture.md |
+//! | [`faults`] | the table of faults in tools/faults |
 //! | [`names`] | files, sections and tests that any page names |
 //! | [`phi`], [`readme`] | the SQL of docs/phi.md and README.md |
 //! | [`reference`] | the tables of docs/reference.md |
@@ -10,6 +11,7 @@
 //! | [`security`] | the tests, locks and settings of docs/security.md |
 
 mod architecture;
+mod faults;
 mod names;
 mod phi;
 mod readme;

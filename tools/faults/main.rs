@@ -4,6 +4,8 @@
 // What cannot do its work stops there.
 #![allow(clippy::unwrap_used)]
 
+mod table;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -11,15 +13,7 @@ use std::{env, fs};
 
 use auria_tests::repository;
 
-/// One fault of the table.
-#[derive(Default)]
-struct Fault {
-    name: String,
-    file: String,
-    /// What is there, and what takes its place.
-    edits: Vec<(String, String)>,
-    filter: String,
-}
+use crate::table::Fault;
 
 enum Outcome {
     Noticed,
@@ -31,7 +25,7 @@ enum Outcome {
 fn main() -> ExitCode {
     let text = fs::read_to_string(repository().join("tools/faults/faults.txt")).unwrap();
     let only = env::var("ONLY").unwrap_or_default();
-    let faults = read(&text);
+    let faults = table::read(&text);
     let copy = Copy::make();
     let mut bad = 0;
     let chosen: Vec<&Fault> = faults.iter().filter(|fault| fault.name.contains(&only)).collect();
@@ -55,37 +49,6 @@ fn main() -> ExitCode {
     }
     println!("{} of {} faults noticed", chosen.len() - bad, chosen.len());
     if bad == 0 && !chosen.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// The table, of the form that it explains itself.
-fn read(text: &str) -> Vec<Fault> {
-    let mut faults: Vec<Fault> = Vec::new();
-    let mut was_removing = false;
-    for line in text.lines() {
-        let rest = |word: &str| line.strip_prefix(word).map(str::to_owned);
-        if let Some(name) = rest("fault ") {
-            faults.push(Fault { name, ..Fault::default() });
-        }
-        let Some(fault) = faults.last_mut() else {
-            continue;
-        };
-        if let Some(file) = rest("file ") {
-            fault.file = file;
-        } else if let Some(filter) = rest("test ") {
-            fault.filter = filter;
-        } else if let Some(removed) = rest("- ") {
-            if !was_removing {
-                fault.edits.push(Default::default());
-            }
-            let edit = fault.edits.last_mut().unwrap();
-            edit.0 += &(removed + "\n");
-        } else if let Some(added) = rest("+ ") {
-            let edit = fault.edits.last_mut().unwrap();
-            edit.1 += &(added + "\n");
-        }
-        was_removing = line.starts_with("- ");
-    }
-    faults
 }
 
 /// A copy of the sources, with what is built of it beside it: the repository's own builds are left alone.
@@ -127,13 +90,10 @@ impl Copy {
         let Ok(original) = fs::read_to_string(&path) else {
             return Outcome::Broken(format!("{} is not there", fault.file));
         };
-        let mut changed = original.clone();
-        for (removed, added) in &fault.edits {
-            if changed.matches(removed.as_str()).count() != 1 {
-                return Outcome::Broken(format!("not exactly once in {}:\n{removed}", fault.file));
-            }
-            changed = changed.replacen(removed.as_str(), added, 1);
-        }
+        let changed = match fault.put_into(&original) {
+            Ok(changed) => changed,
+            Err(missing) => return Outcome::Broken(format!("not exactly once in {}:\n{missing}", fault.file)),
+        };
         fs::write(&path, changed).unwrap();
         let outcome = self.run(&fault.filter);
         fs::write(&path, original).unwrap();
