@@ -4,7 +4,7 @@ use auria_credits::{Charged, status_counts};
 use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
-use super::decide::Counters;
+use super::counters::Counters;
 use super::free;
 use super::tables::subscription;
 use super::uses::Use;

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use auria_credits::{Allowance, CountedOperation, CreditPool, OutOfRange, REFUND_SUFFIX, Reversal, is_reserved};
+use auria_credits::{Allowance, CountedOperation, OutOfRange, REFUND_SUFFIX, Reversal, is_reserved};
 use uuid::Uuid;
 
 use super::account::Account;
+use super::counters::Counters;
 use super::prices::Prices;
 use super::uses::Use;
 use crate::error::{self, Result};
@@ -22,38 +23,6 @@ pub fn check_operation(operation: &str) -> Result<()> {
         return Err(error::operation_is_reserved());
     }
     Ok(())
-}
-
-/// The counters of a subscription.
-#[derive(Clone, Copy)]
-pub struct Counters {
-    pub rollover: i32,
-    pub bonus: i32,
-    pub used: i32,
-    pub hidden: i32,
-    pub cases: i32,
-    pub simulations: i32,
-}
-
-impl Counters {
-    /// The credits, given what the plan grants.
-    pub fn pool(self, monthly: Allowance) -> CreditPool {
-        let Self { rollover, bonus, used, hidden, .. } = self;
-        CreditPool { monthly, rollover, bonus, used, hidden }
-    }
-
-    /// These operations, and the credits of the pool.
-    fn with(self, pool: CreditPool) -> Self {
-        let CreditPool { rollover, bonus, used, hidden, .. } = pool;
-        Self { rollover, bonus, used, hidden, ..self }
-    }
-
-    fn operations(&mut self, counted: CountedOperation) -> &mut i32 {
-        match counted {
-            CountedOperation::CaseAnalysis => &mut self.cases,
-            CountedOperation::DsdSimulation => &mut self.simulations,
-        }
-    }
 }
 
 /// A new row of the ledger, except for its user, its time and its number.

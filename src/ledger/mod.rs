@@ -9,6 +9,7 @@
 //! | `books` | what both need of the tables; `rows` does it without SQL, `sql` by SQL |
 //! | `free` | what a user does without a subscription that counts |
 //! | `account` | a user's subscription row, read or locked |
+//! | `counters` | the counters of that row |
 //! | `prices` | costs and plans, as configured now |
 //! | `uses` | uses that the ledger remembers |
 //! | `tables` | the columns of both tables |
@@ -31,6 +32,7 @@ mod account;
 mod books;
 mod cases;
 pub mod checks;
+mod counters;
 mod decide;
 mod free;
 mod plan_change;

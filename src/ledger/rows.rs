@@ -4,7 +4,8 @@ use uuid::Uuid;
 
 use super::account::Account;
 use super::books::Books;
-use super::decide::{Counters, Entry, Posting};
+use super::counters::Counters;
+use super::decide::{Entry, Posting};
 use super::free::{self, FreeTier};
 use super::prices::Prices;
 use super::tables::{subscription, usage};

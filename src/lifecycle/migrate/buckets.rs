@@ -1,7 +1,8 @@
 //! Buckets of a file store whose table has no column `public` yet, as Supabase's had at first: migration 002 names that
 //! column. The rows are made without it, and get its values once it is there.
 
-use super::steps::Run;
+use super::run::Run;
+use super::target::owner_of;
 use super::warnings;
 use crate::args;
 use crate::error::Result;
@@ -35,7 +36,7 @@ pub fn publish(run: &mut Run<'_>) -> Result<()> {
     if !run.owner.act(|| spi.exists(is_due, args![MIGRATION, WARNING]))? || !can_be_public(spi)? {
         return Ok(());
     }
-    let owner = super::sections::owner_of(spi, TABLE)?;
+    let owner = owner_of(spi, TABLE)?;
     roles::acting_as(owner, || spi.execute("UPDATE storage.buckets SET public = true WHERE id = 'avatars'", &[]))?;
     run.owner.act(|| {
         let forget = "UPDATE auria.migrations \

@@ -5,8 +5,8 @@
 use pgrx::PgSqlErrorCode;
 
 use super::Scope;
-use super::ensure::count;
-use super::steps::Run;
+use super::run::Run;
+use super::target::count;
 use super::warnings::Report;
 use crate::error::{Error, Result};
 use crate::lifecycle::shape::{Deviation, Shape};

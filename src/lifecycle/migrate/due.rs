@@ -1,6 +1,6 @@
 //! The migrations that are due, and how they are applied.
 
-use super::steps::Run;
+use super::run::{Applied, Run};
 use super::{Scope, ensure, record, sections, warnings};
 use crate::error::Result;
 use crate::pg::spi::Spi;
@@ -15,13 +15,6 @@ const TRIGRAM_SCHEMA: &str = "@extschema:pg_trgm@";
 /// The migration that gives plans their credits, and those that exist already
 /// none.
 const CREDITS: i32 = 6;
-
-/// One migration that was applied.
-pub struct Applied {
-    pub number: i32,
-    pub name: &'static str,
-    pub warnings: Vec<String>,
-}
 
 /// Those that the record does not hold, or all.
 pub fn find(run: &mut Run<'_>) -> Result<()> {

@@ -9,9 +9,10 @@ use std::cell::Cell;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::target::Target;
 use super::{foreign_key, index, rules, unique};
 use crate::error::{Result, required};
-use crate::pg::spi::{self, Spi, quoted_identifier};
+use crate::pg::spi::{self, quoted_identifier};
 
 thread_local! {
     /// Whether an index of the right name and another definition is replaced.
@@ -31,31 +32,6 @@ pub fn restoring<T>(restoring: bool, work: impl FnOnce() -> Result<T>) -> Result
     let _restoring = Restoring;
     RESTORING.set(restoring);
     work()
-}
-
-/// A constraint or an index that is ensured: its table and its name.
-pub struct Target<'a> {
-    pub spi: &'a Spi,
-    pub table: &'a str,
-    pub name: &'a str,
-}
-
-impl Target<'_> {
-    /// The name, quoted where SQL needs it.
-    pub fn quoted(&self) -> String {
-        quoted_identifier(self.name)
-    }
-
-    /// Runs ALTER TABLE with this change.
-    pub fn alter(&self, change: &str) -> Result<()> {
-        self.spi.execute_script(&format!("ALTER TABLE {} {change}", self.table))
-    }
-}
-
-/// How many rows `SELECT count(*) FROM …` counts.
-pub fn count(spi: &Spi, from: &str) -> Result<i64> {
-    let rows = spi.query_once(&format!("SELECT count(*) {from}"), &[])?;
-    Ok(rows.one()?.unwrap_or(0))
 }
 
 /// The arguments, none of which may be NULL (22004).

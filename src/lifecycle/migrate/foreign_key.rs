@@ -3,7 +3,7 @@
 use pgrx::PgSqlErrorCode;
 use uuid::Uuid;
 
-use super::ensure::{Target, count};
+use super::target::{Target, count};
 use super::warnings;
 use crate::args;
 use crate::error::{self, Error, Result};

@@ -9,7 +9,7 @@ use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys;
 
 use super::Scope;
-use super::steps::Run;
+use super::run::Run;
 use super::warnings::Report;
 use crate::args;
 use crate::error::{Error, Result};

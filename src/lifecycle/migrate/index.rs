@@ -1,6 +1,6 @@
 //! Indexes of tables that hold rows.
 
-use super::ensure::Target;
+use super::target::Target;
 use crate::args;
 use crate::error::Result;
 use crate::lifecycle::shape;

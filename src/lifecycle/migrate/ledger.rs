@@ -5,7 +5,7 @@ use auria_credits::STATUSES;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::ensure::count;
+use super::target::count;
 use super::warnings;
 use crate::error::Result;
 use crate::pg::spi::{self, Spi};

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `steps` | the table of steps: start here |
+//! | `run` | what the steps work on and leave behind |
 //! | `platform` | stand-ins for what Supabase would have brought |
 //! | `due` | which migrations are due, and how they are applied |
 //! | `sections` | with whose rights the parts of a migration run |
@@ -11,7 +12,7 @@
 //! | `buckets` | buckets of a file store that cannot make them public yet |
 //! | `columns` | columns that may be NULL and must not, or have no default |
 //! | `ensure` | the functions with which migrations make constraints and indexes on tables that hold rows |
-//! | `foreign_key`, `unique`, `index` | how each of these is made there |
+//! | `foreign_key`, `unique`, `index` | how each of these is made there, with its table and name (`target`) |
 //! | `rules` | rules that old rows break |
 //! | `functions` | making, adopting and restoring the functions of `public` |
 //! | `ledger` | a ledger that is older than the extension |
@@ -31,16 +32,18 @@ pub mod policies;
 pub mod raw_tables;
 pub mod record;
 mod rules;
+mod run;
 mod sections;
 mod steps;
+mod target;
 mod unique;
 mod warnings;
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use self::due::Applied;
 use self::functions::Replace;
+use self::run::{Applied, Run};
 use self::warnings::Report;
 use crate::args;
 use crate::error::{self, Error, Result};
@@ -160,7 +163,7 @@ pub fn run(scope: Scope) -> Result<Outcome> {
     extension::require_utf8()?;
     transaction::lock(Lock::Migration, 0);
     let outcome = quietly(|spi| {
-        let steps::Run { applied, report, owner, .. } = steps::run(spi, scope)?;
+        let Run { applied, report, owner, .. } = steps::run(spi, scope)?;
         Ok(Outcome { applied, report, owner })
     })?;
     for migration in &outcome.applied {

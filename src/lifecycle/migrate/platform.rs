@@ -3,7 +3,7 @@
 
 use pgrx::PgSqlErrorCode;
 
-use super::steps::Run;
+use super::run::Run;
 use crate::args;
 use crate::error::{Error, Result};
 use crate::lifecycle::sealing::tables;

@@ -2,7 +2,7 @@
 //! as they should be. The original's are dropped, as the migrations make their
 //! own; everybody else's stay.
 
-use super::steps::Run;
+use super::run::Run;
 use crate::args;
 use crate::error::Result;
 use crate::pg::spi::Spi;

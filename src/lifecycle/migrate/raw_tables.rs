@@ -8,7 +8,7 @@
 use pgrx::PgSqlErrorCode;
 
 use super::functions;
-use super::steps::Run;
+use super::run::Run;
 use super::warnings::{self, Report};
 use crate::args;
 use crate::error::{self, Error, Result};

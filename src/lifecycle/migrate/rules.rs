@@ -8,8 +8,8 @@
 
 use pgrx::{PgSqlErrorCode, pg_extern, pg_sys};
 
-use super::ensure::{Target, count};
-use super::steps::Run;
+use super::run::Run;
+use super::target::{Target, count};
 use super::warnings;
 use crate::args;
 use crate::error::{Error, Result};

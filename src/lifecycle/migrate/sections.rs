@@ -8,11 +8,11 @@
 //! -- @as schema owner
 //! ```
 
-use pgrx::{PgSqlErrorCode, pg_sys};
+use pgrx::PgSqlErrorCode;
 
 use super::buckets;
-use crate::args;
-use crate::error::{self, Error, Result};
+use super::target::owner_of;
+use crate::error::{Error, Result};
 use crate::pg::roles;
 use crate::pg::spi::Spi;
 use crate::schema::owner::Owner;
@@ -41,13 +41,4 @@ pub fn run(spi: &Spi, sql: &str, owner: &Owner) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The role that owns a relation which a migration names.
-pub fn owner_of(spi: &Spi, relation: &str) -> Result<pg_sys::Oid> {
-    let rows = spi.query_once(
-        "SELECT relowner FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)",
-        args![relation],
-    )?;
-    rows.one()?.ok_or_else(|| error::unexpected_null("a relation of a migration"))
 }

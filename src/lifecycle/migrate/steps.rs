@@ -1,23 +1,21 @@
 //! What CREATE EXTENSION, an update, `auria.migrate()` and a change of the layout do to the schema: [`STEPS`].
 
 use super::Scope::{self, Again, Install, Layout, Pending};
-use super::due::{self, Applied};
+use super::run::Run;
 use super::warnings::{self, Report};
-use super::{buckets, columns, functions, platform, policies, raw_tables, rules};
+use super::{buckets, columns, due, functions, platform, policies, raw_tables, rules};
 use crate::error::Result;
 use crate::lifecycle::sealing::reopen;
 use crate::pg::spi::Spi;
-use crate::phi::columns::PhiTable;
 use crate::phi::layout;
-use crate::schema::owner::{self, Owner};
-use crate::schema::{Migration, access, locks};
+use crate::schema::{access, locks, owner};
 
 /// One step: its name in a log at level DEBUG1, when it is done, and what it does.
 struct Step(&'static str, &'static [Scope], fn(&mut Run<'_>) -> Result<()>);
 
 const ALWAYS: &[Scope] = &[Install, Pending, Layout, Again];
 
-/// In this order, in one transaction, after [`Run::begin`] has locked every table.
+/// In this order, in one transaction, after [`begin`] has locked every table.
 const STEPS: &[Step] = &[
     Step("make records and stand-ins", ALWAYS, platform::ensure),
     Step("give tables and records to the owner", ALWAYS, take_ownership),
@@ -37,49 +35,27 @@ const STEPS: &[Step] = &[
     Step("report over-permissive policies", &[Install], policies::report_over_permissive),
 ];
 
-/// A migration of the schema on its way through the steps.
-pub struct Run<'a> {
-    pub spi: &'a Spi,
-    pub scope: Scope,
-    /// The role that owns the schema.
-    pub owner: Owner,
-    /// The schema where pg_trgm lives, quoted for use in SQL.
-    pub trigram_schema: String,
-    /// The migrations to apply.
-    pub due: Vec<&'static Migration>,
-    /// The tables that the original had brought to `public.*_raw`.
-    pub raw: Vec<&'static PhiTable>,
-    /// The tables that were sealed before.
-    pub sealed: Vec<&'static PhiTable>,
-    /// The migrations that were applied.
-    pub applied: Vec<Applied>,
-    /// What concerns no migration: functions and policies.
-    pub report: Report,
-}
-
-impl<'a> Run<'a> {
-    /// Locks the schema before anything else, and makes the roles that are missing.
-    fn begin(spi: &'a Spi, scope: Scope) -> Result<Self> {
-        let trigram_schema = platform::trigram_schema(spi)?;
-        locks::lock_schema(spi)?;
-        platform::ensure_roles(spi)?;
-        Ok(Self {
-            spi,
-            scope,
-            owner: platform::ensure_owner(spi, owner::name(spi)?)?,
-            trigram_schema,
-            due: Vec::new(),
-            raw: Vec::new(),
-            sealed: Vec::new(),
-            applied: Vec::new(),
-            report: Report::default(),
-        })
-    }
+/// Locks the schema before anything else, and makes the roles that are missing.
+fn begin(spi: &Spi, scope: Scope) -> Result<Run<'_>> {
+    let trigram_schema = platform::trigram_schema(spi)?;
+    locks::lock_schema(spi)?;
+    platform::ensure_roles(spi)?;
+    Ok(Run {
+        spi,
+        scope,
+        owner: platform::ensure_owner(spi, owner::name(spi)?)?,
+        trigram_schema,
+        due: Vec::new(),
+        raw: Vec::new(),
+        sealed: Vec::new(),
+        applied: Vec::new(),
+        report: Report::default(),
+    })
 }
 
 /// Does the steps of this scope.
 pub fn run(spi: &Spi, scope: Scope) -> Result<Run<'_>> {
-    let mut run = Run::begin(spi, scope)?;
+    let mut run = begin(spi, scope)?;
     for Step(name, when, step) in STEPS {
         if when.contains(&scope) {
             pgrx::debug1!("auria: {name}");

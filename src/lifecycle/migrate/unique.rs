@@ -1,6 +1,6 @@
 //! UNIQUE constraints and unique indexes of tables that hold rows.
 
-use super::ensure::{Target, count};
+use super::target::{Target, count};
 use super::{index, warnings};
 use crate::args;
 use crate::error::Result;
