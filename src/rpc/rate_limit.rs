@@ -9,14 +9,21 @@ use crate::access;
 use crate::error::{self, Result, required};
 use crate::pg::bytes::TextArg;
 use crate::pg::direct::{Direct, End, IndexKey, Reason, Table, Writing, columns, or_by_sql, require};
-use crate::pg::spi::{self, Snapshot};
+use crate::pg::spi::{self, Rows, Snapshot};
 use crate::pg::value::{Fields, required_id};
 use crate::pg::{extension, transaction};
 use crate::{args, statement};
 
 statement! {
-    /// A window older than the stored one counts into the stored one.
-    COUNT_REQUEST = include_str!("count_request.sql");
+    INSERT = "INSERT INTO public.rate_limits \
+               (user_id, function_name, minute_count, minute_window, hour_count, hour_window, day_count, day_window) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (user_id, function_name) DO NOTHING \
+        RETURNING minute_count, minute_window, hour_count, hour_window, day_count, day_window";
+
+    LOCK = "SELECT minute_count, minute_window, hour_count, hour_window, day_count, day_window \
+          FROM public.rate_limits WHERE user_id = $1 AND function_name = $2 FOR NO KEY UPDATE";
+
+    UPDATE = include_str!("update_rate_limit.sql");
 
     FORGET_OLD = "DELETE FROM public.rate_limits WHERE updated_at < now() - interval '7 days'";
 }
@@ -88,23 +95,26 @@ fn check_and_increment_rate_limit(
             extension::with_fixed_path(|| count_by_sql(user, &function, windows))
         })
     })?;
-    Ok(TableIterator::once(counts))
+    let [(minutes, _), (hours, _), (days, _)] = counts;
+    Ok(TableIterator::once((minutes, hours, days)))
 }
 
-fn count_by_sql(
-    user: Uuid,
-    function: &str,
-    [minute, hour, day]: [TimestampWithTimeZone; 3],
-) -> Result<(i32, i32, i32)> {
-    spi::connected(|spi| {
-        let rows = spi.query(&COUNT_REQUEST, Snapshot::New, args![user, function, minute, hour, day])?;
-        let row = rows.first().ok_or_else(|| error::unexpected_null("the rate limit"))?;
-        Ok((row.expect(1)?, row.expect(2)?, row.expect(3)?))
-    })
+/// The counts of a row, each with the beginning of its window: minute, hour, day.
+type Counts = [(i32, TimestampWithTimeZone); 3];
+
+/// The counts after one more request: a window newer than the stored one starts again at 1, and
+/// an older one counts into the stored one.
+fn counted(stored: Counts, windows: [TimestampWithTimeZone; 3]) -> Result<Counts> {
+    let mut counts = stored;
+    for ((count, start), window) in counts.iter_mut().zip(windows) {
+        let before = if window > *start { 0 } else { *count };
+        *count = before.checked_add(1).ok_or_else(error::integer_out_of_range)?;
+        *start = window.max(*start);
+    }
+    Ok(counts)
 }
 
-/// The same as [`COUNT_REQUEST`] for a function that the user has called before.
-fn count_by_row(user: Uuid, function: &str, windows: [TimestampWithTimeZone; 3]) -> Direct<(i32, i32, i32)> {
+fn count_by_row(user: Uuid, function: &str, windows: [TimestampWithTimeZone; 3]) -> Direct<Counts> {
     let writing = Writing::begin()?;
     TABLE.with(|table| {
         let limits = table.open_to_write(&writing)?.for_update()?;
@@ -113,19 +123,48 @@ fn count_by_row(user: Uuid, function: &str, windows: [TimestampWithTimeZone; 3])
         // Locked, it may be a row that was given to another user meanwhile.
         let is_same = row.get::<Uuid>(USER)? == Some(user) && row.get::<String>(FUNCTION)?.as_deref() == Some(function);
         require(is_same, Reason::RowChanged)?;
-        let mut counts = [0; 3];
-        let mut values = vec![(UPDATED_AT, transaction::start_time().into())];
-        let columns = [(MINUTE_COUNT, MINUTE_WINDOW), (HOUR_COUNT, HOUR_WINDOW), (DAY_COUNT, DAY_WINDOW)];
-        for ((counter, start), (window, count)) in columns.into_iter().zip(windows.into_iter().zip(&mut counts)) {
-            let stored: TimestampWithTimeZone = row.expect(start)?;
-            let before = if window > stored { 0 } else { row.expect::<i32>(counter)? };
-            *count = before.checked_add(1).ok_or(Reason::OutOfRange)?;
-            values.push((counter, (*count).into()));
-            values.push((start, window.max(stored).into()));
-        }
-        row.update(&values);
-        Ok((counts[0], counts[1], counts[2]))
+        let counts = counted(read(&row, MINUTE_COUNT)?, windows)?;
+        let [(minutes, minute), (hours, hour), (days, day)] = counts;
+        row.update(&[
+            (MINUTE_COUNT, minutes.into()),
+            (MINUTE_WINDOW, minute.into()),
+            (HOUR_COUNT, hours.into()),
+            (HOUR_WINDOW, hour.into()),
+            (DAY_COUNT, days.into()),
+            (DAY_WINDOW, day.into()),
+            (UPDATED_AT, transaction::start_time().into()),
+        ]);
+        Ok(counts)
     })
+}
+
+fn count_by_sql(user: Uuid, function: &str, windows: [TimestampWithTimeZone; 3]) -> Result<Counts> {
+    spi::connected(|spi| {
+        // The row may be made, or deleted, between two statements.
+        for _ in 0..3 {
+            let rows = spi.query(&LOCK, Snapshot::New, args![user, function])?;
+            let (statement, counts) = match found(&rows)? {
+                Some(stored) => (&UPDATE, counted(stored, windows)?),
+                None => (&INSERT, windows.map(|window| (1, window))),
+            };
+            let [(minutes, minute), (hours, hour), (days, day)] = counts;
+            let args = args![user, function, minutes, minute, hours, hour, days, day];
+            if let Some(counts) = found(&spi.query(statement, Snapshot::New, args)?)? {
+                return Ok(counts);
+            }
+        }
+        Err(error::unexpected_null("the rate limit"))
+    })
+}
+
+fn found(rows: &Rows<'_>) -> Result<Option<Counts>> {
+    rows.first().map(|row| read(&row, 1)).transpose()
+}
+
+/// The counts and windows of a row, from this position on.
+fn read(row: &impl Fields, first: i32) -> Result<Counts> {
+    let pair = |position| Ok((row.expect(position)?, row.expect(position + 1)?));
+    Ok([pair(first)?, pair(first + 2)?, pair(first + 4)?])
 }
 
 /// Deletes the rate limits that nobody touched for 7 days, and returns how

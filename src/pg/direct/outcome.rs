@@ -34,7 +34,6 @@ pub enum Reason {
     NoRow,
     NotCached,
     FreeTier,
-    OutOfRange,
 }
 
 impl fmt::Display for Reason {
@@ -55,7 +54,6 @@ impl fmt::Display for Reason {
             Self::NoRow => "there is no row",
             Self::NotCached => "prices and plans are not cached",
             Self::FreeTier => "no pool pays for it",
-            Self::OutOfRange => "a count is out of range",
         })
     }
 }
