@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::prices::Prices;
 use crate::error::Result;
+use crate::pg::advisory::{self, Lock};
 use crate::pg::spi::{Snapshot, Spi};
-use crate::pg::transaction::{self, Lock};
 use crate::{args, statement};
 
 statement! {
@@ -36,7 +36,7 @@ pub fn lock(user: Uuid) {
     let bytes = user.as_bytes();
     // The last bytes of an id are the random ones in every version.
     let key = u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]);
-    transaction::lock(Lock::FreeTier, key % LOCKS);
+    advisory::lock(Lock::FreeTier, key % LOCKS);
 }
 
 /// A user on the free tier.

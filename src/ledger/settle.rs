@@ -4,8 +4,8 @@
 use uuid::Uuid;
 
 use crate::error::Result;
+use crate::pg::advisory::{self, Lock};
 use crate::pg::spi::{Snapshot, Spi};
-use crate::pg::transaction::{self, Lock};
 use crate::{args, statement};
 
 /// The condition for a month that ended. A sub-select, so that the limit is computed once
@@ -32,7 +32,7 @@ statement! {
 /// Settles every month that ended; returns how many subscriptions.
 pub fn reset_with_rollover(spi: &Spi) -> Result<i32> {
     // Two resets at once would wait for each other's rows in any order.
-    transaction::lock(Lock::Settlement, 0);
+    advisory::lock(Lock::Settlement, 0);
     let rows = spi.query(&SETTLE, Snapshot::New, &[])?;
     Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
 }

@@ -40,7 +40,7 @@ struct Readers {
 impl Readers {
     /// `None` where there is no `auth.users`.
     fn of(profiles: pg_sys::Oid) -> Option<Self> {
-        relation::hold(c"auth", c"users").map(|users| Self { users: users.owner, profiles })
+        relation::lock(c"auth", c"users").map(|users| Self { users: users.owner, profiles })
     }
 
     /// Calls `visit` with the users without a profile, page by page.

@@ -9,10 +9,11 @@ use super::migrate::functions::tie;
 use super::migrate::quietly;
 use crate::args;
 use crate::error::{Error, Result};
+use crate::pg::advisory::{self, Lock};
 use crate::pg::extension;
 use crate::pg::roles::require_superuser;
 use crate::pg::spi::{Spi, quoted_identifier};
-use crate::pg::transaction::{self, Lock};
+use crate::pg::transaction;
 use crate::phi::layout;
 use crate::schema::{FUNCTIONS, Function, owner};
 
@@ -40,7 +41,7 @@ struct Replaced {
 fn restore_replaced() -> Result<(), ErrorReport> {
     transaction::refuse_if_read_only(c"auria.restore_replaced()");
     require_superuser("auria.restore_replaced")?;
-    transaction::lock(Lock::Migration, 0);
+    advisory::lock(Lock::Migration, 0);
     let (restored, kept, warnings) = quietly(|spi| {
         refuse_foreign_record(spi)?;
         refuse_sealed(spi)?;

@@ -68,7 +68,7 @@ impl Drop for Relation {
 
 /// A relation that stays what it is until the transaction ends: it is locked
 /// as by a SELECT, so that it cannot be dropped, renamed or replaced.
-pub struct Held {
+pub struct Locked {
     /// Who owns it.
     pub owner: pg_sys::Oid,
     /// Who owns its schema.
@@ -76,7 +76,7 @@ pub struct Held {
 }
 
 /// Holds the relation of this name, if there is one.
-pub fn hold(schema: &CStr, name: &CStr) -> Option<Held> {
+pub fn lock(schema: &CStr, name: &CStr) -> Option<Locked> {
     loop {
         let (namespace, relation) = named(schema, name)?;
         let Some(opened) = Relation::open(relation, pg_sys::AccessShareLock) else {
@@ -85,7 +85,7 @@ pub fn hold(schema: &CStr, name: &CStr) -> Option<Held> {
         let owner = opened.class().relowner;
         // Locked now: the name must still mean it.
         if named(schema, name) == Some((namespace, relation)) {
-            return Some(Held { owner, schema_owner: owner_of_schema(namespace)? });
+            return Some(Locked { owner, schema_owner: owner_of_schema(namespace)? });
         }
     }
 }

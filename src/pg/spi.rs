@@ -581,21 +581,21 @@ impl Row<'_> {
 
     /// A text column, to be returned as it is.
     pub fn text(&self, position: i32) -> Result<Option<Text>> {
-        let datum = self.kept(position, Text::OID)?;
+        let datum = self.copied(position, Text::OID)?;
         // SAFETY: the type was compared.
         Ok(datum.map(|datum| unsafe { Text::of(datum) }))
     }
 
     /// A jsonb column, to be returned as it is.
     pub fn jsonb(&self, position: i32) -> Result<Option<Jsonb>> {
-        let datum = self.kept(position, Jsonb::OID)?;
+        let datum = self.copied(position, Jsonb::OID)?;
         // SAFETY: the type was compared.
         Ok(datum.map(|datum| unsafe { Jsonb::of(datum) }))
     }
 
     /// The value of a column, copied to where it outlives the statement: the
     /// memory context that was current before SPI was connected.
-    pub(super) fn kept(&self, position: i32, type_oid: pg_sys::Oid) -> Result<Option<pg_sys::Datum>> {
+    pub(super) fn copied(&self, position: i32, type_oid: pg_sys::Oid) -> Result<Option<pg_sys::Datum>> {
         let mut is_null = false;
         // SAFETY: tuple and descriptor belong to the live tuple table; the type
         // is compared before the copy, and says how its values are stored.

@@ -106,47 +106,6 @@ pub fn rename_errors<T>(work: impl FnOnce() -> T, replace: fn(&str) -> Error) ->
     })
 }
 
-/// What an advisory lock of this extension serialises.
-#[derive(Clone, Copy, Debug)]
-pub enum Lock {
-    /// The free-tier operations and refunds of one user.
-    FreeTier,
-    /// The saves of one user's draft.
-    Draft,
-    /// Migrations of this database.
-    Migration,
-    /// Monthly resets of this database.
-    Settlement,
-    /// The registration of jobs in this database.
-    Schedule,
-}
-
-/// Takes an advisory lock that the transaction's end releases. Two things that
-/// share a `key` by chance merely wait for each other.
-pub fn lock(what: Lock, key: u32) {
-    // Marks this extension's locks among all advisory locks: "AUFT", "AUDR", "AUMI", "AUSE", "AUSC".
-    let class: u32 = match what {
-        Lock::FreeTier => 0x4155_4654,
-        Lock::Draft => 0x4155_4452,
-        Lock::Migration => 0x4155_4d49,
-        Lock::Settlement => 0x4155_5345,
-        Lock::Schedule => 0x4155_5343,
-    };
-    // SAFETY: a complete lock tag, as pg_advisory_xact_lock(int4, int4) makes
-    // it (a fourth field of 2 says two keys).
-    unsafe {
-        let tag = pg_sys::LOCKTAG {
-            locktag_field1: pg_sys::MyDatabaseId.to_u32(),
-            locktag_field2: class,
-            locktag_field3: key,
-            locktag_field4: 2,
-            locktag_type: pg_sys::LockTagType::LOCKTAG_ADVISORY as u8,
-            locktag_lockmethodid: pg_sys::USER_LOCKMETHOD as u8,
-        };
-        pg_sys::LockAcquire(&tag, pg_sys::ExclusiveLock as pg_sys::LOCKMODE, false, false);
-    }
-}
-
 /// Whether all statements of the transaction see what its first one saw
 /// (REPEATABLE READ and SERIALIZABLE).
 pub fn keeps_its_snapshot() -> bool {

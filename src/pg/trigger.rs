@@ -149,7 +149,7 @@ impl RowTrigger<'_> {
     /// # Errors
     /// XX000 when the types differ.
     pub fn take(&mut self, column: Column, row: &spi::Row<'_>, position: i32) -> Result<()> {
-        let datum = row.kept(position, self.attribute(column).atttypid)?;
+        let datum = row.copied(position, self.attribute(column).atttypid)?;
         self.replaced.by(column, datum);
         Ok(())
     }
@@ -186,7 +186,7 @@ impl RowTrigger<'_> {
     /// # Errors
     /// XX000 when that is no place of a row.
     pub fn supersede(&self, row: &spi::Row<'_>, position: i32) -> Result<()> {
-        let place = row.kept(position, pg_sys::TIDOID)?;
+        let place = row.copied(position, pg_sys::TIDOID)?;
         if let Some(place) = place {
             // SAFETY: a datum of type tid points to the place. The relation is open and locked for
             // writing, the row is locked by this transaction, and a snapshot is active while a

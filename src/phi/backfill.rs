@@ -196,7 +196,7 @@ pub(super) fn store(
     new: &mut [Option<Vec<u8>>],
     digest: Option<[u8; 16]>,
 ) -> Result<()> {
-    quiet::kept(source.relation(), || {
+    quiet::updating(source.relation(), || {
         memory::scratch(|| source.store(spi, id, new, digest.as_ref().map(|digest| &digest[..])))
     })?;
     new.fill(None);

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::secret::{self, Secret, Which};
 use crate::error::{self, Error, Result};
-use crate::pg::advisory::{self, KEYS_IN_USE, Says};
+use crate::pg::advisory::{self, KEYS_IN_USE, KeyUse};
 use crate::pg::bytes::Stored;
 use crate::pg::spi::{Arg, Snapshot, Spi};
 use crate::pg::{extension, transaction};
@@ -232,10 +232,10 @@ fn look_up(which: Which) -> Result<Option<Secret>> {
     if which == Which::Previous || transaction::is_in_recovery() {
         return secret::look_up(which);
     }
-    advisory::while_saying(Says::LookingUpTheKey, || {
+    advisory::show_during(KeyUse::LookUp, || {
         let found = secret::look_up(which)?;
         if let Some(secret) = &found {
-            advisory::say_until_the_end(Says::UsingTheKey(mark(secret)));
+            advisory::show_until_the_end(KeyUse::Uses(mark(secret)));
         }
         Ok(found)
     })
@@ -276,7 +276,7 @@ impl KeysInUse {
             return Ok(keys);
         }
         // A transaction that has read the key shows in a moment that it uses it.
-        advisory::wait_for(Says::LookingUpTheKey);
+        advisory::wait_for(KeyUse::LookUp);
         let class = Arg::from(pgrx::pg_sys::Oid::from(KEYS_IN_USE));
         for row in spi.query(&MARKS_IN_USE, Snapshot::Caller, &[class])?.iter() {
             let mark = row.expect::<pgrx::pg_sys::Oid>(1)?.to_u32();
@@ -300,7 +300,7 @@ impl KeysInUse {
     /// Waits for the transactions that use another key to end.
     pub fn wait_for_others(&self) {
         for mark in &self.others {
-            advisory::wait_for(Says::UsingTheKey(*mark));
+            advisory::wait_for(KeyUse::Uses(*mark));
         }
     }
 }

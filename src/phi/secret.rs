@@ -84,7 +84,7 @@ statement! {
 fn from_vault(which: Which) -> Result<Option<Secret>> {
     // Locked first, then looked at: nobody can put another view in its place
     // before it is read with these rights.
-    let Some(view) = relation::hold(c"vault", c"decrypted_secrets") else {
+    let Some(view) = relation::lock(c"vault", c"decrypted_secrets") else {
         return Ok(None);
     };
     if !is_trusted(view.owner)? || !is_trusted(view.schema_owner)? {

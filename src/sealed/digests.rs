@@ -54,7 +54,7 @@ impl Digests {
         let settle = "UPDATE auria_raw.patients_raw SET name_digest = $2 \
              WHERE id OPERATOR(pg_catalog.=) $1";
         let set_to = |digest: &[u8; 16]| {
-            quiet::kept("auria_raw.patients_raw", || run(spi, settle, args![id, &digest[..]]).map(drop))
+            quiet::updating("auria_raw.patients_raw", || run(spi, settle, args![id, &digest[..]]).map(drop))
         };
         set_to(current)?;
         if phi::another_key_is_in_use(spi)? {

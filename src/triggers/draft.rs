@@ -5,9 +5,9 @@ use uuid::Uuid;
 
 use crate::args;
 use crate::error::{Error, Result};
+use crate::pg::advisory::{self, Lock};
 use crate::pg::relation;
 use crate::pg::spi::{self, Snapshot};
-use crate::pg::transaction::{self, Lock};
 use crate::pg::trigger::{self, RowTrigger, TriggeredRow};
 use crate::statement;
 
@@ -77,5 +77,5 @@ fn replace(row: &mut RowTrigger<'_>) -> Result<()> {
 fn lock(user: Uuid) {
     let bytes = user.as_bytes();
     // The last bytes of an id are the random ones in every version.
-    transaction::lock(Lock::Draft, u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]) % LOCKS);
+    advisory::lock(Lock::Draft, u32::from_be_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]) % LOCKS);
 }

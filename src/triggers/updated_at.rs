@@ -30,7 +30,7 @@ fn update_updated_at_column(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
             )
             .hint("An AFTER trigger can no longer change the row."));
         }
-        if quiet::is_kept(row.relation()) {
+        if quiet::is_updating(row.relation()) {
             return Ok(());
         }
         let now: TimestampWithTimeZone = transaction::start_time();

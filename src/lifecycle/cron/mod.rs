@@ -7,10 +7,11 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::error::{self, Error, Result};
+use crate::pg::advisory::{self, Lock};
 use crate::pg::roles;
 use crate::pg::roles::require_superuser;
 use crate::pg::spi::{self, Arg, Rows, Snapshot, Spi};
-use crate::pg::transaction::{self, Lock};
+use crate::pg::transaction;
 use crate::schema::check::Findings;
 use crate::schema::owner::Owner;
 use crate::schema::{FUNCTIONS, Function};
@@ -97,7 +98,7 @@ fn schedule() -> Result<
     let registered = spi::connected(|spi| {
         let database = pg_cron::database(spi)?;
         // Two at once would both find nothing: names are unique per owner only.
-        transaction::lock(Lock::Schedule, 0);
+        advisory::lock(Lock::Schedule, 0);
         JOBS.iter().map(|job| register(spi, job, &database)).collect::<Result<Vec<_>>>()
     })?;
     Ok(TableIterator::new(registered))

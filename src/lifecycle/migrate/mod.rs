@@ -47,10 +47,11 @@ use self::run::{Applied, Run};
 use self::warnings::Report;
 use crate::args;
 use crate::error::{self, Error, Result};
+use crate::pg::advisory::{self, Lock};
 use crate::pg::extension;
 use crate::pg::roles::require_superuser;
 use crate::pg::spi::{self, Spi};
-use crate::pg::transaction::{self, Lock};
+use crate::pg::transaction;
 use crate::schema::owner::Owner;
 use crate::schema::{FUNCTIONS, Function, SIGNATURES};
 
@@ -122,7 +123,7 @@ fn restore_function(p_function: Option<&str>) -> Result<(), ErrorReport> {
     let name = error::required(p_function, "auria.restore_function", "p_function")?;
     require_superuser("auria.restore_function")?;
     let function = spi::connected(|spi| managed_function(spi, name))?;
-    transaction::lock(Lock::Migration, 0);
+    advisory::lock(Lock::Migration, 0);
     let mut report = Report::default();
     quietly(|spi| functions::ensure_one(spi, function, &Owner::of(spi)?, Replace::Everything, &mut report))?;
     for text in report.warnings {
@@ -161,7 +162,7 @@ fn managed_function(spi: &Spi, name: &str) -> Result<&'static Function> {
 pub fn run(scope: Scope) -> Result<Outcome> {
     require_superuser("auria.migrate")?;
     extension::require_utf8()?;
-    transaction::lock(Lock::Migration, 0);
+    advisory::lock(Lock::Migration, 0);
     let outcome = quietly(|spi| {
         let Run { applied, report, owner, .. } = steps::run(spi, scope)?;
         Ok(Outcome { applied, report, owner })
