@@ -1,7 +1,9 @@
 //! The files of docs/monitoring, with the programs that read them: Debian's Prometheus and its exporter for PostgreSQL.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,10 @@ const PAGE: &str = include_str!("../../docs/monitoring/README.md");
 const ALERTS: &str = include_str!("../../docs/monitoring/alerts.yml");
 const DASHBOARD: &str = include_str!("../../docs/monitoring/dashboard.json");
 
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
+
 /// An exporter beside a server; it ends with this value.
 struct Exporter {
     process: Child,
@@ -20,7 +26,7 @@ struct Exporter {
 
 impl Exporter {
     fn of(server: &Cluster, database: &str) -> Self {
-        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let source = format!(
             "user=auria_exporter host={} port={} dbname={database} sslmode=disable",
             server.socket_directory().display(),
@@ -134,7 +140,7 @@ fn an_exporter_with_no_other_rights_is_scraped_and_every_rule_and_panel_finds_it
     };
     assert_eq!(check("policies"), 1.0);
     assert_eq!(check("grants"), 0.0);
-    let reset = ["job=\"auria_reset_monthly\""];
+    let reset = ["cron_job=\"auria_reset_monthly\""];
     assert_eq!(series(&page, "auria_job_active", &reset), 1.0);
     let age = series(&page, "auria_job_last_success_seconds", &reset);
     assert!((120.0..200.0).contains(&age), "{age}");
@@ -159,7 +165,7 @@ fn an_exporter_with_no_other_rights_is_scraped_and_every_rule_and_panel_finds_it
         .map(|target| target["expr"].as_str().unwrap().to_owned());
     let mut used: Vec<String> = expressions.flat_map(|expression| names(&expression)).collect();
     // A job's name begins like a metric's.
-    used.extend(names(ALERTS).into_iter().filter(|name| !ALERTS.contains(&format!("job=\"{name}\""))));
+    used.extend(names(ALERTS).into_iter().filter(|name| !ALERTS.contains(&format!("cron_job=\"{name}\""))));
     assert!(used.len() > 20, "{used:?}");
     for name in used {
         assert!(page.contains(&format!("\n{name}{{")), "{name} is not scraped");
@@ -183,4 +189,102 @@ fn prometheus_accepts_the_rules_and_each_alert_comes_when_it_should() {
             );
         }
     }
+}
+
+/// A Prometheus that reads its configuration from this directory; it ends with this value.
+struct Prometheus {
+    process: Child,
+    port: u16,
+}
+
+impl Prometheus {
+    fn start(directory: &Path) -> Self {
+        let port = free_port();
+        let process = Command::new("prometheus")
+            .arg(format!("--config.file={}", directory.join("prometheus.yml").display()))
+            .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Prometheus { process, port }
+    }
+
+    /// The labels of the alerts that fire.
+    fn firing(&self) -> Vec<Value> {
+        let url = format!("http://127.0.0.1:{}/api/v1/alerts", self.port);
+        let Ok(answer) = ureq::get(&url).call() else { return Vec::new() };
+        let answer: Value = answer.into_json().unwrap();
+        let alerts = answer["data"]["alerts"].as_array().unwrap().clone();
+        alerts.into_iter().filter(|alert| alert["state"] == "firing").map(|alert| alert["labels"].clone()).collect()
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The configuration of docs/monitoring/README.md with these targets, and the rules of alerts.yml without their patience.
+fn configure(directory: &Path, targets: &[String]) {
+    let documented = PAGE.split_once("```yaml\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+    let (before, after) = documented.split_once("[\"localhost:9187\", \"standby:9187\"]").unwrap();
+    let hurried = "global: {scrape_interval: 1s, evaluation_interval: 1s}\n";
+    fs::write(directory.join("prometheus.yml"), format!("{hurried}{before}{targets:?}{after}")).unwrap();
+    let rules: Vec<&str> = ALERTS.lines().filter(|line| !line.trim_start().starts_with("for: ")).collect();
+    fs::write(directory.join("alerts.yml"), rules.join("\n")).unwrap();
+}
+
+#[test]
+fn prometheus_calls_for_a_reset_that_stopped_and_for_one_of_two_exporters_that_is_missing() {
+    let server = ClusterOptions::default()
+        .setting("shared_preload_libraries", "pg_cron")
+        .setting("cron.database_name", "auria_0")
+        .start();
+    let db = server.database();
+    let mut admin = db.superuser();
+    admin.run(PAGE.split_once("```sql\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0);
+    admin.run("CREATE EXTENSION pg_cron; SELECT FROM auria.schedule()");
+    let ran = |hours: u32, run: u32| {
+        format!(
+            "INSERT INTO cron.job_run_details (jobid, runid, database, status, end_time)
+             SELECT jobid, {run} + jobid, database, 'succeeded', now() - interval '{hours} hours' FROM cron.job"
+        )
+    };
+    admin.run(&ran(0, 1_000_000));
+
+    let exporter = Exporter::of(&server, db.name());
+    exporter.scrape();
+    let nobody = free_port();
+    let directory = tempfile::tempdir().unwrap();
+    configure(directory.path(), &[format!("127.0.0.1:{}", exporter.port), format!("127.0.0.1:{nobody}")]);
+    let prometheus = Prometheus::start(directory.path());
+    let wait_for = |what: &dyn Fn(&[Value]) -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(90);
+        loop {
+            let firing = prometheus.firing();
+            if what(&firing) {
+                return firing;
+            }
+            assert!(Instant::now() < deadline, "{firing:#?}");
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    };
+    let is = |alert: &Value, name: &str| alert["alertname"] == name;
+    let missing = format!("127.0.0.1:{nobody}");
+    let firing = wait_for(&|firing| {
+        let mut silent = firing.iter().filter(|alert| is(alert, "AuriaNotMonitored")).peekable();
+        silent.peek().is_some() && silent.all(|alert| alert["instance"] == *missing)
+    });
+    assert!(!firing.iter().any(|alert| is(alert, "AuriaJobNotRunning")), "{firing:#?}");
+
+    // The jobs ran last hours ago.
+    admin.run("DELETE FROM cron.job_run_details");
+    admin.run(&ran(5, 2_000_000));
+    wait_for(&|firing| {
+        firing.iter().any(|alert| is(alert, "AuriaJobNotRunning") && alert["cron_job"] == "auria_reset_monthly")
+    });
 }

@@ -13,12 +13,12 @@ WITH recent AS MATERIALIZED (
      WHERE j.database = pg_catalog.current_database() AND j.jobname::text LIKE 'auria\_%'
      GROUP BY j.jobid, j.jobname, j.active
 )
-SELECT 'job_active', pg_catalog.jsonb_build_object('job', job), bool_or(active)::integer::double precision
+SELECT 'job_active', pg_catalog.jsonb_build_object('cron_job', job), bool_or(active)::integer::double precision
   FROM runs GROUP BY job
  UNION ALL
-SELECT 'job_last_success_seconds', pg_catalog.jsonb_build_object('job', job),
+SELECT 'job_last_success_seconds', pg_catalog.jsonb_build_object('cron_job', job),
        extract(epoch FROM now() - max(succeeded))::double precision
   FROM runs WHERE succeeded IS NOT NULL GROUP BY job
  UNION ALL
-SELECT 'job_failed', pg_catalog.jsonb_build_object('job', job), bool_or(failed)::integer::double precision
+SELECT 'job_failed', pg_catalog.jsonb_build_object('cron_job', job), bool_or(failed)::integer::double precision
   FROM runs WHERE failed IS NOT NULL GROUP BY job
