@@ -11,7 +11,7 @@ use std::ptr::NonNull;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder, pg_sys};
 
-use super::boundary;
+use super::{boundary, compat};
 use crate::error::{self, Error, SqlState};
 
 /// A text of an error.
@@ -250,7 +250,7 @@ impl Record {
     fn raise(self) -> ! {
         boundary::guarded(|| {
             // SAFETY: a complete record, which PostgreSQL copies. It is dropped when the error unwinds from here.
-            boundary::with_reserve(|| unsafe { pg_sys::ReThrowError(self.data.as_ptr()) })
+            boundary::with_reserve(|| unsafe { compat::rethrow(self.data.as_ptr()) })
         })
     }
 }

@@ -159,3 +159,15 @@ pub(super) unsafe fn settings<'a>() -> &'a [*mut pg_sys::config_generic] {
         std::slice::from_raw_parts(first, usize::try_from(length).unwrap_or(0))
     }
 }
+
+/// Raises an error again.
+///
+/// # Safety
+/// The error must be complete; PostgreSQL copies it.
+pub(super) unsafe fn rethrow(error: *mut pg_sys::ErrorData) -> ! {
+    // SAFETY: the caller's promise.
+    unsafe { pg_sys::ReThrowError(error) };
+    // Its declaration says so in another way since PostgreSQL 18, which the bindings do not read.
+    #[cfg(not(any(feature = "pg15", feature = "pg16", feature = "pg17")))]
+    unreachable!("ReThrowError() returned")
+}
