@@ -33,7 +33,7 @@ pub fn register() {
     GucRegistry::define_string_guc(
         c"auria.phi_key_file",
         c"File whose first line is the secret that encrypts patient data.",
-        c"Absolute path; the file must belong to the server's account and be readable by it alone.",
+        c"Absolute path; the file must belong to the server's account and be closed to others, or to root and be readable by the server's group at most.",
         &PHI_KEY_FILE,
         GucContext::Suset,
         secret_place,

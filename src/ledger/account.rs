@@ -108,7 +108,7 @@ impl Account {
     }
 
     /// When a use was charged, seen from this subscription.
-    pub fn charged(&self, given: &Use) -> Charged {
+    pub fn when_charged(&self, given: &Use) -> Charged {
         let in_this_month = given.subscription == Some(self.id)
             && match self.reset_entry {
                 Some(reset) => given.entry > reset,

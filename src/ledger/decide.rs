@@ -74,7 +74,7 @@ pub fn charge<'a>(
 pub fn refund(account: &Account, operation: &str, given: &Use) -> Result<Posting<'static>> {
     // What the plan grants does not matter to a refund.
     let mut pool = account.counters.pool(Allowance::Unlimited);
-    let reversal = pool.refund(given.charged, account.charged(given)).map_err(out_of_range)?;
+    let reversal = pool.refund(given.charged, account.when_charged(given)).map_err(out_of_range)?;
     let mut counters = account.counters.with(pool);
     if let Some(counted) = CountedOperation::from_name(operation)
         && given.subscription == Some(account.id)

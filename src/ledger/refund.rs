@@ -1,6 +1,6 @@
 //! Giving back: `refund_credits`.
 
-use auria_credits::free_tier;
+use auria_credits::REFUND_DAYS;
 use uuid::Uuid;
 
 use super::books::Books;
@@ -28,7 +28,7 @@ pub fn refund(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bo
 fn give_back<B: Books>(books: &mut B, operation: &str, reference: Option<Uuid>) -> Result<bool, B::Stop> {
     loop {
         let found = books.find_use(operation, reference)?;
-        let is_in_time = |given: &Use| reference.is_some() || given.is_within(free_tier::WINDOW_DAYS);
+        let is_in_time = |given: &Use| reference.is_some() || given.is_within(REFUND_DAYS);
         let Some((given, place)) = found.filter(|(given, _)| is_in_time(given)) else {
             return Ok(false);
         };

@@ -10,7 +10,7 @@ use super::part::{Part, Subject};
 /// by those of the second.
 type FoundBy = Vec<(TableId, TableId)>;
 
-/// Completes the conditions of the tables. StoredTables that cannot be read are added to `unread`.
+/// Completes the conditions of the tables. Tables that cannot be read are added to `unread`.
 pub fn find(
     tables: &mut StoredTables,
     keys: &[ForeignKey],

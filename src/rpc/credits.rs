@@ -22,8 +22,8 @@ use crate::pg::{spi, transaction};
 /// of callers at once spend exactly what there is. A refusal is counted for
 /// `auria.metrics()`.
 ///
-/// Errors: 22004 NULL; 22023 an operation that is too long or ends in
-/// `_refund`; 22003 a counter out of range; 23503 no such user; 25006 in a
+/// Errors: 22004 NULL; 22023 an operation that is too long, ends in
+/// `_refund` or is `plan_change`; 22003 a counter out of range; 23503 no such user; 25006 in a
 /// read-only transaction. For service_role.
 #[pg_extern(sql = false)]
 fn use_credits(
@@ -96,7 +96,7 @@ fn refund_credits_once(
 }
 
 /// What [`use_credits`] would answer now; changes and locks nothing, and works
-/// on a standby. An id that is no user's: false.
+/// on a standby. An id that is no user's is answered as a user without a subscription.
 ///
 /// Errors: 22004, 22023 as there; 42501 when a signed-in user asks about
 /// somebody else. For service_role, and signed-in users about themselves.

@@ -1,4 +1,4 @@
-//! The functions of schema `public` that a client or an Edge Function calls.
+//! The functions of schema `public` that a client or an Edge Function calls; those of share links are in `sharing`.
 //! Each translates its arguments, calls the module that knows the rule, and
 //! translates the result. Who may execute them is in `sql/functions/public`.
 
@@ -9,8 +9,3 @@ mod dashboard;
 mod phi;
 mod rate_limit;
 mod settlement;
-
-/// Names the schema for the functions that say `schema = "public"`; PostgreSQL
-/// has it already, and nothing creates it.
-#[pgrx::pg_schema]
-mod public {}

@@ -13,6 +13,7 @@ use crate::error::{self, Result};
 use crate::pg::bytes::Text;
 use crate::pg::spi::{self, Snapshot};
 use crate::pg::{extension, planner, procedure, relation, roles, session, transaction};
+use crate::phi::columns::TABLES;
 use crate::phi::{self, Origin};
 use crate::schema::owner;
 use crate::statement;
@@ -132,10 +133,8 @@ fn open_for_owner(
 /// readable.
 #[pg_extern(sql = false)]
 fn old_row_support(request: Internal) -> Internal {
-    let views: Vec<pg_sys::Oid> = [c"patients", c"evaluations", c"evaluation_drafts"]
-        .into_iter()
-        .filter_map(|view| relation::find(c"public", view))
-        .collect();
+    let views: Vec<pg_sys::Oid> =
+        TABLES.iter().filter_map(|table| relation::find(c"public", &CString::new(table.name).ok()?)).collect();
     planner::second_argument_off_in_writes(request, &views)
 }
 

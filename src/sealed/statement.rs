@@ -8,7 +8,7 @@ use pgrx::{PgSqlErrorCode, pg_extern, pg_sys};
 use crate::error::{self, Result};
 use crate::pg::caught::{self, Caught, Text};
 use crate::pg::roles;
-use crate::pg::spi::{Arg, Rows, Spi};
+use crate::pg::spi::{Arg, Rows, Snapshot, Spi};
 use crate::pg::trigger::{self, TriggeredRow};
 use crate::phi::columns::{PhiTable, TABLES};
 
@@ -49,7 +49,7 @@ fn refuse_direct_write(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
 /// Runs a statement on the stored table. PostgreSQL's own errors speak of the
 /// table that clients know; those of a team's triggers are the team's.
 pub fn run<'spi>(spi: &'spi Spi, sql: &str, args: &[Arg<'_>]) -> Result<Rows<'spi>> {
-    through_the_view(|| caught::catching(|| spi.query_text(sql, args)))
+    through_the_view(|| caught::catching(|| spi.query_text(sql, Snapshot::New, args)))
         .unwrap_or_else(|error| as_known(error, sql).raise())
 }
 

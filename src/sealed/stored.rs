@@ -74,18 +74,6 @@ pub fn stored(spi: &Spi, table: &'static PhiTable) -> Result<Rc<Stored>> {
     Ok(stored)
 }
 
-statement! {
-    PATIENTS_SEEN = "SELECT ctid::pg_catalog.text FROM auria_raw.patients_raw WHERE id = $1";
-    EVALUATIONS_SEEN = "SELECT ctid::pg_catalog.text FROM auria_raw.evaluations_raw WHERE id = $1";
-    DRAFTS_SEEN = "SELECT ctid::pg_catalog.text FROM auria_raw.evaluation_drafts_raw WHERE id = $1";
-    PATIENTS_LOCK = "SELECT ctid::pg_catalog.text, xmin::pg_catalog.text::pg_catalog.int8 \
-          FROM auria_raw.patients_raw WHERE id = $1 FOR UPDATE";
-    EVALUATIONS_LOCK = "SELECT ctid::pg_catalog.text, xmin::pg_catalog.text::pg_catalog.int8 \
-          FROM auria_raw.evaluations_raw WHERE id = $1 FOR UPDATE";
-    DRAFTS_LOCK = "SELECT ctid::pg_catalog.text, xmin::pg_catalog.text::pg_catalog.int8 \
-          FROM auria_raw.evaluation_drafts_raw WHERE id = $1 FOR UPDATE";
-}
-
 /// Locks the stored row of the view's row and returns its id; `None` where it
 /// is gone, hidden from the writer, or written by this very statement before.
 ///
@@ -97,13 +85,14 @@ pub fn lock_as_seen(spi: &Spi, row: &RowTrigger<'_>, table: &PhiTable) -> Result
     let Some(id) = id.transpose()?.flatten() else {
         return Ok(None);
     };
-    let (seen, lock) = match table.name {
-        "patients" => (&PATIENTS_SEEN, &PATIENTS_LOCK),
-        "evaluations" => (&EVALUATIONS_SEEN, &EVALUATIONS_LOCK),
-        _ => (&DRAFTS_SEEN, &DRAFTS_LOCK),
-    };
-    let seen: Option<String> = spi.query(seen, Snapshot::Caller, args![id])?.one()?;
-    let rows = spi.query(lock, Snapshot::New, args![id])?;
+    let stored = stored_name(table);
+    let seen = format!("SELECT ctid::pg_catalog.text FROM {stored} WHERE id OPERATOR(pg_catalog.=) $1");
+    let seen: Option<String> = spi.query_text(&seen, Snapshot::Caller, args![id])?.one()?;
+    let lock = format!(
+        "SELECT ctid::pg_catalog.text, xmin::pg_catalog.text::pg_catalog.int8 \
+           FROM {stored} WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE"
+    );
+    let rows = spi.query_text(&lock, Snapshot::New, args![id])?;
     let Some(now) = rows.first() else {
         return Ok(None);
     };

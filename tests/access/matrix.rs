@@ -56,7 +56,7 @@ pub fn row_of(table: &str, user: Uuid) -> String {
 pub static MATRIX: LazyLock<Vec<Rights>> = LazyLock::new(|| {
     vec![
     owned("public.profiles", "SIU", "INSERT INTO public.profiles (user_id) VALUES ('$user')"),
-    owned("public.patients", "SIUD", "INSERT INTO public.patients (user_id, name) VALUES ('$user', 'Paciente')"),
+    owned("public.patients", "SIUD", "INSERT INTO public.patients (user_id, name) VALUES ('$user', 'Outra paciente')"),
     Rights { anon: "T", ..owned("public.evaluations", "SIUD", &EVALUATION) },
     owned("public.evaluation_drafts", "SIUD",
         "INSERT INTO public.evaluation_drafts (user_id, draft_data) VALUES ('$user', '{}')"),

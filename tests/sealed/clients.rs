@@ -3,6 +3,8 @@
 use auria_tests::{As, database, insert_evaluation};
 use uuid::Uuid;
 
+use crate::access::matrix::row_of;
+
 use super::{insert_patient, refused_by, seal, sealed_practice, stored};
 
 const PATIENT: &str = "SELECT concat_ws('|', name, phone, email, birth_date, notes) FROM public.patients";
@@ -34,6 +36,33 @@ fn a_view_has_the_columns_of_the_table_in_their_order_with_types_and_defaults() 
     let open: String = db.superuser().value(COLUMNS);
     seal(&db);
     assert_eq!(db.superuser().value::<String>(COLUMNS), open);
+}
+
+/// Also of a table that is new to the encrypted ones.
+#[test]
+fn a_row_of_every_view_is_inserted_changed_and_deleted_by_its_owner() {
+    let db = database();
+    seal(&db);
+    let views: Vec<String> = db.superuser().value(
+        "SELECT array_agg(relname::text) FROM pg_class
+          WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace
+            AND to_regclass('auria_raw.' || relname || '_raw') IS NOT NULL",
+    );
+    assert!(views.len() >= 3, "{views:?}");
+    for view in views {
+        let dentist = db.sign_up(&format!("{view}@clinica.example"));
+        let view = format!("public.{view}");
+        db.superuser().run(&row_of(&view, dentist));
+        let mut session = db.authenticated(dentist);
+        let read = format!("SELECT count(*) FROM {view}");
+        let rows: i64 = session.value(&read);
+        assert!(rows > 0, "{view}");
+        let changed = session.execute(&format!("UPDATE {view} SET user_id = user_id, id = id"), &[]).unwrap();
+        assert_eq!(changed as i64, rows, "{view}");
+        let deleted = session.execute(&format!("DELETE FROM {view}"), &[]).unwrap();
+        assert_eq!(deleted as i64, rows, "{view}");
+        assert_eq!(session.value::<i64>(&read), 0, "{view}");
+    }
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn the_doctor_finds_nothing_wrong_and_says_that_the_database_is_sealed() {
     assert!(layout.contains("sealed"), "{layout}");
     let counts: String = service.value(
         "SELECT string_agg(concat_ws(' ', table_name, total_rows, encrypted_rows, unencrypted_rows, sample_match), ',' ORDER BY table_name)
-           FROM public.verify_phi_encryption()",
+           FROM public.verify_phi_encryption() WHERE total_rows > 0",
     );
     assert_eq!(counts, "evaluation_drafts 1 1 0 t,evaluations 1 1 0 t,patients 1 1 0 t");
     let sums: String = service.value(

@@ -17,6 +17,9 @@ pub use settlement::{Rollover, Settlement};
 /// What an operation costs that has no configured price.
 pub const DEFAULT_COST: i32 = 1;
 
+/// For how many days a use can be refunded that is not named by its reference.
+pub const REFUND_DAYS: i32 = 30;
+
 /// The ending that the ledger gives an operation's name when it is refunded.
 pub const REFUND_SUFFIX: &str = "_refund";
 

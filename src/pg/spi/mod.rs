@@ -87,11 +87,11 @@ impl Spi {
         self.execute_plan(plan, snapshot, args)
     }
 
-    /// [`Spi::query`] with a new snapshot for a text that is made at run time: for few
-    /// different ones that are run often.
-    pub fn query_text(&self, sql: &str, args: &[Arg<'_>]) -> Result<Rows<'_>> {
+    /// [`Spi::query`] for a text that is made at run time: for few different ones that
+    /// are run often.
+    pub fn query_text(&self, sql: &str, snapshot: Snapshot, args: &[Arg<'_>]) -> Result<Rows<'_>> {
         let statement = statement::cached(sql, args)?;
-        self.query(&*statement, Snapshot::New, args)
+        self.query(&*statement, snapshot, args)
     }
 
     fn execute_plan(&self, plan: NonNull<pg_sys::_SPI_plan>, snapshot: Snapshot, args: &[Arg<'_>]) -> Result<Rows<'_>> {
