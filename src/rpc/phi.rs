@@ -16,7 +16,7 @@ fn phi_encrypt(
     fcinfo: pg_sys::FunctionCallInfo,
     plaintext: Option<TextArg<'_>>,
 ) -> Result<Option<Vec<u8>>, ErrorReport> {
-    access::for_the_backend_alone(fcinfo, "phi_encrypt")?;
+    access::for_the_backend_alone_in_each_row(fcinfo, "phi_encrypt")?;
     plaintext.map(|plaintext| Ok(phi::encrypt(plaintext.as_bytes(), None)?)).transpose()
 }
 
@@ -27,6 +27,6 @@ fn phi_encrypt(
 /// 22021 not text; 55000 no key, or one that is refused.
 #[pg_extern(sql = false)]
 fn phi_decrypt(fcinfo: pg_sys::FunctionCallInfo, ciphertext: Option<&[u8]>) -> Result<Option<Text>, ErrorReport> {
-    access::for_the_backend_alone(fcinfo, "phi_decrypt")?;
+    access::for_the_backend_alone_in_each_row(fcinfo, "phi_decrypt")?;
     ciphertext.map(|ciphertext| Ok(phi::decrypt(ciphertext, |text, _| Text::copy_of(text))?)).transpose()
 }
