@@ -68,7 +68,7 @@ pub enum Scope {
     Again,
 }
 
-/// What a call of [`run`] did.
+/// What a call of [`run()`] did.
 pub struct Outcome {
     applied: Vec<Applied>,
     /// What concerns no migration: functions and policies.

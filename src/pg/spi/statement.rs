@@ -34,7 +34,7 @@ impl Statement {
         Ok(Self { sql: Cow::Owned(c_string(sql)?), plan: Cell::new(None) })
     }
 
-    /// The plan, made if it is not there yet. The caller holds an [`Spi`].
+    /// The plan, made if it is not there yet. The caller holds an [`Spi`](super::Spi).
     pub(super) fn plan(&self, args: &[Arg<'_>]) -> Result<NonNull<pg_sys::_SPI_plan>> {
         if let Some(plan) = self.plan.get() {
             return Ok(plan);
@@ -73,7 +73,7 @@ impl Drop for Statement {
 /// backend's end there is nothing to free any more.
 pub type Declared = LocalKey<ManuallyDrop<Statement>>;
 
-/// What [`Spi::query`] runs.
+/// What [`Spi::query`](super::Spi::query) runs.
 pub trait Planned {
     /// Calls `work` with the statement.
     fn with_statement<T>(self, work: impl FnOnce(&Statement) -> T) -> T;
