@@ -90,7 +90,7 @@ impl Books for BySql<'_> {
                 row.expect::<i64>(1)? == row.expect::<i64>(2)?
             }
         };
-        if is_written { Ok(()) } else { Err(error::kept_by_a_trigger()) }
+        written(is_written)
     }
 
     fn find_use(&self, operation: &str, reference: Option<Uuid>) -> Result<Option<(Use, ())>> {
@@ -115,12 +115,16 @@ impl Books for BySql<'_> {
             entry.reference,
         ];
         // The subscription is locked, so nobody else refunded the use meanwhile.
-        let is_written = !self.spi.query(&REFUND, Snapshot::New, args)?.is_empty();
-        if is_written { Ok(()) } else { Err(error::kept_by_a_trigger()) }
+        written(!self.spi.query(&REFUND, Snapshot::New, args)?.is_empty())
     }
 
     fn refund_free(&self, given: &Use, refund: &Entry<'_>) -> Result<bool> {
         let args = args![given.id, &*refund.operation, refund.credits, refund.reference];
         Ok(!self.spi.query(&REFUND_FREE, Snapshot::New, args)?.is_empty())
     }
+}
+
+/// Counters and ledger are written by one statement: nothing is where a trigger suppressed one of them.
+fn written(is_written: bool) -> Result<()> {
+    if is_written { Ok(()) } else { Err(error::kept_by_a_trigger()) }
 }

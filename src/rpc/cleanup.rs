@@ -14,6 +14,8 @@ statement! {
 
     FORGET_LINKS = "DELETE FROM public.shared_links WHERE expires_at < now() - interval '7 days'";
 
+    FORGET_RATE_LIMITS = "DELETE FROM public.rate_limits WHERE updated_at < now() - interval '7 days'";
+
     /// A row that another transaction is writing is not stuck: it is skipped.
     FAIL_STUCK = include_str!("fail_stuck.sql");
 }
@@ -43,6 +45,16 @@ fn cleanup_expired_shared_links(fcinfo: pg_sys::FunctionCallInfo) -> Result<i32,
     Ok(access::as_owner_for_the_backend(fcinfo, "cleanup_expired_shared_links", || {
         transaction::refuse_if_read_only(c"cleanup_expired_shared_links()");
         changed(&FORGET_LINKS)
+    })?)
+}
+
+/// Deletes the rate limits that nobody touched for 7 days, and returns how
+/// many. For service_role.
+#[pg_extern(sql = false)]
+fn cleanup_old_rate_limits(fcinfo: pg_sys::FunctionCallInfo) -> Result<i32, ErrorReport> {
+    Ok(access::as_owner_for_the_backend(fcinfo, "cleanup_old_rate_limits", || {
+        transaction::refuse_if_read_only(c"cleanup_old_rate_limits()");
+        changed(&FORGET_RATE_LIMITS)
     })?)
 }
 

@@ -24,8 +24,6 @@ statement! {
           FROM public.rate_limits WHERE user_id = $1 AND function_name = $2 FOR NO KEY UPDATE";
 
     UPDATE = include_str!("update_rate_limit.sql");
-
-    FORGET_OLD = "DELETE FROM public.rate_limits WHERE updated_at < now() - interval '7 days'";
 }
 
 columns! { COLUMNS:
@@ -165,17 +163,4 @@ fn found(rows: &Rows<'_>) -> Result<Option<Counts>> {
 fn read(row: &impl Fields, first: i32) -> Result<Counts> {
     let pair = |position| Ok((row.expect(position)?, row.expect(position + 1)?));
     Ok([pair(first)?, pair(first + 2)?, pair(first + 4)?])
-}
-
-/// Deletes the rate limits that nobody touched for 7 days, and returns how
-/// many. For service_role.
-#[pg_extern(sql = false)]
-fn cleanup_old_rate_limits(fcinfo: pg_sys::FunctionCallInfo) -> Result<i32, ErrorReport> {
-    Ok(access::as_owner_for_the_backend(fcinfo, "cleanup_old_rate_limits", || {
-        transaction::refuse_if_read_only(c"cleanup_old_rate_limits()");
-        spi::connected(|spi| {
-            let rows = spi.query(&FORGET_OLD, Snapshot::New, &[])?;
-            Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
-        })
-    })?)
 }

@@ -82,29 +82,27 @@ fn it_is_installed_in_a_supabase_in_use_and_a_dentist_works() {
     assert_eq!(complaints(&mut admin), []);
 }
 
-#[test]
-fn what_it_makes_before_supabases_services_have_run_is_theirs_to_go_on_with() {
-    let db = SUPABASE.supabase_database(Services::NotYet);
-    install(&db);
+/// Installs before the services have run, and then runs them.
+fn services_go_on_over_what_it_makes(db: &Database) {
+    install(db);
     let mut admin = db.superuser();
     assert_eq!(owners(&mut admin, "auth"), ["supabase_auth_admin"]);
     assert_eq!(owners(&mut admin, "storage"), ["supabase_storage_admin"]);
-    SUPABASE.run_services(&db);
+    SUPABASE.run_services(db);
     assert_eq!(complaints(&mut admin), []);
-    a_dentist_works(&db, "ana@clinica.example");
+    a_dentist_works(db, "ana@clinica.example");
+}
+
+#[test]
+fn what_it_makes_before_supabases_services_have_run_is_theirs_to_go_on_with() {
+    services_go_on_over_what_it_makes(&SUPABASE.supabase_database(Services::NotYet));
 }
 
 #[test]
 fn what_it_makes_without_any_of_supabases_tables_is_theirs_to_go_on_with() {
     let db = SUPABASE.supabase_database(Services::NotYet);
-    let mut admin = db.superuser();
-    admin.run("DROP SCHEMA auth, storage CASCADE");
-    install(&db);
-    assert_eq!(owners(&mut admin, "auth"), ["supabase_auth_admin"]);
-    assert_eq!(owners(&mut admin, "storage"), ["supabase_storage_admin"]);
-    SUPABASE.run_services(&db);
-    assert_eq!(complaints(&mut admin), []);
-    a_dentist_works(&db, "ana@clinica.example");
+    db.superuser().run("DROP SCHEMA auth, storage CASCADE");
+    services_go_on_over_what_it_makes(&db);
 }
 
 #[test]
