@@ -143,7 +143,7 @@ pub fn objects_of_superusers(spi: &Spi) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Runs `work`, which writes to this table of schema `auria`, with the rights of
+/// Runs `work`, which reads or writes this table of schema `auria`, with the rights of
 /// the table's owner: a superuser, where nobody else is to write it.
 pub fn as_owner_of_record<T>(spi: &Spi, table: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let record = spi.query_once(
