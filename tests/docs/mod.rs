@@ -7,7 +7,7 @@
 //! | [`names`] | files, sections and tests that any page names |
 //! | [`phi`], [`readme`] | the SQL of docs/phi.md and README.md |
 //! | [`reference`] | the tables of docs/reference.md |
-//! | [`runbook`] | the commands of docs/install.md and docs/operations.md |
+//! | [`runbook`] | the commands of docs/install.md and docs/operations.md, pasted on one server as Debian makes it |
 //! | [`security`] | the tests, locks and settings of docs/security.md |
 
 mod architecture;

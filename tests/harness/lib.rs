@@ -18,6 +18,7 @@
 
 mod cluster;
 mod database;
+mod debian;
 mod legacy;
 mod memory;
 mod owner;
@@ -30,6 +31,7 @@ mod watchdog;
 
 pub use cluster::{Cluster, ClusterOptions};
 pub use database::Database;
+pub use debian::{Debian, Terminal};
 pub use legacy::{LAST_LEGACY_STATE, RAW_STATES};
 pub use memory::{limit_memory, private_memory};
 pub use owner::is_root;
