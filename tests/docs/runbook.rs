@@ -251,9 +251,16 @@ fn adopt_and_leave(reader: &mut Reader) {
     let old = legacy::database_at(legacy::LAST);
     let dump = reader.primary.private_directory("old").join("production.sql");
     Cluster::shared().client_succeeds("pg_dump", &["-f", dump.to_str().unwrap(), old.name()]);
+    // Without root's rights the account of the server, and so its superuser, has another name than in the dump.
+    reader.primary.ask(
+        "postgres",
+        "DO $$ BEGIN
+             CREATE ROLE reporting;
+             IF to_regrole('postgres') IS NULL THEN CREATE ROLE postgres SUPERUSER; END IF;
+         END $$",
+    );
     reader.type_in(&format!(
-        "psql -Xq -v ON_ERROR_STOP=1 -d postgres -c 'CREATE ROLE reporting' &&
-         createdb -T template0 production && psql -Xq -v ON_ERROR_STOP=1 -d production -f '{}'",
+        "createdb -T template0 production && psql -Xq -v ON_ERROR_STOP=1 -d production -f '{}'",
         dump.display()
     ));
     let production = |reader: &Reader, query: &str| reader.primary.ask("production", query);
@@ -436,7 +443,8 @@ fn go_back_in_time(reader: &mut Reader) {
     let documented = page.split_once("```ini\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
     // What pgBackRest needs here beside it: the port, and no directory of the system.
     let places = format!(
-        "pg1-port={}\npg1-socket-path=/var/run/postgresql\n[global]\nlog-level-file=off\nlock-path=/var/lib/pgbackrest/locks\n",
+        "pg1-port={}\npg1-socket-path=/var/run/postgresql\n[global]\nlog-level-file=off\nlock-path=/var/lib/pgbackrest/locks\n\
+         spool-path=/var/lib/pgbackrest/spool\n",
         reader.primary.port()
     );
     let configuration = reader.primary.here(&format!("{documented}{places}"));
