@@ -52,8 +52,9 @@ impl Exporter {
         let lines = machine.here(lines).replace("dbname=", &format!("port={} dbname=", machine.port()));
         let start =
             format!("set -a\n{lines}\nexec prometheus-postgres-exporter $ARGS --web.listen-address=127.0.0.1:{port}");
-        let process = Command::new("runuser")
-            .args(["-u", "prometheus", "--", "sh", "-c", &start])
+        // Not runuser, which stays as its parent and is killed alone.
+        let process = Command::new("setpriv")
+            .args(["--reuid=prometheus", "--regid=prometheus", "--init-groups", "sh", "-c", &start])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
