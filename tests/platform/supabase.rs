@@ -213,6 +213,17 @@ fn whoever_follows_the_page_from_its_first_command_to_its_last_meets_nothing_els
 }
 
 #[test]
+fn the_first_steps_of_the_readme_run_there() {
+    let db = SUPABASE.supabase_database(Services::Ran);
+    db.session(As::Role("postgres")).run("CREATE EXTENSION pg_trgm SCHEMA extensions");
+    let mut admin = db.superuser();
+    let block = include_str!("../../README.md").split("```sql\n").nth(1).unwrap().split("```").next().unwrap();
+    admin.run(block);
+    assert_eq!(admin.value::<String>("SELECT full_name FROM public.profiles"), "Ana Souza");
+    assert_eq!(complaints(&mut admin), []);
+}
+
+#[test]
 fn postgres_creates_updates_and_drops_it_where_supautils_has_it_on_its_list() {
     let privileged = "pg_trgm, pgcrypto, auria";
     let options = ClusterOptions::default().setting("supautils.privileged_extensions", privileged);
