@@ -243,6 +243,23 @@ fn postgres_creates_updates_and_drops_it_where_supautils_has_it_on_its_list() {
     refused_with(other.session(As::Role("postgres")).batch_execute(refused), "42501");
 }
 
+#[test]
+fn jobs_are_scheduled_where_postgres_has_created_pg_cron_and_an_event_trigger_grants_its_objects() {
+    // pg_cron works in one database: the first of this server.
+    let options = ClusterOptions::default().setting("cron.database_name", "auria_0");
+    let cluster = options.platform(Platform::Supabase).start();
+    let db = cluster.supabase_database(Services::Ran);
+    assert_eq!(db.name(), "auria_0");
+    install(&db);
+    let mut postgres = db.session(As::Role("postgres"));
+    postgres.run("CREATE EXTENSION pg_cron");
+    let mut admin = db.superuser();
+    let scheduled = admin.value::<i64>("SELECT count(*) FROM auria.schedule()");
+    assert!(scheduled > 0);
+    assert_eq!(complaints(&mut admin), []);
+    assert!(postgres.value::<bool>("SELECT has_table_privilege('cron.job', 'SELECT')"));
+}
+
 /// How many functions of pg_trgm the API serves to a visitor.
 const TRIGRAM_RPCS: &str = "SELECT count(*) FROM pg_proc f JOIN pg_depend d ON d.objid = f.oid AND d.deptype = 'e'
       JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'pg_trgm'
