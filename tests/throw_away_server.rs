@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 
-use auria_tests::{ClusterOptions, LAST_LEGACY_STATE, Session};
+use auria_tests::{ClusterOptions, LAST_LEGACY_STATE, Platform, Session};
 use serde_json::json;
 
 fn main() -> io::Result<()> {
@@ -17,6 +17,8 @@ fn main() -> io::Result<()> {
         json!({
             "host": cluster.socket_directory(),
             "port": cluster.port(),
+            "superuser": cluster.superuser_name(),
+            "isSupabase": cluster.platform() == Platform::Supabase,
             "template": cluster.template(),
             "adopted": adopted.name(),
             "sealed": sealed.name(),

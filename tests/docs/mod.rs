@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`architecture`] | the diagram of docs/architecture.md |
 //! | [`faults`] | the table of faults in tools/faults |
+//! | [`list_settings`] | no page, message or script replaces a list of libraries |
 //! | [`names`] | files, sections and tests that any page names |
 //! | [`phi`], [`readme`] | the SQL of docs/phi.md and README.md |
 //! | [`reference`] | the tables of docs/reference.md |
@@ -12,6 +13,7 @@
 
 mod architecture;
 mod faults;
+mod list_settings;
 mod names;
 mod phi;
 mod readme;

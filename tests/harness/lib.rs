@@ -29,7 +29,7 @@ mod stage;
 mod supabase;
 mod watchdog;
 
-pub use cluster::{Cluster, ClusterOptions};
+pub use cluster::{Cluster, ClusterOptions, Platform};
 pub use database::Database;
 pub use debian::{Debian, Terminal};
 pub use legacy::{LAST_LEGACY_STATE, RAW_STATES};
@@ -42,7 +42,7 @@ pub use sources::{
     public_functions, public_tables, sources,
 };
 pub use stage::{Stage, repository};
-pub use supabase::{Services, Supabase};
+pub use supabase::{Services, compile};
 
 /// A database of its own with the extension created in it, on the server all tests of this process share.
 pub fn database() -> Database<'static> {

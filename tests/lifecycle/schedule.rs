@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use auria_tests::{Cluster, ClusterOptions, Database, Session, Stage, database, refused_with};
+use auria_tests::{Cluster, ClusterOptions, Database, Platform, Session, Stage, database, refused_with};
 
 use crate::docs::runbook::{INSTALL, OPERATIONS};
 
@@ -54,6 +54,7 @@ fn managed_jobs(database: &str) -> Vec<Job> {
 /// A server that has pg_cron loaded. It works in no database yet.
 fn server(background_workers: &str) -> Cluster {
     ClusterOptions::default()
+        .platform(Platform::PostgreSql)
         .setting("shared_preload_libraries", "pg_cron")
         .setting("cron.use_background_workers", background_workers)
         .start()
@@ -331,7 +332,7 @@ fn where_the_server_has_no_pg_cron_the_package_comes_first() {
     let stage = Stage::without_extension();
     stage.install(&Stage::shared().library(), &Stage::shared().scripts());
     fs::remove_file(stage.scripts().join("pg_cron.control")).unwrap();
-    let cluster = ClusterOptions::default().on(&stage).start();
+    let cluster = ClusterOptions::default().platform(Platform::PostgreSql).on(&stage).start();
     let db = cluster.database();
     let mut dba = db.superuser();
     let refusal = refused_with(dba.query(SCHEDULE, &[]), "55000");

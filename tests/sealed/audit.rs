@@ -35,7 +35,7 @@ fn pgaudit_records_who_read_which_patient_and_no_patient_data() {
     let (settings, statements) = documented();
     let control = Stage::shared().scripts().join("pgaudit.control");
     assert!(control.exists(), "pgAudit is missing: scripts/setup test installs it");
-    let mut options = ClusterOptions::default();
+    let mut options = ClusterOptions::default().setting("shared_preload_libraries", "pgaudit");
     for (name, value) in &settings {
         options = options.setting(name, value);
     }

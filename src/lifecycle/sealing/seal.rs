@@ -11,8 +11,8 @@ use crate::pg::{extension, transaction};
 use crate::phi;
 use crate::phi::columns::TABLES;
 use crate::phi::layout;
-use crate::schema::locks;
 use crate::schema::owner;
+use crate::schema::{citus, locks};
 
 /// Seals every table with patient data that is open, in one transaction.
 ///
@@ -44,7 +44,7 @@ fn phi_seal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
             refuse_unless_complete(table.name, &phi::count(spi, source)?)?;
             mentioning.extend(obstacles::mentioning(spi, table)?);
             publications.extend(obstacles::publications(spi, table)?);
-            tables::seal(spi, table)?;
+            extension::with_settings(citus::settings(), || tables::seal(spi, table))?;
         }
         Ok((mentioning, publications))
     })?;

@@ -26,7 +26,7 @@ export async function startServer() {
 }
 
 /** How pg reaches a database of the server. */
-export function connection(server, database, user = 'postgres') {
+export function connection(server, database, user = server.superuser) {
   return { host: server.host, port: server.port, user, database };
 }
 
@@ -43,7 +43,7 @@ async function administer(server, statement) {
 
 /** A new database with the extension created in it; or, made from `server.adopted`, one that the extension took over. */
 export async function createDatabase(server, name, template = server.template) {
-  await administer(server, `CREATE DATABASE ${name} TEMPLATE ${template}`);
+  await administer(server, `CREATE DATABASE ${name} OWNER postgres TEMPLATE ${template}`);
   return name;
 }
 
