@@ -18,8 +18,18 @@ pub struct Error {
     message: Cow<'static, str>,
     detail: Option<Cow<'static, str>>,
     hint: Option<Cow<'static, str>>,
-    /// The table of schema public, and its column, that clients read as fields of the error.
-    column: Option<Box<(String, String)>>,
+    object: Option<Box<Object>>,
+}
+
+/// A table of schema public, and what of it an error is about: clients read them as fields of the error.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// The table.
+    pub table: String,
+    /// Its column.
+    pub column: Option<String>,
+    /// Its constraint.
+    pub constraint: Option<String>,
 }
 
 /// What a caller may have to decide by. A SQLSTATE is for clients: several
@@ -41,7 +51,7 @@ impl Error {
     /// An error with a SQLSTATE and a message; detail and hint come by
     /// [`Error::detail`] and [`Error::hint`].
     pub fn new(code: PgSqlErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind: Kind::Other, code, message: message.into(), detail: None, hint: None, column: None }
+        Self { kind: Kind::Other, code, message: message.into(), detail: None, hint: None, object: None }
     }
 
     fn of_kind(mut self, kind: Kind) -> Self {
@@ -61,8 +71,16 @@ impl Error {
         self
     }
 
-    fn of_column(mut self, table: &str, column: &str) -> Self {
-        self.column = Some(Box::new((table.to_owned(), column.to_owned())));
+    fn of_column(self, table: &str, column: &str) -> Self {
+        self.of(Object { table: table.to_owned(), column: Some(column.to_owned()), constraint: None })
+    }
+
+    fn of_constraint(self, table: &str, constraint: &str) -> Self {
+        self.of(Object { table: table.to_owned(), column: None, constraint: Some(constraint.to_owned()) })
+    }
+
+    fn of(mut self, object: Object) -> Self {
+        self.object = Some(Box::new(object));
         self
     }
 
@@ -110,9 +128,9 @@ impl Error {
         matches!(self.kind, Kind::WrongKeyOrCorrupt | Kind::StoredValue)
     }
 
-    /// The table of schema public, and its column, that clients read as fields of the error.
-    pub fn column(&self) -> Option<(&str, &str)> {
-        self.column.as_deref().map(|(table, column)| (&**table, &**column))
+    /// What the error is about, for clients to read as its fields.
+    pub fn object(&self) -> Option<&Object> {
+        self.object.as_deref()
     }
 }
 
@@ -252,6 +270,7 @@ pub fn unknown_status() -> Error {
     Error::new(PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, "unknown status of a subscription")
         .detail(format!("It must be one of {}.", STATUSES.join(", ")))
         .hint("Write Stripe's word as it comes.")
+        .of_column("subscriptions", "status")
 }
 
 /// 40001: what this transaction needs was changed after its snapshot.
@@ -400,8 +419,8 @@ pub fn null_in_column(table: &str, column: &str) -> Error {
     .of_column(table, column)
 }
 
-/// 54000: as an index over names would refuse it.
-pub fn name_too_long(longest: usize) -> Error {
+/// 54000: as the index of this constraint over names would refuse it in the open layout.
+pub fn name_too_long(longest: usize, table: &str, constraint: &str) -> Error {
     Error::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the name of a patient is too long")
         .detail(format!("It has more than {longest} octets."))
 }
@@ -438,6 +457,8 @@ pub fn integer_out_of_range() -> Error {
     Error::new(PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "a counter is out of range for type integer")
         .hint("Correct the row: credits are counted as integers.")
 }
+        .hint("Write a shorter name, and what else there is to say to the notes.")
+        .of_constraint(table, constraint)
 
 /// 42804: a managed column was changed after the installation.
 pub fn column_of_other_shape(what: String) -> Error {
