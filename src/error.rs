@@ -423,6 +423,27 @@ pub fn null_in_column(table: &str, column: &str) -> Error {
 pub fn name_too_long(longest: usize, table: &str, constraint: &str) -> Error {
     Error::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the name of a patient is too long")
         .detail(format!("It has more than {longest} octets."))
+/// 55000: what is written to a view while no INSTEAD OF trigger fires.
+pub fn write_is_stored_nowhere(view: &str) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("what is written to view \"{view}\" would be stored nowhere"),
+    )
+    .detail("session_replication_role is replica: PostgreSQL fires no trigger of a view then, and reports success.")
+    .hint(format!(
+        "SET session_replication_role = origin for what is written to this view: its triggers encrypt and store it. \
+         A dump of a sealed database writes to auria_raw.{view}_raw instead.",
+    ))
+}
+
+/// 42501, with PostgreSQL's own message for a table.
+pub fn row_security_violated(table: &str) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("new row violates row-level security policy for table \"{table}\""),
+    )
+}
+
 }
 
 /// 22021: an intact message whose content no text of PostgreSQL can hold.
@@ -436,6 +457,8 @@ pub fn phi_not_text() -> Error {
 /// 0A000: the database is in another encoding than UTF8.
 pub fn needs_utf8(encoding: &str) -> Error {
     Error::new(
+        .hint("Write a shorter name, and what else there is to say to the notes.")
+        .of_constraint(table, constraint)
         PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
         "extension \"auria\" needs a database in the encoding UTF8",
     )
@@ -457,8 +480,6 @@ pub fn integer_out_of_range() -> Error {
     Error::new(PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "a counter is out of range for type integer")
         .hint("Correct the row: credits are counted as integers.")
 }
-        .hint("Write a shorter name, and what else there is to say to the notes.")
-        .of_constraint(table, constraint)
 
 /// 42804: a managed column was changed after the installation.
 pub fn column_of_other_shape(what: String) -> Error {

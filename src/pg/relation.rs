@@ -105,6 +105,12 @@ fn named(schema: &CStr, name: &CStr) -> Option<(pg_sys::Oid, pg_sys::Oid)> {
     }
 }
 
+/// Whether it is a view.
+pub fn is_view(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a catalogue look-up inside a transaction.
+    unsafe { pg_sys::get_rel_relkind(relation) as u8 == pg_sys::RELKIND_VIEW }
+}
+
 /// The foreign keys by which one column of a table refers to another table.
 pub struct ForeignKeys {
     table: String,

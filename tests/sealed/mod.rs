@@ -6,6 +6,7 @@ mod errors;
 pub mod lifecycle;
 mod obstacles;
 mod rotation;
+mod replica_role;
 mod secrecy;
 mod unreadable;
 
