@@ -356,6 +356,19 @@ pub fn phi_wrong_key_or_corrupt() -> Error {
         )
 }
 
+/// 39000: a value in a dentist's row that may be another one's.
+pub fn phi_of_another() -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION,
+        "an encrypted value does not belong to the user whose row it is in",
+    )
+    .detail("It names another user, or it names nobody and has no integrity protection.")
+    .hint(
+        "SELECT * FROM auria.phi_status() counts such values as differing or unreadable. Write the value again \
+         through the view, or set its encrypted column to NULL as service_role.",
+    )
+}
+
 /// 54000: a plaintext above the limit, or a message that becomes one.
 pub fn phi_too_large() -> Error {
     Error::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "encrypted value exceeds the size limit")
@@ -410,19 +423,6 @@ pub fn write_through_view(table: &str) -> Error {
         .hint("Write to the view of schema public in its place: it encrypts.")
 }
 
-/// 23502, with PostgreSQL's own message for a table.
-pub fn null_in_column(table: &str, column: &str) -> Error {
-    Error::new(
-        PgSqlErrorCode::ERRCODE_NOT_NULL_VIOLATION,
-        format!("null value in column \"{column}\" of relation \"{table}\" violates not-null constraint"),
-    )
-    .of_column(table, column)
-}
-
-/// 54000: as the index of this constraint over names would refuse it in the open layout.
-pub fn name_too_long(longest: usize, table: &str, constraint: &str) -> Error {
-    Error::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the name of a patient is too long")
-        .detail(format!("It has more than {longest} octets."))
 /// 55000: what is written to a view while no INSTEAD OF trigger fires.
 pub fn write_is_stored_nowhere(view: &str) -> Error {
     Error::new(
@@ -444,6 +444,21 @@ pub fn row_security_violated(table: &str) -> Error {
     )
 }
 
+/// 23502, with PostgreSQL's own message for a table.
+pub fn null_in_column(table: &str, column: &str) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_NOT_NULL_VIOLATION,
+        format!("null value in column \"{column}\" of relation \"{table}\" violates not-null constraint"),
+    )
+    .of_column(table, column)
+}
+
+/// 54000: as the index of this constraint over names would refuse it in the open layout.
+pub fn name_too_long(longest: usize, table: &str, constraint: &str) -> Error {
+    Error::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the name of a patient is too long")
+        .detail(format!("It has more than {longest} octets."))
+        .hint("Write a shorter name, and what else there is to say to the notes.")
+        .of_constraint(table, constraint)
 }
 
 /// 22021: an intact message whose content no text of PostgreSQL can hold.
@@ -457,8 +472,6 @@ pub fn phi_not_text() -> Error {
 /// 0A000: the database is in another encoding than UTF8.
 pub fn needs_utf8(encoding: &str) -> Error {
     Error::new(
-        .hint("Write a shorter name, and what else there is to say to the notes.")
-        .of_constraint(table, constraint)
         PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
         "extension \"auria\" needs a database in the encoding UTF8",
     )

@@ -1,12 +1,13 @@
 //! The sealed layout: no plaintext patient data at rest, and clients that do not notice.
 
 mod audit;
+mod binding;
 mod clients;
 mod errors;
 pub mod lifecycle;
 mod obstacles;
-mod rotation;
 mod replica_role;
+mod rotation;
 mod secrecy;
 mod unreadable;
 
