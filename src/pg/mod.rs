@@ -25,6 +25,7 @@ pub mod procedure;
 pub mod random;
 pub mod relation;
 mod relcache;
+pub mod replica_role;
 pub mod roles;
 mod running;
 pub mod sequence;

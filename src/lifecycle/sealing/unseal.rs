@@ -75,7 +75,9 @@ fn unseal(spi: &Spi, table: &PhiTable) -> Result<()> {
         filled.push(format!(
             "ALTER COLUMN {plain} TYPE pg_catalog.{kind} USING auria.open_text({encrypted})::pg_catalog.{kind}"
         ));
-        filled.push(format!("ALTER COLUMN {encrypted} TYPE pg_catalog.bytea USING auria.unbound_value({encrypted})"));
+        filled.push(format!(
+            "ALTER COLUMN {encrypted} TYPE pg_catalog.bytea USING auria.unbound_value({encrypted}, user_id)"
+        ));
         let is_required = "SELECT FROM pg_catalog.pg_attribute \
             WHERE attrelid = pg_catalog.to_regclass($1) AND attname = $2 AND attnotnull";
         if spi.exists(is_required, crate::args![&format!("public.{name}"), &*encrypted])? {

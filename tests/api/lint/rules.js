@@ -155,7 +155,7 @@ export const RULES = [
         -- Inlined into policies, which ask it for each row; every name in it is qualified.
         AND f.oid <> 'storage.foldername(text)'::regprocedure
         -- A procedure that commits can have no settings. These have the rights of their caller, the backend.
-        AND NOT (f.oid IN ('auria.phi_backfill(integer)'::regprocedure, 'auria.reset_monthly(integer)'::regprocedure,
+        AND NOT (f.oid IN ('auria.phi_backfill(integer, boolean)'::regprocedure, 'auria.reset_monthly(integer)'::regprocedure,
                            'auria.phi_seal()'::regprocedure, 'auria.phi_unseal()'::regprocedure)
                  AND NOT f.prosecdef
                  AND NOT has_function_privilege('authenticated', f.oid, 'EXECUTE'))
