@@ -10,6 +10,7 @@ use super::tables::subscription;
 use super::uses::Use;
 use crate::error::{self, Result};
 use crate::pg::spi::{Rows, Snapshot, Spi};
+use crate::pg::transaction;
 use crate::pg::value::Fields;
 use crate::{args, statement};
 
@@ -21,6 +22,9 @@ statement! {
     READ_SUBSCRIPTION = include_str!("select_subscription.sql");
 
     /// A clinic may have removed the plan; then there is no plan.
+    /// The trigger settles what is due, whatever a statement writes.
+    SETTLE_DUE = "UPDATE public.subscriptions SET updated_at = now() WHERE id = $1";
+
     SUBSCRIBE = "INSERT INTO public.subscriptions (user_id, plan_id, status) \
         VALUES ($1, (SELECT id FROM public.subscription_plans WHERE id = 'starter'), 'active') \
             ON CONFLICT DO NOTHING";
@@ -33,20 +37,33 @@ pub struct Account {
     /// Whether its status gives access to the pool.
     pub counts: bool,
     pub counters: Counters,
-    reset_at: TimestampWithTimeZone,
+    pub reset_at: TimestampWithTimeZone,
     /// The ledger's last entry at the last reset; `None` if that reset is older
     /// than the ledger's numbers, and only its time is known.
     reset_entry: Option<i64>,
     /// The ledger's last entry at the last plan change; 0 if there was none.
     plan_change_entry: i64,
+    /// When the month ends; `-infinity` where nobody looked yet, `infinity` where no month follows.
+    pub month_ends_at: TimestampWithTimeZone,
     created_at: TimestampWithTimeZone,
 }
 
 impl Account {
-    /// Locks the user's row until the transaction ends, and reads it.
+    /// Locks the user's row until the transaction ends, settles the months that are over, and reads it.
     pub fn lock(spi: &Spi, user: Uuid) -> Result<Option<Self>> {
-        let rows = spi.query(&LOCK_SUBSCRIPTION, Snapshot::New, args![user])?;
-        Self::chosen(&rows)
+        let read = || Self::chosen(&spi.query(&LOCK_SUBSCRIPTION, Snapshot::New, args![user])?);
+        match read()? {
+            Some(account) if account.is_due(transaction::clock()) => {
+                spi.query(&SETTLE_DUE, Snapshot::New, args![account.id])?;
+                read()
+            }
+            account => Ok(account),
+        }
+    }
+
+    /// Whether the month is over at this time, and not settled.
+    pub fn is_due(&self, now: TimestampWithTimeZone) -> bool {
+        self.month_ends_at <= now
     }
 
     /// Locks the user's row, and makes one (plan `starter`, status `active`)
@@ -97,12 +114,15 @@ impl Account {
                 bonus: row.expect(subscription::BONUS)?,
                 used: row.expect(subscription::USED)?,
                 hidden: row.expect(subscription::HIDDEN)?,
+                settled_rollover: row.expect(subscription::SETTLED_ROLLOVER)?,
+                settled_bonus: row.expect(subscription::SETTLED_BONUS)?,
                 cases: row.expect(subscription::CASES)?,
                 simulations: row.expect(subscription::SIMULATIONS)?,
             },
             reset_at: row.expect(subscription::RESET_AT)?,
             reset_entry: row.get(subscription::RESET_ENTRY)?,
             plan_change_entry: row.expect(subscription::PLAN_CHANGE_ENTRY)?,
+            month_ends_at: row.expect(subscription::MONTH_ENDS_AT)?,
             created_at: row.expect(subscription::CREATED_AT)?,
         })
     }

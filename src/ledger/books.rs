@@ -5,7 +5,6 @@ use uuid::Uuid;
 
 use super::account::Account;
 use super::decide::{Entry, Posting};
-use super::free::FreeTier;
 use super::prices::Prices;
 use super::uses::Use;
 use crate::error::Error;
@@ -24,8 +23,11 @@ pub trait Books {
     /// is given back all the same.
     fn account_to_credit(&mut self) -> Result<&Account, Self::Stop>;
 
-    /// Locks the user's free uses until the transaction ends.
-    fn lock_free_tier(&self) -> Result<FreeTier<'_>, Self::Stop>;
+    /// Locks the user's free uses until the transaction ends. Whoever had no subscription may have one after the wait.
+    fn lock_free_uses(&mut self) -> Result<(), Self::Stop>;
+
+    /// Charges a free use; false if it is one too many.
+    fn charge_free(&self, operation: &str, reference: Option<Uuid>) -> Result<bool, Self::Stop>;
 
     /// What the operation costs, and what the plan grants, as configured now.
     fn prices(&self, plan: Option<&str>, operation: &str) -> Result<Prices, Self::Stop>;
@@ -43,6 +45,6 @@ pub trait Books {
     /// Writes a refund: the use, counters and ledger.
     fn refund(&self, given: &Use, place: Self::Place, refund: &Posting<'_>) -> Result<(), Self::Stop>;
 
-    /// Writes a refund of a use that no pool paid for; false when somebody else did meanwhile.
+    /// Writes a refund of a use that took nothing from a pool; false when somebody else did meanwhile.
     fn refund_free(&self, given: &Use, refund: &Entry<'_>) -> Result<bool, Self::Stop>;
 }

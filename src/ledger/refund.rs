@@ -1,6 +1,6 @@
 //! Giving back: `refund_credits`.
 
-use auria_credits::REFUND_DAYS;
+use auria_credits::REFUND_HOURS;
 use uuid::Uuid;
 
 use super::books::Books;
@@ -26,16 +26,20 @@ pub fn refund(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bo
 }
 
 fn give_back<B: Books>(books: &mut B, operation: &str, reference: Option<Uuid>) -> Result<bool, B::Stop> {
+    // A free use may be under way that began before there was a subscription; and two refunds of a use whose
+    // subscription is gone make one.
+    books.lock_free_uses()?;
     loop {
         let found = books.find_use(operation, reference)?;
-        let is_in_time = |given: &Use| reference.is_some() || given.is_within(REFUND_DAYS);
+        let is_in_time = |given: &Use| reference.is_some() || given.is_within(REFUND_HOURS);
         let Some((given, place)) = found.filter(|(given, _)| is_in_time(given)) else {
             return Ok(false);
         };
         if !given.is_open {
             return Ok(true);
         }
-        if !given.is_free {
+        // A use that cost nothing took nothing from a pool.
+        if !given.is_free && given.credits != 0 {
             let refund = decide::refund(books.account_to_credit()?, operation, &given)?;
             books.refund(&given, place, &refund)?;
             return Ok(true);

@@ -6,7 +6,7 @@ use super::account::Account;
 use super::books::Books;
 use super::counters::Counters;
 use super::decide::{Entry, Posting};
-use super::free::{self, FreeTier};
+use super::free;
 use super::prices::Prices;
 use super::tables::{subscription, usage};
 use super::uses::Use;
@@ -48,6 +48,7 @@ pub fn with_account<T>(user: Uuid, work: impl FnOnce(&mut ByRows<'_>) -> Direct<
             require(is_same, Reason::RowChanged)?;
             writing.look_again();
             let account = Account::from_fields(&row)?;
+            require(!account.is_due(transaction::clock()), Reason::MonthIsOver)?;
             work(&mut ByRows { account, user, row: &row, ledger: &ledger, writing: &writing })
         })
     })
@@ -74,7 +75,13 @@ impl<'open> Books for ByRows<'open> {
         Ok(&self.account)
     }
 
-    fn lock_free_tier(&self) -> Direct<FreeTier<'_>> {
+    fn lock_free_uses(&mut self) -> Direct<()> {
+        free::lock(self.user);
+        self.writing.look_again();
+        Ok(())
+    }
+
+    fn charge_free(&self, _operation: &str, _reference: Option<Uuid>) -> Direct<bool> {
         Err(Reason::FreeTier.into())
     }
 
@@ -153,6 +160,8 @@ impl ByRows<'_> {
             (subscription::ROLLOVER, counters.rollover.into()),
             (subscription::BONUS, counters.bonus.into()),
             (subscription::HIDDEN, counters.hidden.into()),
+            (subscription::SETTLED_ROLLOVER, counters.settled_rollover.into()),
+            (subscription::SETTLED_BONUS, counters.settled_bonus.into()),
             (subscription::CASES, counters.cases.into()),
             (subscription::SIMULATIONS, counters.simulations.into()),
             (subscription::UPDATED_AT, transaction::start_time().into()),

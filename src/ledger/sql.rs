@@ -1,8 +1,10 @@
 //! The books by SQL, whatever the tables are like.
 
+use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
 use super::account::Account;
+use super::announced::Announced;
 use super::books::Books;
 use super::decide::{Entry, Posting};
 use super::free::{self, FreeTier};
@@ -10,6 +12,7 @@ use super::prices::Prices;
 use super::uses::{self, Use};
 use crate::error::{self, Error, Result};
 use crate::pg::spi::{Snapshot, Spi};
+use crate::pg::transaction;
 use crate::{args, statement};
 
 statement! {
@@ -31,12 +34,25 @@ pub struct BySql<'spi> {
     spi: &'spi Spi,
     user: Uuid,
     account: Option<Account>,
+    /// A month that ended later is not looked at.
+    locked_at: TimestampWithTimeZone,
 }
 
 impl<'spi> BySql<'spi> {
+    /// Tells the triggers of the subscription what the ledger explains.
+    fn announced(&self, posting: &Posting<'_>) -> Announced {
+        Announced {
+            subscription: posting.subscription,
+            before: posting.before,
+            after: posting.counters,
+            at: self.locked_at,
+        }
+    }
+
     /// Locks the subscription, if there is one.
     pub fn lock(spi: &'spi Spi, user: Uuid) -> Result<Self> {
-        Ok(Self { spi, user, account: Account::lock(spi, user)? })
+        let account = Account::lock(spi, user)?;
+        Ok(Self { spi, user, account, locked_at: transaction::clock() })
     }
 }
 
@@ -56,9 +72,17 @@ impl Books for BySql<'_> {
         Ok(self.account.insert(account))
     }
 
-    fn lock_free_tier(&self) -> Result<FreeTier<'_>> {
+    fn lock_free_uses(&mut self) -> Result<()> {
         free::lock(self.user);
-        Ok(FreeTier::of(self.spi, self.user))
+        if self.account.is_none() {
+            self.account = Account::lock(self.spi, self.user)?;
+        }
+        Ok(())
+    }
+
+    fn charge_free(&self, operation: &str, reference: Option<Uuid>) -> Result<bool> {
+        let subscription = self.account.as_ref().map(|account| account.id);
+        FreeTier::of(self.spi, self.user).charge(subscription, operation, reference)
     }
 
     fn prices(&self, plan: Option<&str>, operation: &str) -> Result<Prices> {
@@ -69,7 +93,8 @@ impl Books for BySql<'_> {
         uses::is_charged(self.spi, self.user, operation, reference)
     }
 
-    fn charge(&self, Posting { subscription, counters, entry }: &Posting<'_>) -> Result<()> {
+    fn charge(&self, posting: &Posting<'_>) -> Result<()> {
+        let Posting { subscription, counters, entry, .. } = posting;
         let args = args![
             *subscription,
             counters.used,
@@ -82,14 +107,14 @@ impl Books for BySql<'_> {
             self.user,
             entry.reference,
         ];
-        let is_written = match entry.reference {
-            None => !self.spi.query(&CHARGE, Snapshot::New, &args[..8])?.is_empty(),
+        let is_written = self.announced(posting).during(|| match entry.reference {
+            None => Ok(!self.spi.query(&CHARGE, Snapshot::New, &args[..8])?.is_empty()),
             Some(_) => {
                 let rows = self.spi.query(&CHARGE_ONCE, Snapshot::New, args)?;
                 let row = rows.first().ok_or_else(error::kept_by_a_trigger)?;
-                row.expect::<i64>(1)? == row.expect::<i64>(2)?
+                Ok(row.expect::<i64>(1)? == row.expect::<i64>(2)?)
             }
-        };
+        })?;
         written(is_written)
     }
 
@@ -97,7 +122,8 @@ impl Books for BySql<'_> {
         Ok(uses::find(self.spi, self.user, operation, reference)?.map(|given| (given, ())))
     }
 
-    fn refund(&self, given: &Use, (): (), Posting { subscription, counters, entry }: &Posting<'_>) -> Result<()> {
+    fn refund(&self, given: &Use, (): (), posting: &Posting<'_>) -> Result<()> {
+        let Posting { subscription, counters, entry, .. } = posting;
         let args = args![
             *subscription,
             given.id,
@@ -105,6 +131,8 @@ impl Books for BySql<'_> {
             counters.rollover,
             counters.bonus,
             counters.hidden,
+            counters.settled_rollover,
+            counters.settled_bonus,
             counters.cases,
             counters.simulations,
             &*entry.operation,
@@ -115,7 +143,8 @@ impl Books for BySql<'_> {
             entry.reference,
         ];
         // The subscription is locked, so nobody else refunded the use meanwhile.
-        written(!self.spi.query(&REFUND, Snapshot::New, args)?.is_empty())
+        let refunded = self.announced(posting).during(|| self.spi.query(&REFUND, Snapshot::New, args))?;
+        written(!refunded.is_empty())
     }
 
     fn refund_free(&self, given: &Use, refund: &Entry<'_>) -> Result<bool> {

@@ -105,6 +105,11 @@ fn named(schema: &CStr, name: &CStr) -> Option<(pg_sys::Oid, pg_sys::Oid)> {
     }
 }
 
+/// The role that owns the relation of this name, if there is one.
+pub fn owner(schema: &CStr, name: &CStr) -> Option<pg_sys::Oid> {
+    Some(Relation::open(find(schema, name)?, pg_sys::AccessShareLock)?.class().relowner)
+}
+
 /// The foreign keys by which one column of a table refers to another table.
 pub struct ForeignKeys {
     table: String,

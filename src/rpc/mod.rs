@@ -8,4 +8,3 @@ pub mod credits;
 mod dashboard;
 mod phi;
 mod rate_limit;
-mod settlement;

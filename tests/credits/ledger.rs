@@ -232,20 +232,6 @@ fn numbers_that_no_rule_allows_end_in_an_error_or_in_zero_and_never_wrap(db: &Da
     }
 }
 
-fn a_null_in_the_resets_own_arithmetic_is_refused(db: &Database<'_>) {
-    let mut admin = db.superuser();
-    for call in [
-        "settled_bonus('starter', NULL, 3, 4)",
-        "settled_bonus('starter', 2, NULL, 4)",
-        "settled_bonus('starter', 2, 3, NULL)",
-        "settled_rollover('starter', NULL, 4)",
-        "settled_rollover('starter', 3, NULL)",
-    ] {
-        refused_with(admin.query(&format!("SELECT auria.{call}"), &[]), "22004");
-    }
-    assert_eq!(admin.value::<i32>("SELECT auria.settled_rollover(NULL, 3, -2147483648)"), 0);
-}
-
 fn a_ledger_from_before_the_numbers_is_numbered_and_its_refunds_matched(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_elite_monthly");
     let mut admin = db.superuser();
@@ -309,6 +295,5 @@ both_ways! {
     a_first_subscription_beside_an_uncommitted_free_use_charges_its_reference_once,
     all_functions_mean_the_same_one_of_a_users_two_subscriptions,
     numbers_that_no_rule_allows_end_in_an_error_or_in_zero_and_never_wrap,
-    a_null_in_the_resets_own_arithmetic_is_refused,
     a_ledger_from_before_the_numbers_is_numbered_and_its_refunds_matched,
 }

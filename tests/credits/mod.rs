@@ -22,6 +22,7 @@ macro_rules! both_ways {
     };
 }
 
+mod account;
 mod cached;
 pub(crate) mod direct;
 mod free_tier;

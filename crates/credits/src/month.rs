@@ -58,6 +58,11 @@ impl Billing {
         before.max(written)
     }
 
+    /// The start before a statement: of a row whose months nobody has looked at yet, what it says itself.
+    pub fn start_before(start: Option<Time>, written: Option<Time>, is_new: bool, now: Time) -> Option<Time> {
+        if is_new { Self::start_after(start, written, now) } else { start }
+    }
+
     /// When the month that began at `reset_at` ends: with the next beginning that is no repetition of it. `None` where
     /// no month follows.
     pub fn month_ends_at(&self, reset_at: Time) -> Option<Time> {

@@ -11,6 +11,12 @@ pub enum Allowance {
     Unlimited,
 }
 
+impl Default for Allowance {
+    fn default() -> Self {
+        Self::Limited(0)
+    }
+}
+
 impl Allowance {
     /// Reads `subscription_plans.credits_per_month`: -1 means unlimited, and a
     /// subscription without a plan has nothing.
@@ -38,7 +44,7 @@ impl Allowance {
 /// Rows older than the rules may hold values below zero. These count against
 /// [`CreditPool::available`], and as zero wherever something is computed from
 /// them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CreditPool {
     /// What the plan grants each month.
     pub monthly: Allowance,
@@ -214,6 +220,14 @@ impl CreditPool {
     pub fn purchase(&mut self, credits: i32) -> Result<(), OutOfRange> {
         self.bonus = self.bonus.checked_add(credits).ok_or(OutOfRange)?;
         Ok(())
+    }
+
+    /// Takes back credits that were bought, as many as are left of them, and says how many.
+    pub fn revoke(&mut self, credits: i32) -> i32 {
+        let left = self.bonus.max(0) - self.split(self.used).bonus;
+        let taken = credits.clamp(0, left.max(0));
+        self.bonus -= taken;
+        taken
     }
 
     /// Where `used` credits come from, in the order of spending; never more of
