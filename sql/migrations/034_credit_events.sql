@@ -2,7 +2,7 @@
 -- balance can be explained.
 
 CREATE TABLE IF NOT EXISTS public.credit_events (
-    entry              bigint       NOT NULL  DEFAULT nextval('public.credit_usage_entry_seq')  PRIMARY KEY,
+    entry              bigint       NOT NULL  PRIMARY KEY,
     user_id            uuid         NOT NULL,
     subscription_id    uuid,
     kind               text         NOT NULL,
@@ -44,9 +44,10 @@ SELECT auria.ensure_unique_index('public.credit_events', 'credit_events_referenc
 
 -- The state of the accounts when this table came: a balance is explained from here on.
 INSERT INTO public.credit_events
-       (kind, user_id, subscription_id, plan_id, credits_per_month, changed_used, changed_hidden, changed_rollover,
-        changed_bonus, used, hidden, rollover, bonus, settled_rollover, settled_bonus)
-SELECT 'start', s.user_id, s.id, s.plan_id, CASE WHEN p.credits_per_month >= -1 THEN p.credits_per_month ELSE 0 END,
+       (entry, kind, user_id, subscription_id, plan_id, credits_per_month, changed_used, changed_hidden,
+        changed_rollover, changed_bonus, used, hidden, rollover, bonus, settled_rollover, settled_bonus)
+SELECT nextval('public.credit_usage_entry_seq'), 'start', s.user_id, s.id, s.plan_id,
+       CASE WHEN p.credits_per_month >= -1 THEN p.credits_per_month ELSE 0 END,
        s.credits_used_this_month, s.credits_used_hidden, s.credits_rollover, s.credits_bonus, s.credits_used_this_month,
        s.credits_used_hidden, s.credits_rollover, s.credits_bonus, s.settled_rollover, s.settled_bonus
   FROM public.subscriptions s

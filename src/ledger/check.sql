@@ -41,7 +41,8 @@ WITH last AS MATERIALIZED (
       FROM last
       LEFT JOIN since ON since.id = last.id
 )
-SELECT CASE WHEN e.id IS NULL THEN pg_catalog.format('subscription %s has no event', s.id)
+SELECT CASE WHEN e.id IS NULL THEN pg_catalog.format(
+           'subscription %s has no event: run SELECT * FROM auria.migrate(again => true)', s.id)
        ELSE pg_catalog.format(
            'subscription %s shows used %s, hidden %s, rollover %s, bonus %s, and its events and entries make %s, %s, %s, %s',
            s.id, s.credits_used_this_month, s.credits_used_hidden, s.credits_rollover, s.credits_bonus,

@@ -5,10 +5,10 @@ use uuid::Uuid;
 
 use super::tables::event;
 use super::time;
-use crate::error::{self, Result};
+use crate::error::Result;
 use crate::pg::direct::{Direct, Writing, or_by_sql};
 use crate::pg::spi::{self, Arg, Snapshot};
-use crate::pg::{relation, roles, transaction};
+use crate::pg::{relation, roles, sequence, transaction};
 use crate::{args, statement};
 
 statement! {
@@ -70,7 +70,7 @@ pub fn record(event: &Event<'_>) -> Result<()> {
             return Ok(());
         }
         spi::connected(|spi| {
-            let values: Vec<Arg<'_>> = values(event)?.into_iter().map(|(_, value)| value).collect();
+            let values: Vec<Arg<'_>> = values(event).into_iter().map(|(_, value)| value).collect();
             spi.query(&INSERT, Snapshot::New, &values).map(drop)
         })
     })
@@ -90,28 +90,30 @@ fn record_by_row(event: &Event<'_>) -> Direct<()> {
     let writing = Writing::begin()?;
     event::TABLE.with(|table| {
         let events = table.open_to_write(&writing)?.for_insert()?;
-        let values = values(event)?;
+        let values = values(event);
         events.lock_references(&values, None)?;
-        events.insert(&values);
+        let entry = sequence::next_value(c"public", c"credit_usage_entry_seq")?;
+        events.insert(&[&values[..], &[(event::ENTRY, entry.into())]].concat());
         Ok(())
     })
 }
 
 /// The columns in the order of `insert_event.sql`.
-fn values<'a>(event: &Event<'a>) -> Result<[(i32, Arg<'a>); 25]> {
+fn values<'a>(event: &Event<'a>) -> [(i32, Arg<'a>); 25] {
     let Event { before, after, month, .. } = event;
-    let changed = |before: i32, after: i32| after.checked_sub(before).ok_or_else(error::credits_out_of_range);
+    // Rows older than the rules may hold any number; the balance after it is what counts.
+    let changed = |before: i32, after: i32| Arg::from(after.saturating_sub(before));
     let of_month = |value: fn(&Month) -> i32| Arg::from(month.as_ref().map(value));
-    Ok([
+    [
         (event::KIND, event.kind.name().into()),
         (event::USER, event.user.into()),
         (event::SUBSCRIPTION, event.subscription.into()),
         (event::PLAN, event.plan.into()),
         (event::MADE_BY, event.made_by.into()),
-        (event::CHANGED_USED, changed(before.used, after.used)?.into()),
-        (event::CHANGED_HIDDEN, changed(before.hidden, after.hidden)?.into()),
-        (event::CHANGED_ROLLOVER, changed(before.rollover, after.rollover)?.into()),
-        (event::CHANGED_BONUS, changed(before.bonus, after.bonus)?.into()),
+        (event::CHANGED_USED, changed(before.used, after.used)),
+        (event::CHANGED_HIDDEN, changed(before.hidden, after.hidden)),
+        (event::CHANGED_ROLLOVER, changed(before.rollover, after.rollover)),
+        (event::CHANGED_BONUS, changed(before.bonus, after.bonus)),
         (event::CREDITS_PER_MONTH, credits_per_month(after.monthly).into()),
         (event::USED, after.used.into()),
         (event::HIDDEN, after.hidden.into()),
@@ -128,5 +130,5 @@ fn values<'a>(event: &Event<'a>) -> Result<[(i32, Arg<'a>); 25]> {
         (event::SPENT_BONUS, of_month(|month| month.spent.bonus)),
         (event::IS_BY_HAND, Arg::from(month.map(|month| month.is_by_hand))),
         (event::CREATED_AT, transaction::clock().into()),
-    ])
+    ]
 }

@@ -84,6 +84,7 @@ pub mod event {
     use super::*;
 
     columns! { COLUMNS:
+        ENTRY = c"entry" INT8OID;
         KIND = c"kind" TEXTOID;
         USER = c"user_id" UUIDOID;
         SUBSCRIPTION = c"subscription_id" UUIDOID;

@@ -69,6 +69,8 @@ fn uses(db: &Database, users: i32, subscribed: bool) {
          INSERT INTO public.credit_usage (user_id, subscription_id, operation, credits_used, is_free) \
          SELECT u.id, s.id, 'case_analysis', 1, s.id IS NULL \
            FROM auth.users u LEFT JOIN public.subscriptions s ON s.user_id = u.id; \
+         SET session_replication_role = origin; \
+         SELECT auria.migrate(again => true); \
          ANALYZE"
     ));
 }
