@@ -9,6 +9,7 @@ use super::books::Books;
 use super::decide::{Entry, Posting};
 use super::free::{self, FreeTier};
 use super::prices::Prices;
+use super::tables::schema_has_months;
 use super::uses::{self, Use};
 use crate::error::{self, Error, Result};
 use crate::pg::spi::{Snapshot, Spi};
@@ -25,6 +26,9 @@ statement! {
 
     /// The use, the counters and the ledger in one statement: all or none.
     REFUND = include_str!("refund.sql");
+
+    /// The same in a schema of 0.3.
+    REFUND_0_3 = include_str!("refund_0_3.sql");
 
     REFUND_FREE = include_str!("refund_free.sql");
 }
@@ -143,7 +147,8 @@ impl Books for BySql<'_> {
             entry.reference,
         ];
         // The subscription is locked, so nobody else refunded the use meanwhile.
-        let refunded = self.announced(posting).during(|| self.spi.query(&REFUND, Snapshot::New, args))?;
+        let statement = if schema_has_months() { &REFUND } else { &REFUND_0_3 };
+        let refunded = self.announced(posting).during(|| self.spi.query(statement, Snapshot::New, args))?;
         written(!refunded.is_empty())
     }
 
