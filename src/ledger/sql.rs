@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::account::Account;
 use super::announced::Announced;
-use super::books::Books;
+use super::books::{Books, FreeUses};
 use super::decide::{Entry, Posting};
 use super::free::{self, FreeTier};
 use super::prices::Prices;
@@ -54,8 +54,18 @@ impl<'spi> BySql<'spi> {
     }
 
     /// Locks the subscription, if there is one.
-    pub fn lock(spi: &'spi Spi, user: Uuid) -> Result<Self> {
-        let account = Account::lock(spi, user)?;
+    pub fn lock(spi: &'spi Spi, user: Uuid, free_uses: FreeUses) -> Result<Self> {
+        let counting = match free_uses {
+            FreeUses::Locked => None,
+            FreeUses::LockedWithoutPool => Account::lock_counting(spi, user)?,
+        };
+        let account = match counting {
+            Some(account) => Some(account),
+            None => {
+                free::lock(user);
+                Account::lock(spi, user)?
+            }
+        };
         Ok(Self { spi, user, account, locked_at: transaction::clock() })
     }
 }
@@ -74,14 +84,6 @@ impl Books for BySql<'_> {
             None => Account::lock_or_subscribe(self.spi, self.user)?,
         };
         Ok(self.account.insert(account))
-    }
-
-    fn lock_free_uses(&mut self) -> Result<()> {
-        free::lock(self.user);
-        if self.account.is_none() {
-            self.account = Account::lock(self.spi, self.user)?;
-        }
-        Ok(())
     }
 
     fn charge_free(&self, operation: &str, reference: Option<Uuid>) -> Result<bool> {
