@@ -47,6 +47,17 @@ COMMENT ON FUNCTION auria.create_missing_profiles() IS
 
 REVOKE ALL ON FUNCTION auria.create_missing_profiles() FROM PUBLIC, anon, authenticated, service_role;
 
+CREATE OR REPLACE FUNCTION auria.credit_statement(p_user_id uuid, p_from timestamptz, p_to timestamptz) RETURNS TABLE(at timestamptz, entry bigint, what text, operation text, reference text, credits integer, used integer, rollover integer, bonus integer, available integer)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'credit_statement_wrapper';
+
+COMMENT ON FUNCTION auria.credit_statement(uuid, timestamptz, timestamptz) IS
+    'Every charge, refund and event of a user''s credits from p_from to before p_to, in order, with the balance after it';
+
+REVOKE ALL ON FUNCTION auria.credit_statement(uuid, timestamptz, timestamptz) FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON FUNCTION auria.credit_statement(uuid, timestamptz, timestamptz) TO service_role;
+
 CREATE FUNCTION auria.doctor() RETURNS TABLE("check" text, ok boolean, detail text)
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path TO pg_catalog, pg_temp
@@ -403,26 +414,6 @@ COMMENT ON FUNCTION auria.sealed_update() IS
     'Trigger: INSTEAD OF UPDATE on a view of the sealed layout, with the rights of whoever writes';
 
 REVOKE ALL ON FUNCTION auria.sealed_update() FROM PUBLIC, anon, authenticated, service_role;
-
--- For each row of a reset: no SET, which would cost more than it. It sets the path where it has to look up a plan by SQL.
-CREATE FUNCTION auria.settled_bonus(p_plan text, p_used integer, p_rollover integer, p_bonus integer) RETURNS integer
-    LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'settled_bonus_wrapper';
-
-COMMENT ON FUNCTION auria.settled_bonus(text, integer, integer, integer) IS
-    'What a settled month leaves of the bought credits; a step of reset_monthly_usage_with_rollover';
-
-REVOKE ALL ON FUNCTION auria.settled_bonus(text, integer, integer, integer) FROM PUBLIC, anon, authenticated, service_role;
-
--- For each row of a reset: no SET, which would cost more than it. It sets the path where it has to look up a plan by SQL.
-CREATE FUNCTION auria.settled_rollover(p_plan text, p_used integer, p_rollover integer) RETURNS integer
-    LANGUAGE c VOLATILE PARALLEL UNSAFE
-    AS 'MODULE_PATHNAME', 'settled_rollover_wrapper';
-
-COMMENT ON FUNCTION auria.settled_rollover(text, integer, integer) IS
-    'What a settled month carries over, in credits; a step of reset_monthly_usage_with_rollover';
-
-REVOKE ALL ON FUNCTION auria.settled_rollover(text, integer, integer) FROM PUBLIC, anon, authenticated, service_role;
 
 -- Called for each value that is unsealed. It runs no SQL.
 CREATE FUNCTION auria.unbound_value(ciphertext bytea, owner uuid) RETURNS bytea

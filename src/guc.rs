@@ -19,6 +19,8 @@ pub enum AdoptFunctions {
 static PHI_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static PHI_PREVIOUS_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static ADOPT_FUNCTIONS: GucSetting<AdoptFunctions> = GucSetting::<AdoptFunctions>::new(AdoptFunctions::Known);
+static SIGN_UP_PLAN: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static SIGN_UP_BONUS: GucSetting<i32> = GucSetting::<i32>::new(0);
 static TRUSTED_OWNERS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
 /// Registers the settings; called once, when the library is loaded.
@@ -62,6 +64,24 @@ pub fn register() {
         GucContext::Suset,
         GucFlags::default(),
     );
+    GucRegistry::define_string_guc(
+        c"auria.sign_up_plan",
+        c"Plan of the subscription that each new account gets.",
+        c"An id of public.subscription_plans; empty for none.",
+        &SIGN_UP_PLAN,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"auria.sign_up_bonus",
+        c"Bonus credits of the subscription that each new account gets.",
+        c"Counts where auria.sign_up_plan names a plan.",
+        &SIGN_UP_BONUS,
+        0,
+        i32::MAX,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
     crate::pg::extension::reserve_setting_prefix(c"auria");
 }
 
@@ -73,6 +93,16 @@ pub fn phi_key_file() -> Option<String> {
 /// The path in `auria.phi_previous_key_file`; `None` when unset or empty.
 pub fn phi_previous_key_file() -> Option<String> {
     text(&PHI_PREVIOUS_KEY_FILE)
+}
+
+/// The plan in `auria.sign_up_plan`; `None` when unset or empty.
+pub fn sign_up_plan() -> Option<String> {
+    text(&SIGN_UP_PLAN)
+}
+
+/// The credits in `auria.sign_up_bonus`.
+pub fn sign_up_bonus() -> i32 {
+    SIGN_UP_BONUS.get()
 }
 
 /// The value of `auria.adopt_functions`.

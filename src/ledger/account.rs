@@ -6,10 +6,11 @@ use uuid::Uuid;
 
 use super::counters::Counters;
 use super::free;
-use super::tables::subscription;
+use super::tables::{schema_has_months, subscription};
 use super::uses::Use;
 use crate::error::{self, Result};
-use crate::pg::spi::{Rows, Snapshot, Spi};
+use crate::pg::spi::{Declared, Rows, Snapshot, Spi};
+use crate::pg::transaction;
 use crate::pg::value::Fields;
 use crate::{args, statement};
 
@@ -20,7 +21,20 @@ statement! {
 
     READ_SUBSCRIPTION = include_str!("select_subscription.sql");
 
+    /// One that counts, and still does after a wait.
+    LOCK_COUNTING = concat!(
+        include_str!("select_subscription.sql"),
+        "AND status IN ('active', 'trialing') FOR NO KEY UPDATE"
+    );
+
+    /// The same in a schema of 0.3.
+    LOCK_SUBSCRIPTION_0_3 = concat!(include_str!("select_subscription_0_3.sql"), "FOR NO KEY UPDATE");
+    READ_SUBSCRIPTION_0_3 = include_str!("select_subscription_0_3.sql");
+
     /// A clinic may have removed the plan; then there is no plan.
+    /// The trigger settles what is due, whatever a statement writes.
+    SETTLE_DUE = "UPDATE public.subscriptions SET updated_at = now() WHERE id = $1";
+
     SUBSCRIBE = "INSERT INTO public.subscriptions (user_id, plan_id, status) \
         VALUES ($1, (SELECT id FROM public.subscription_plans WHERE id = 'starter'), 'active') \
             ON CONFLICT DO NOTHING";
@@ -33,20 +47,42 @@ pub struct Account {
     /// Whether its status gives access to the pool.
     pub counts: bool,
     pub counters: Counters,
-    reset_at: TimestampWithTimeZone,
+    pub reset_at: TimestampWithTimeZone,
     /// The ledger's last entry at the last reset; `None` if that reset is older
     /// than the ledger's numbers, and only its time is known.
     reset_entry: Option<i64>,
     /// The ledger's last entry at the last plan change; 0 if there was none.
     plan_change_entry: i64,
+    /// When the month ends; `-infinity` where nobody looked yet, `infinity` where no month follows.
+    pub month_ends_at: TimestampWithTimeZone,
     created_at: TimestampWithTimeZone,
 }
 
 impl Account {
-    /// Locks the user's row until the transaction ends, and reads it.
+    /// Locks the user's row until the transaction ends, settles the months that are over, and reads it.
     pub fn lock(spi: &Spi, user: Uuid) -> Result<Option<Self>> {
-        let rows = spi.query(&LOCK_SUBSCRIPTION, Snapshot::New, args![user])?;
-        Self::chosen(&rows)
+        Self::lock_by(spi, user, if schema_has_months() { &LOCK_SUBSCRIPTION } else { &LOCK_SUBSCRIPTION_0_3 })
+    }
+
+    /// The same if its status gives access to the pool.
+    pub fn lock_counting(spi: &Spi, user: Uuid) -> Result<Option<Self>> {
+        if schema_has_months() { Self::lock_by(spi, user, &LOCK_COUNTING) } else { Ok(None) }
+    }
+
+    fn lock_by(spi: &Spi, user: Uuid, lock: &'static Declared) -> Result<Option<Self>> {
+        let read = || Self::chosen(&spi.query(lock, Snapshot::New, args![user])?);
+        match read()? {
+            Some(account) if account.is_due(transaction::clock()) => {
+                spi.query(&SETTLE_DUE, Snapshot::New, args![account.id])?;
+                read()
+            }
+            account => Ok(account),
+        }
+    }
+
+    /// Whether the month is over at this time, and not settled.
+    pub fn is_due(&self, now: TimestampWithTimeZone) -> bool {
+        self.month_ends_at <= now
     }
 
     /// Locks the user's row, and makes one (plan `starter`, status `active`)
@@ -70,7 +106,8 @@ impl Account {
 
     /// Reads the user's row as the caller's statement sees it.
     pub fn read(spi: &Spi, user: Uuid) -> Result<Option<Self>> {
-        let rows = spi.query(&READ_SUBSCRIPTION, Snapshot::Caller, args![user])?;
+        let read = if schema_has_months() { &READ_SUBSCRIPTION } else { &READ_SUBSCRIPTION_0_3 };
+        let rows = spi.query(read, Snapshot::Caller, args![user])?;
         Self::chosen(&rows)
     }
 
@@ -97,12 +134,15 @@ impl Account {
                 bonus: row.expect(subscription::BONUS)?,
                 used: row.expect(subscription::USED)?,
                 hidden: row.expect(subscription::HIDDEN)?,
+                settled_rollover: row.expect(subscription::SETTLED_ROLLOVER)?,
+                settled_bonus: row.expect(subscription::SETTLED_BONUS)?,
                 cases: row.expect(subscription::CASES)?,
                 simulations: row.expect(subscription::SIMULATIONS)?,
             },
             reset_at: row.expect(subscription::RESET_AT)?,
             reset_entry: row.get(subscription::RESET_ENTRY)?,
             plan_change_entry: row.expect(subscription::PLAN_CHANGE_ENTRY)?,
+            month_ends_at: row.expect(subscription::MONTH_ENDS_AT)?,
             created_at: row.expect(subscription::CREATED_AT)?,
         })
     }

@@ -5,10 +5,19 @@ use uuid::Uuid;
 
 use super::account::Account;
 use super::decide::{Entry, Posting};
-use super::free::FreeTier;
 use super::prices::Prices;
 use super::uses::Use;
 use crate::error::Error;
+
+/// Whether the user's free uses are locked before the subscription, in the one order of locks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum FreeUses {
+    /// They are.
+    Locked,
+    /// Only of a user whose subscription does not count, or who has none: a charge of every other one does not look at
+    /// them.
+    LockedWithoutPool,
+}
 
 /// A user's subscription, locked until the transaction ends, and the ledger.
 pub trait Books {
@@ -24,8 +33,8 @@ pub trait Books {
     /// is given back all the same.
     fn account_to_credit(&mut self) -> Result<&Account, Self::Stop>;
 
-    /// Locks the user's free uses until the transaction ends.
-    fn lock_free_tier(&self) -> Result<FreeTier<'_>, Self::Stop>;
+    /// Charges a free use; false if it is one too many.
+    fn charge_free(&self, operation: &str, reference: Option<Uuid>) -> Result<bool, Self::Stop>;
 
     /// What the operation costs, and what the plan grants, as configured now.
     fn prices(&self, plan: Option<&str>, operation: &str) -> Result<Prices, Self::Stop>;
@@ -43,6 +52,6 @@ pub trait Books {
     /// Writes a refund: the use, counters and ledger.
     fn refund(&self, given: &Use, place: Self::Place, refund: &Posting<'_>) -> Result<(), Self::Stop>;
 
-    /// Writes a refund of a use that no pool paid for; false when somebody else did meanwhile.
+    /// Writes a refund of a use that took nothing from a pool; false when somebody else did meanwhile.
     fn refund_free(&self, given: &Use, refund: &Entry<'_>) -> Result<bool, Self::Stop>;
 }

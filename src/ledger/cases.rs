@@ -12,7 +12,7 @@ statement! {
     CASES_PER_MONTH = "SELECT cases_per_month FROM public.subscription_plans WHERE id = $1";
 
     RECENT_EVALUATIONS = "SELECT count(*) FROM public.evaluations \
-         WHERE user_id = $1 AND created_at > now() - make_interval(days => $2)";
+         WHERE user_id = $1 AND created_at > now() - make_interval(hours => $2)";
 
     COUNT_CASE = "UPDATE public.subscriptions \
            SET cases_used_this_month = cases_used_this_month + 1, updated_at = now() \
@@ -30,7 +30,7 @@ pub fn can_create_case(spi: &Spi, user: Uuid) -> Result<bool> {
             Ok(limit == -1 || used < limit)
         }
         None => {
-            let rows = spi.query(&RECENT_EVALUATIONS, snapshot, args![user, free_tier::WINDOW_DAYS])?;
+            let rows = spi.query(&RECENT_EVALUATIONS, snapshot, args![user, free_tier::WINDOW_HOURS])?;
             let evaluations = rows.one::<i64>()?.unwrap_or(0);
             Ok(evaluations < free_tier::LEGACY_CASES)
         }

@@ -39,6 +39,8 @@ pub struct Entry<'a> {
 /// ledger's new row.
 pub struct Posting<'a> {
     pub subscription: Uuid,
+    /// The counters before it.
+    pub before: Counters,
     pub counters: Counters,
     pub entry: Entry<'a>,
 }
@@ -67,7 +69,7 @@ pub fn charge<'a>(
         from_hidden: 0,
         reference,
     };
-    Ok(Some(Posting { subscription: account.id, counters, entry }))
+    Ok(Some(Posting { subscription: account.id, before: account.counters, counters, entry }))
 }
 
 /// A refund of a use that a pool paid for, to the account.
@@ -85,7 +87,8 @@ pub fn refund(account: &Account, operation: &str, given: &Use) -> Result<Posting
     // Rows older than the rules may have values below zero.
     counters.cases = counters.cases.max(0);
     counters.simulations = counters.simulations.max(0);
-    Ok(Posting { subscription: account.id, counters, entry: refund_entry(operation, given, reversal)? })
+    let entry = refund_entry(operation, given, reversal)?;
+    Ok(Posting { subscription: account.id, before: account.counters, counters, entry })
 }
 
 /// The ledger's row for a refund of a use that no pool paid for.

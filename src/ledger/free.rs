@@ -18,7 +18,7 @@ statement! {
 
     USES = "SELECT count(*) FROM public.credit_usage \
          WHERE user_id = $1 AND operation = $2 AND is_free AND counterpart = 0 \
-           AND created_at > now() - make_interval(days => $3)";
+           AND created_at > now() - make_interval(hours => $3)";
 
     /// Sessions whose charge, if there was one, is in no ledger. A user who has
     /// entries from before the installation had a ledger then.
@@ -52,7 +52,7 @@ impl<'spi> FreeTier<'spi> {
 
     /// Whether the user may do this once more.
     pub fn allows(&self, snapshot: Snapshot, operation: &str) -> Result<bool> {
-        let args = args![self.user, operation, free_tier::WINDOW_DAYS];
+        let args = args![self.user, operation, free_tier::WINDOW_HOURS];
         let count = |statement| -> Result<i64> { Ok(self.spi.query(statement, snapshot, args)?.one()?.unwrap_or(0)) };
         let activity = Activity {
             uses: count(&USES)?,

@@ -12,40 +12,50 @@
 //! | `counters` | the counters of that row |
 //! | `prices` | costs and plans, as configured now |
 //! | `uses` | uses that the ledger remembers |
-//! | `tables` | the columns of both tables |
+//! | `tables` | the columns of the tables |
 //! | `refusal` | how many charges were refused, for `auria.metrics()` |
-//! | `purchase` | add_bonus_credits |
+//! | `purchase` | add_bonus_credits, revoke_bonus_credits |
 //! | `settle` | the monthly resets |
 //! | `reset` | the monthly reset in batches that are committed |
 //! | `cases` | the case limits from before there were credits |
-//! | `plan_change` | what a change of `subscriptions.plan_id` does to the credits |
+//! | `row_change` | what any statement that writes a subscription's row does to its credits: months, plans, records |
+//! | `announced` | which change of the counters the ledger or an event explains |
+//! | `months` | the months that are over, for those who only ask |
+//! | `events` | what moves credits and is no charge and no refund: `credit_events` |
+//! | `statement` | `auria.credit_statement()` |
+//! | `time` | PostgreSQL's times as the rules read them |
 //! | `checks` | the doctor's checks |
 //! | `check.sql` | what the doctor asks: does each counter agree with the ledger? |
 //!
-//! Locks are taken in one order: the subscription's row, then the user's
-//! free-tier lock, then a row of the ledger. The subscription's row serialises
-//! everyone who spends from its pool or gives back to it; the free-tier lock
-//! serialises the free uses of a user, who may have no such row; the row of a
-//! use serialises those who refund it.
+//! Locks are taken in one order: the user's free-tier lock, then the subscription's
+//! row, then a row of the ledger. The free-tier lock serialises the free uses of a
+//! user, who may have no subscription, and whoever may have to make one; the
+//! subscription's row serialises everyone who spends from its pool or gives back to
+//! it; the row of a use serialises those who refund it.
 
 mod account;
+mod announced;
 mod books;
 mod cases;
 pub mod checks;
 mod counters;
 mod decide;
+mod events;
 mod free;
-mod plan_change;
+mod months;
 mod prices;
 mod purchase;
 mod refund;
 mod refusal;
 mod reset;
+mod row_change;
 mod rows;
 mod settle;
 mod spend;
 mod sql;
+mod statement;
 mod tables;
+mod time;
 mod uses;
 
 use std::ffi::CStr;
@@ -57,12 +67,12 @@ use crate::pg::caught;
 use crate::pg::relation::ForeignKeys;
 
 pub use cases::{can_create_case, increment_case_usage};
-pub use plan_change::{record_plan_change, settle_plan_change};
-pub use prices::Plan;
-pub use purchase::add_bonus;
+pub use purchase::{add_bonus, revoke_bonus};
 pub use refund::refund;
+pub use row_change::{record_row, settle_row};
 pub use settle::reset_with_rollover;
 pub use spend::{can_spend, cost_of, spend};
+pub use statement::{Line, of as statement_of};
 
 /// The doctor's question: one line for each subscription whose counter does not
 /// agree with its entries since the reset.

@@ -1,13 +1,13 @@
 //! What an operation costs and what a plan grants, as configured now. Both tables are cached by the backend
 //! where the snapshot allows that.
 
-use auria_credits::{Allowance, DEFAULT_COST, Rollover};
+use auria_credits::{Allowance, DEFAULT_COST, Plan, Rollover};
 use pgrx::pg_sys;
 
 use crate::error::Result;
 use crate::pg::direct::{Direct, Reason, or_by_sql};
 use crate::pg::small_table::SmallTable;
-use crate::pg::spi::{Snapshot, Spi};
+use crate::pg::spi::{self, Snapshot, Spi};
 use crate::{args, statement};
 
 statement! {
@@ -41,38 +41,36 @@ pub struct Prices {
     pub cost: i32,
 }
 
-/// What a plan grants. No plan, or one that is gone, grants nothing.
-pub struct Plan {
-    pub monthly: Allowance,
-    pub rollover: Rollover,
+/// No plan, or one that is gone, grants nothing.
+fn plan_of(monthly: Option<i32>, allows_rollover: Option<bool>, most: Option<i32>) -> Plan {
+    Plan {
+        monthly: Allowance::from_plan(monthly),
+        rollover: Rollover::from_plan(allows_rollover.unwrap_or(false), most),
+    }
 }
 
-impl Plan {
-    fn of(monthly: Option<i32>, allows_rollover: Option<bool>, most: Option<i32>) -> Self {
-        Self {
-            monthly: Allowance::from_plan(monthly),
-            rollover: Rollover::from_plan(allows_rollover.unwrap_or(false), most),
-        }
-    }
+/// What a plan grants, from the cached table.
+fn cached_plan(snapshot: Snapshot, plan: Option<&str>) -> Direct<Plan> {
+    let Some(plan) = plan else {
+        return Ok(plan_of(None, None, None));
+    };
+    let values = PLANS.with(|plans| plans.values(plan, snapshot));
+    let [monthly, allows_rollover, most] = values.ok_or(Reason::NotCached)?;
+    Ok(plan_of(monthly, allows_rollover.map(|allows| allows != 0), most))
+}
 
-    /// From the cached table.
-    pub fn cached(snapshot: Snapshot, plan: Option<&str>) -> Direct<Self> {
-        let Some(plan) = plan else {
-            return Ok(Self::of(None, None, None));
-        };
-        let values = PLANS.with(|plans| plans.values(plan, snapshot));
-        let [monthly, allows_rollover, most] = values.ok_or(Reason::NotCached)?;
-        Ok(Self::of(monthly, allows_rollover.map(|allows| allows != 0), most))
+/// The same by SQL.
+fn look_up_plan(spi: &Spi, snapshot: Snapshot, plan: Option<&str>) -> Result<Plan> {
+    let rows = spi.query(&PLAN, snapshot, args![plan])?;
+    match rows.first() {
+        Some(row) => Ok(plan_of(row.get(1)?, row.get(2)?, row.get(3)?)),
+        None => Ok(plan_of(None, None, None)),
     }
+}
 
-    /// By SQL.
-    pub fn look_up(spi: &Spi, snapshot: Snapshot, plan: Option<&str>) -> Result<Self> {
-        let rows = spi.query(&PLAN, snapshot, args![plan])?;
-        match rows.first() {
-            Some(row) => Ok(Self::of(row.get(1)?, row.get(2)?, row.get(3)?)),
-            None => Ok(Self::of(None, None, None)),
-        }
-    }
+/// What a plan grants, from the cached table, else by SQL.
+pub fn find_plan(snapshot: Snapshot, plan: Option<&str>) -> Result<Plan> {
+    or_by_sql(cached_plan(snapshot, plan), || spi::connected(|spi| look_up_plan(spi, snapshot, plan)))
 }
 
 impl Prices {
@@ -83,14 +81,14 @@ impl Prices {
 
     /// From the cached tables.
     pub fn cached(snapshot: Snapshot, plan: Option<&str>, operation: &str) -> Direct<Self> {
-        let plan = Plan::cached(snapshot, plan)?;
+        let plan = cached_plan(snapshot, plan)?;
         Ok(Self::of(&plan, cached_cost(snapshot, operation)?))
     }
 
     /// From the cached tables, else by SQL.
     pub fn find(spi: &Spi, snapshot: Snapshot, plan: Option<&str>, operation: &str) -> Result<Self> {
         or_by_sql(Self::cached(snapshot, plan, operation), || {
-            let plan = Plan::look_up(spi, snapshot, plan)?;
+            let plan = look_up_plan(spi, snapshot, plan)?;
             Ok(Self::of(&plan, look_up_cost(spi, snapshot, operation)?))
         })
     }

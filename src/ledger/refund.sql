@@ -9,13 +9,15 @@ given_back AS (
            credits_rollover = $4,
            credits_bonus = $5,
            credits_used_hidden = $6,
-           cases_used_this_month = $7,
-           dsd_used_this_month = $8,
+           settled_rollover = $7,
+           settled_bonus = $8,
+           cases_used_this_month = $9,
+           dsd_used_this_month = $10,
            updated_at = now()
      WHERE id = $1
     RETURNING id, user_id)
 INSERT INTO public.credit_usage
        (entry, user_id, subscription_id, operation, credits_used, from_rollover, from_bonus, from_hidden,
         reference_id, created_at, counterpart)
-SELECT r.counterpart, g.user_id, g.id, $9, $10, $11, $12, $13, $14, clock_timestamp(), r.entry
+SELECT r.counterpart, g.user_id, g.id, $11, $12, $13, $14, $15, $16, clock_timestamp(), r.entry
   FROM refunded r, given_back g

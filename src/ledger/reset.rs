@@ -5,16 +5,17 @@
 //! It walks the subscriptions by primary key and skips those that somebody has
 //! locked; these are reset at the end, one by one, waited for while no other
 //! lock is held. So it takes part in no deadlock. Progress is derived from
-//! `usage_reset_at`: stopped anywhere, the next call continues. Both walks only
+//! `month_ends_at`: stopped anywhere, the next call continues. Both walks only
 //! go forward, so that it ends even when a trigger suppresses an update.
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
-use super::settle::{self, due};
+use super::settle::{self, Looked, due};
+use super::tables::schema_has_months;
 use crate::access;
-use crate::error::{Error, Result, required};
+use crate::error::{self, Error, Result, required};
 use crate::pg::procedure::Call;
 use crate::pg::spi::{Rows, Snapshot, Spi};
 use crate::pg::transaction;
@@ -57,6 +58,9 @@ fn reset_monthly(batch_size: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) -> R
             .hint(format!("Pass a number of subscriptions from 1 to {LARGEST_BATCH}."))
             .into());
     }
+    if !schema_has_months() {
+        return Err(error::schema_is_older().into());
+    }
     let call = Call::of(fcinfo, "auria.reset_monthly")?;
     transaction::refuse_if_read_only(c"auria.reset_monthly()");
     let due = call.transaction(owner::of_schema, |spi| {
@@ -66,17 +70,17 @@ fn reset_monthly(batch_size: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) -> R
     let mut progress = Progress::new("subscriptions reset", due.unsigned_abs());
     let mut last = Some(Uuid::nil());
     while let Some(after) = last {
-        let (locked, reset) = call.transaction(owner::of_schema, |spi| reset_after(spi, after, batch_size))?;
-        progress.advance(reset as u64);
+        let (locked, looked) = call.transaction(owner::of_schema, |spi| reset_after(spi, after, batch_size))?;
+        progress.advance(looked.begun as u64);
         last = locked.last().copied();
     }
     // The rows that were locked, and those whose update a trigger suppressed.
     let mut kept = 0;
     let mut last = Some(Uuid::nil());
     while let Some(after) = last {
-        let (locked, reset) = call.transaction(owner::of_schema, |spi| reset_next(spi, after))?;
-        progress.advance(reset as u64);
-        kept += locked.len() - reset;
+        let (locked, looked) = call.transaction(owner::of_schema, |spi| reset_next(spi, after))?;
+        progress.advance(looked.begun as u64);
+        kept += locked.len() - looked.at;
         last = locked.last().copied();
     }
     let reset = progress.done();
@@ -91,19 +95,19 @@ fn reset_monthly(batch_size: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) -> R
 }
 
 /// Locks a batch and resets it: which were locked, and how many were changed.
-fn reset_after(spi: &Spi, after: Uuid, batch_size: i32) -> Result<(Vec<Uuid>, usize)> {
+fn reset_after(spi: &Spi, after: Uuid, batch_size: i32) -> Result<(Vec<Uuid>, Looked)> {
     let args = args![after, batch_size];
     reset_locked(spi, &spi.query(&LOCK_SOME, Snapshot::New, args)?)
 }
 
 /// The same for the next one, waited for.
-fn reset_next(spi: &Spi, after: Uuid) -> Result<(Vec<Uuid>, usize)> {
+fn reset_next(spi: &Spi, after: Uuid) -> Result<(Vec<Uuid>, Looked)> {
     let args = args![after];
     reset_locked(spi, &spi.query(&LOCK_NEXT, Snapshot::New, args)?)
 }
 
-fn reset_locked(spi: &Spi, rows: &Rows<'_>) -> Result<(Vec<Uuid>, usize)> {
+fn reset_locked(spi: &Spi, rows: &Rows<'_>) -> Result<(Vec<Uuid>, Looked)> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.expect::<Uuid>(1)).collect::<Result<_>>()?;
-    let reset = settle::settle_locked(spi, &ids)?;
-    Ok((ids, reset))
+    let looked = settle::settle_locked(spi, &ids)?;
+    Ok((ids, looked))
 }

@@ -3,10 +3,10 @@
 use uuid::Uuid;
 
 use super::account::Account;
-use super::books::Books;
+use super::books::{Books, FreeUses};
 use super::counters::Counters;
 use super::decide::{Entry, Posting};
-use super::free::{self, FreeTier};
+use super::free;
 use super::prices::Prices;
 use super::tables::{subscription, usage};
 use super::uses::Use;
@@ -35,20 +35,32 @@ pub fn obstacle() -> Option<String> {
 
 /// Runs `work` with the user's subscription, locked until the transaction ends, and
 /// the ledger.
-pub fn with_account<T>(user: Uuid, work: impl FnOnce(&mut ByRows<'_>) -> Direct<T>) -> Direct<T> {
+pub fn with_account<T>(
+    user: Uuid,
+    free_uses: FreeUses,
+    work: impl FnOnce(&mut ByRows<'_>) -> Direct<T>,
+) -> Direct<T> {
     let writing = Writing::begin()?;
     subscription::TABLE.with(|subscriptions| {
         usage::TABLE.with(|ledger| {
             let subscriptions = subscriptions.open_to_write(&writing)?.for_update()?;
             let ledger = ledger.open_to_write(&writing)?.for_update()?.for_insert()?;
+            if free_uses == FreeUses::Locked {
+                free::lock(user);
+                writing.look_again();
+            }
             let found = subscriptions.find(subscription::BY_USER, args![user], End::First)?;
             let mut row = found.ok_or(Reason::NoRow)?;
+            if free_uses == FreeUses::LockedWithoutPool {
+                require(Account::from_fields(&row)?.counts, Reason::FreeTier)?;
+            }
             let locked = row.lock()?;
             let is_same = !locked.was_changed || row.get::<Uuid>(subscription::USER)? == Some(user);
             require(is_same, Reason::RowChanged)?;
             writing.look_again();
             let account = Account::from_fields(&row)?;
-            work(&mut ByRows { account, user, row: &row, ledger: &ledger, writing: &writing })
+            require(!account.is_due(transaction::clock()), Reason::MonthIsOver)?;
+            work(&mut ByRows { account, user, row: &row, ledger: &ledger })
         })
     })
 }
@@ -59,7 +71,6 @@ pub struct ByRows<'open> {
     user: Uuid,
     row: &'open Row<'open>,
     ledger: &'open Open<'open>,
-    writing: &'open Writing,
 }
 
 impl<'open> Books for ByRows<'open> {
@@ -74,7 +85,7 @@ impl<'open> Books for ByRows<'open> {
         Ok(&self.account)
     }
 
-    fn lock_free_tier(&self) -> Direct<FreeTier<'_>> {
+    fn charge_free(&self, _operation: &str, _reference: Option<Uuid>) -> Direct<bool> {
         Err(Reason::FreeTier.into())
     }
 
@@ -83,10 +94,6 @@ impl<'open> Books for ByRows<'open> {
     }
 
     fn is_charged(&self, operation: &str, reference: Uuid) -> Direct<bool> {
-        // A use of the free tier may be under way that began before there was a
-        // subscription: its row is not committed yet, and would conflict.
-        free::lock(self.user);
-        self.writing.look_again();
         Ok(self.find_use(operation, Some(reference))?.is_some_and(|(given, _)| given.is_open))
     }
 
@@ -153,6 +160,8 @@ impl ByRows<'_> {
             (subscription::ROLLOVER, counters.rollover.into()),
             (subscription::BONUS, counters.bonus.into()),
             (subscription::HIDDEN, counters.hidden.into()),
+            (subscription::SETTLED_ROLLOVER, counters.settled_rollover.into()),
+            (subscription::SETTLED_BONUS, counters.settled_bonus.into()),
             (subscription::CASES, counters.cases.into()),
             (subscription::SIMULATIONS, counters.simulations.into()),
             (subscription::UPDATED_AT, transaction::start_time().into()),

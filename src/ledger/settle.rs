@@ -3,44 +3,56 @@
 
 use uuid::Uuid;
 
-use crate::error::Result;
+use super::tables::schema_has_months;
+use crate::error::{self, Result};
 use crate::pg::advisory::{self, Lock};
 use crate::pg::spi::{Snapshot, Spi};
 use crate::{args, statement};
 
-/// The condition for a month that ended. A sub-select, so that the limit is computed once
+/// The condition for a month that ended. A sub-select, so that the clock is read once
 /// and not for each row.
 macro_rules! due {
     () => {
-        "usage_reset_at < (SELECT now() - interval '30 days')"
+        "month_ends_at <= (SELECT clock_timestamp())"
     };
 }
 pub(super) use due;
 
 statement! {
-    /// The settlement of the months that ended, and of no others, in one statement. The
-    /// plan is looked up for each row as it is once the row is locked. `usage_reset_at` is
-    /// the clock at that moment, and `usage_reset_entry` the ledger's last number: what the
-    /// ledger has after it belongs to the new month. Both are computed again when the
-    /// row had to be waited for, as every expression of SET is.
-    SETTLE = concat!(include_str!("settle.sql"), due!());
+    /// The settlement of the months that ended, and of no others, in one statement: the trigger of the table settles
+    /// each row that is due, whatever a statement writes. Which months began is seen by `usage_reset_at`.
+    SETTLE = include_str!("settle.sql");
 
     /// The same for some that are locked already.
-    SETTLE_LOCKED = concat!(include_str!("settle.sql"), due!(), " AND s.id = ANY ($1)");
+    SETTLE_LOCKED = include_str!("settle_locked.sql");
 }
 
-/// Settles every month that ended; returns how many subscriptions.
+/// Settles every month that ended; returns in how many subscriptions a month began.
 pub fn reset_with_rollover(spi: &Spi) -> Result<i32> {
+    if !schema_has_months() {
+        return Err(error::schema_is_older());
+    }
     // Two resets at once would wait for each other's rows in any order.
     advisory::lock(Lock::Settlement, 0);
-    let rows = spi.query(&SETTLE, Snapshot::New, &[])?;
-    Ok(i32::try_from(rows.len()).unwrap_or(i32::MAX))
+    let begun: Option<i64> = spi.query(&SETTLE, Snapshot::New, &[])?.one()?;
+    Ok(begun.and_then(|begun| i32::try_from(begun).ok()).unwrap_or(i32::MAX))
 }
 
-/// Settles these, which the transaction has locked; returns how many.
-pub fn settle_locked(spi: &Spi, ids: &[Uuid]) -> Result<usize> {
+/// Subscriptions that were looked at, and in how many of them a month began: of a row that nobody had looked at before,
+/// the month may not be over.
+#[derive(Default)]
+pub struct Looked {
+    pub at: usize,
+    pub begun: usize,
+}
+
+/// Settles these, which the transaction has locked.
+pub fn settle_locked(spi: &Spi, ids: &[Uuid]) -> Result<Looked> {
     if ids.is_empty() {
-        return Ok(0);
+        return Ok(Looked::default());
     }
-    Ok(spi.query(&SETTLE_LOCKED, Snapshot::New, args![ids])?.len())
+    let rows = spi.query(&SETTLE_LOCKED, Snapshot::New, args![ids])?;
+    let row = rows.first().ok_or_else(|| error::unexpected_null("the months that began"))?;
+    let count = |position| row.expect::<i64>(position).map(|count| usize::try_from(count).unwrap_or(0));
+    Ok(Looked { begun: count(1)?, at: count(2)? })
 }

@@ -1,14 +1,12 @@
-UPDATE public.subscriptions s
-   SET credits_rollover = auria.settled_rollover(
-           s.plan_id, s.credits_used_this_month::pg_catalog.int4, s.credits_rollover::pg_catalog.int4),
-       credits_bonus = auria.settled_bonus(
-           s.plan_id, s.credits_used_this_month::pg_catalog.int4,
-           s.credits_rollover::pg_catalog.int4, s.credits_bonus::pg_catalog.int4),
-       credits_used_this_month = 0,
-       credits_used_hidden = 0,
-       cases_used_this_month = 0,
-       dsd_used_this_month = 0,
-       usage_reset_at = clock_timestamp(),
-       usage_reset_entry = coalesce(pg_catalog.pg_sequence_last_value('public.credit_usage_entry_seq'), 0),
-       updated_at = now()
- WHERE
+WITH due AS MATERIALIZED (
+    SELECT id, usage_reset_at
+      FROM public.subscriptions
+     WHERE month_ends_at <= (SELECT clock_timestamp())
+       FOR NO KEY UPDATE),
+settled AS (
+    UPDATE public.subscriptions s
+       SET updated_at = now()
+      FROM due
+     WHERE s.id = due.id
+    RETURNING s.usage_reset_at IS DISTINCT FROM due.usage_reset_at AS begins)
+SELECT count(*) FILTER (WHERE begins), count(*) FROM settled

@@ -4,29 +4,34 @@
 use uuid::Uuid;
 
 use super::account::Account;
-use super::books::Books;
+use super::books::{Books, FreeUses};
 use super::decide::{self, check_operation};
 use super::free::FreeTier;
+use super::months;
 use super::prices::{self, Prices};
 use super::refusal::count_refusal;
 use super::rows;
 use super::sql::BySql;
 use crate::error::Result;
 use crate::pg::direct::or_by_sql;
-use crate::pg::extension;
+use crate::pg::{extension, transaction};
 use crate::pg::spi::{self, Snapshot};
 
 /// Charges the operation, once for a reference; false when it cannot be. A refusal is
 /// counted.
 pub fn spend(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bool> {
     check_operation(operation)?;
-    let by_rows = rows::with_account(user, |books| charge(books, operation, reference));
+    // A free use with the reference may be under way that began before there was a subscription.
+    let free_uses = if reference.is_some() { FreeUses::Locked } else { FreeUses::LockedWithoutPool };
+    let by_rows = rows::with_account(user, free_uses, |books| charge(books, operation, reference));
     if let Ok(true) = by_rows {
         return Ok(true);
     }
     extension::with_fixed_path(|| {
         spi::connected(|spi| {
-            let is_charged = or_by_sql(by_rows, || charge(&BySql::lock(spi, user)?, operation, reference))?;
+            let is_charged = or_by_sql(by_rows, || {
+                charge(&BySql::lock(spi, user, free_uses)?, operation, reference)
+            })?;
             if !is_charged {
                 count_refusal(spi, operation)?;
             }
@@ -36,15 +41,14 @@ pub fn spend(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<boo
 }
 
 fn charge<B: Books>(books: &B, operation: &str, reference: Option<Uuid>) -> Result<bool, B::Stop> {
-    let is_charged = || reference.map_or(Ok(false), |reference| books.is_charged(operation, reference));
-    let account = books.account();
-    let Some(account) = account.filter(|account| account.counts) else {
-        let free_tier = books.lock_free_tier()?;
-        return Ok(is_charged()? || free_tier.charge(account.map(|account| account.id), operation, reference)?);
-    };
-    if is_charged()? {
+    if let Some(reference) = reference
+        && books.is_charged(operation, reference)?
+    {
         return Ok(true);
     }
+    let Some(account) = books.account().filter(|account| account.counts) else {
+        return books.charge_free(operation, reference);
+    };
     let prices = books.prices(account.plan.as_deref(), operation)?;
     let Some(charge) = decide::charge(account, &prices, operation, reference)? else {
         return Ok(false);
@@ -63,6 +67,7 @@ pub fn can_spend(user: Uuid, operation: &str) -> Result<bool> {
     let account = rows::read_account(user);
     if let Ok(Some(account)) = &account
         && account.counts
+        && !account.is_due(transaction::clock())
         && let Ok(prices) = Prices::cached(SNAPSHOT, account.plan.as_deref(), operation)
     {
         return Ok(affords(account, prices));
@@ -70,8 +75,8 @@ pub fn can_spend(user: Uuid, operation: &str) -> Result<bool> {
     extension::with_fixed_path(|| {
         spi::connected(|spi| match or_by_sql(account, || Account::read(spi, user))? {
             Some(account) if account.counts => {
-                let prices = Prices::find(spi, SNAPSHOT, account.plan.as_deref(), operation)?;
-                Ok(affords(&account, prices))
+                let cost = Prices::find(spi, SNAPSHOT, account.plan.as_deref(), operation)?.cost;
+                Ok(months::pool_now(spi, SNAPSHOT, &account)?.affords(cost))
             }
             _ => FreeTier::of(spi, user).allows(SNAPSHOT, operation),
         })

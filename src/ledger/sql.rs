@@ -1,15 +1,19 @@
 //! The books by SQL, whatever the tables are like.
 
+use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
 use super::account::Account;
-use super::books::Books;
+use super::announced::Announced;
+use super::books::{Books, FreeUses};
 use super::decide::{Entry, Posting};
 use super::free::{self, FreeTier};
 use super::prices::Prices;
+use super::tables::schema_has_months;
 use super::uses::{self, Use};
 use crate::error::{self, Error, Result};
 use crate::pg::spi::{Snapshot, Spi};
+use crate::pg::transaction;
 use crate::{args, statement};
 
 statement! {
@@ -23,6 +27,9 @@ statement! {
     /// The use, the counters and the ledger in one statement: all or none.
     REFUND = include_str!("refund.sql");
 
+    /// The same in a schema of 0.3.
+    REFUND_0_3 = include_str!("refund_0_3.sql");
+
     REFUND_FREE = include_str!("refund_free.sql");
 }
 
@@ -31,12 +38,35 @@ pub struct BySql<'spi> {
     spi: &'spi Spi,
     user: Uuid,
     account: Option<Account>,
+    /// A month that ended later is not looked at.
+    locked_at: TimestampWithTimeZone,
 }
 
 impl<'spi> BySql<'spi> {
+    /// Tells the triggers of the subscription what the ledger explains.
+    fn announced(&self, posting: &Posting<'_>) -> Announced {
+        Announced {
+            subscription: posting.subscription,
+            before: posting.before,
+            after: posting.counters,
+            at: self.locked_at,
+        }
+    }
+
     /// Locks the subscription, if there is one.
-    pub fn lock(spi: &'spi Spi, user: Uuid) -> Result<Self> {
-        Ok(Self { spi, user, account: Account::lock(spi, user)? })
+    pub fn lock(spi: &'spi Spi, user: Uuid, free_uses: FreeUses) -> Result<Self> {
+        let counting = match free_uses {
+            FreeUses::Locked => None,
+            FreeUses::LockedWithoutPool => Account::lock_counting(spi, user)?,
+        };
+        let account = match counting {
+            Some(account) => Some(account),
+            None => {
+                free::lock(user);
+                Account::lock(spi, user)?
+            }
+        };
+        Ok(Self { spi, user, account, locked_at: transaction::clock() })
     }
 }
 
@@ -56,9 +86,9 @@ impl Books for BySql<'_> {
         Ok(self.account.insert(account))
     }
 
-    fn lock_free_tier(&self) -> Result<FreeTier<'_>> {
-        free::lock(self.user);
-        Ok(FreeTier::of(self.spi, self.user))
+    fn charge_free(&self, operation: &str, reference: Option<Uuid>) -> Result<bool> {
+        let subscription = self.account.as_ref().map(|account| account.id);
+        FreeTier::of(self.spi, self.user).charge(subscription, operation, reference)
     }
 
     fn prices(&self, plan: Option<&str>, operation: &str) -> Result<Prices> {
@@ -69,7 +99,8 @@ impl Books for BySql<'_> {
         uses::is_charged(self.spi, self.user, operation, reference)
     }
 
-    fn charge(&self, Posting { subscription, counters, entry }: &Posting<'_>) -> Result<()> {
+    fn charge(&self, posting: &Posting<'_>) -> Result<()> {
+        let Posting { subscription, counters, entry, .. } = posting;
         let args = args![
             *subscription,
             counters.used,
@@ -82,14 +113,14 @@ impl Books for BySql<'_> {
             self.user,
             entry.reference,
         ];
-        let is_written = match entry.reference {
-            None => !self.spi.query(&CHARGE, Snapshot::New, &args[..8])?.is_empty(),
+        let is_written = self.announced(posting).during(|| match entry.reference {
+            None => Ok(!self.spi.query(&CHARGE, Snapshot::New, &args[..8])?.is_empty()),
             Some(_) => {
                 let rows = self.spi.query(&CHARGE_ONCE, Snapshot::New, args)?;
                 let row = rows.first().ok_or_else(error::kept_by_a_trigger)?;
-                row.expect::<i64>(1)? == row.expect::<i64>(2)?
+                Ok(row.expect::<i64>(1)? == row.expect::<i64>(2)?)
             }
-        };
+        })?;
         written(is_written)
     }
 
@@ -97,7 +128,8 @@ impl Books for BySql<'_> {
         Ok(uses::find(self.spi, self.user, operation, reference)?.map(|given| (given, ())))
     }
 
-    fn refund(&self, given: &Use, (): (), Posting { subscription, counters, entry }: &Posting<'_>) -> Result<()> {
+    fn refund(&self, given: &Use, (): (), posting: &Posting<'_>) -> Result<()> {
+        let Posting { subscription, counters, entry, .. } = posting;
         let args = args![
             *subscription,
             given.id,
@@ -105,6 +137,8 @@ impl Books for BySql<'_> {
             counters.rollover,
             counters.bonus,
             counters.hidden,
+            counters.settled_rollover,
+            counters.settled_bonus,
             counters.cases,
             counters.simulations,
             &*entry.operation,
@@ -115,7 +149,9 @@ impl Books for BySql<'_> {
             entry.reference,
         ];
         // The subscription is locked, so nobody else refunded the use meanwhile.
-        written(!self.spi.query(&REFUND, Snapshot::New, args)?.is_empty())
+        let statement = if schema_has_months() { &REFUND } else { &REFUND_0_3 };
+        let refunded = self.announced(posting).during(|| self.spi.query(statement, Snapshot::New, args))?;
+        written(!refunded.is_empty())
     }
 
     fn refund_free(&self, given: &Use, refund: &Entry<'_>) -> Result<bool> {

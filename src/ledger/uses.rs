@@ -68,9 +68,9 @@ impl Use {
         })
     }
 
-    /// Whether it is of the last days, as many as this.
-    pub fn is_within(&self, days: i32) -> bool {
-        transaction::days_before_start(days).is_some_and(|oldest| self.created_at > oldest)
+    /// Whether it is of the last hours, as many as this.
+    pub fn is_within(&self, hours: i32) -> bool {
+        self.created_at > transaction::hours_before_start(hours)
     }
 }
 

@@ -122,6 +122,12 @@ pub fn owner(schema: &CStr, name: &CStr) -> Option<pg_sys::Oid> {
     }
 }
 
+/// Whether a relation has a column of this name.
+pub fn has_column(relation: pg_sys::Oid, name: &CStr) -> bool {
+    // SAFETY: a look-up in the catalogue's cache, inside a transaction; the name is a C string.
+    unsafe { pg_sys::get_attnum(relation, name.as_ptr()) != 0 }
+}
+
 /// Whether it is a view.
 pub fn is_view(relation: pg_sys::Oid) -> bool {
     // SAFETY: a catalogue look-up inside a transaction.

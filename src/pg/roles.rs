@@ -72,6 +72,18 @@ pub fn named(name: &str) -> pg_sys::Oid {
     unsafe { pg_sys::get_role_oid(name.as_ptr(), false) }
 }
 
+/// The name of a role; its number where it is gone.
+pub fn name_of(role: pg_sys::Oid) -> String {
+    // SAFETY: a catalogue look-up inside a transaction; the name is a C string in memory of this call.
+    unsafe {
+        let name = pg_sys::GetUserNameFromId(role, true);
+        if name.is_null() {
+            return role.to_u32().to_string();
+        }
+        std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned()
+    }
+}
+
 /// Whether a role is a superuser.
 pub fn is_superuser(role: pg_sys::Oid) -> bool {
     // SAFETY: a catalogue look-up inside a transaction.

@@ -3,8 +3,8 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
-use pgrx::datum::{Interval, TimestampWithTimeZone};
-use pgrx::{IntoDatum, pg_sys};
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys;
 
 use super::caught::{Caught, catching};
 use super::{boundary, compat, roles};
@@ -138,13 +138,11 @@ pub fn start_time() -> TimestampWithTimeZone {
     timestamp(unsafe { pg_sys::GetCurrentTransactionStartTimestamp() })
 }
 
-/// `now()` minus a number of days, in the session's time zone.
-pub fn days_before_start(days: i32) -> Option<TimestampWithTimeZone> {
-    let interval = Interval::from_days(days);
-    // SAFETY: a function of the server's own, with arguments of its types.
-    unsafe {
-        pgrx::direct_function_call(pg_sys::timestamptz_mi_interval, &[start_time().into_datum(), interval.into_datum()])
-    }
+/// `now()` minus a number of hours.
+pub fn hours_before_start(hours: i32) -> TimestampWithTimeZone {
+    // SAFETY: reads a value of the running transaction.
+    let start = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
+    timestamp(start - i64::from(hours) * 3_600_000_000)
 }
 
 /// The time clock_timestamp() gives.

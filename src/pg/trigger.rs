@@ -107,6 +107,11 @@ impl RowTrigger<'_> {
         self.data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_UPDATE
     }
 
+    /// Whether the statement is an INSERT (else an UPDATE or DELETE).
+    pub fn is_insert(&self) -> bool {
+        self.data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_INSERT
+    }
+
     /// Whether the trigger runs before the row is stored, so that it can still
     /// change it.
     pub fn is_before(&self) -> bool {

@@ -5,7 +5,7 @@
 //! DEFINER nor with a search_path, as PostgreSQL's way of setting both costs more than
 //! a tenth of a charge. The path is set where SQL has to do the work.
 
-use pgrx::datum::Uuid as SqlUuid;
+use pgrx::datum::{TimestampWithTimeZone, Uuid as SqlUuid};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
@@ -139,12 +139,96 @@ fn add_bonus_credits(
         let user = required_id(p_user_id, THIS, "p_user_id")?;
         let credits = required(p_credits, THIS, "p_credits")?;
         transaction::refuse_if_read_only(c"add_bonus_credits()");
-        spi::connected(|spi| ledger::add_bonus(spi, user, credits))
+        spi::connected(|spi| ledger::add_bonus(spi, user, credits, None))
     })?)
 }
 
-/// Settles the month of every subscription whose last reset is more than 30
-/// days ago, and returns how many. For service_role.
+/// [`add_bonus_credits`] that adds once for a reference (Stripe's session or payment), however often and concurrently it
+/// is sent. What was revoked under the reference before is not added.
+///
+/// Errors: as there; 22023 a reference that is empty or longer than 200 octets. For service_role.
+#[pg_extern(sql = false)]
+fn add_bonus_credits_once(
+    fcinfo: pg_sys::FunctionCallInfo,
+    p_user_id: Option<SqlUuid>,
+    p_credits: Option<i32>,
+    p_reference: Option<TextArg<'_>>,
+) -> Result<(), ErrorReport> {
+    const THIS: &str = "add_bonus_credits";
+    Ok(access::as_owner_for_the_backend(fcinfo, THIS, || {
+        let user = required_id(p_user_id, THIS, "p_user_id")?;
+        let credits = required(p_credits, THIS, "p_credits")?;
+        let reference = required(p_reference, THIS, "p_reference")?;
+        transaction::refuse_if_read_only(c"add_bonus_credits()");
+        spi::connected(|spi| ledger::add_bonus(spi, user, credits, Some(&reference)))
+    })?)
+}
+
+/// Takes back bought credits that were paid back, as many as are left of them, and returns how many; once for a
+/// reference, which answers as it did then. What is spent is forgiven. A user without a subscription: 0.
+///
+/// Errors as [`add_bonus_credits_once`]. For service_role.
+#[pg_extern(sql = false)]
+fn revoke_bonus_credits(
+    fcinfo: pg_sys::FunctionCallInfo,
+    p_user_id: Option<SqlUuid>,
+    p_credits: Option<i32>,
+    p_reference: Option<TextArg<'_>>,
+) -> Result<i32, ErrorReport> {
+    const THIS: &str = "revoke_bonus_credits";
+    Ok(access::as_owner_for_the_backend(fcinfo, THIS, || {
+        let user = required_id(p_user_id, THIS, "p_user_id")?;
+        let credits = required(p_credits, THIS, "p_credits")?;
+        let reference = required(p_reference, THIS, "p_reference")?;
+        transaction::refuse_if_read_only(c"revoke_bonus_credits()");
+        spi::connected(|spi| ledger::revoke_bonus(spi, user, credits, &reference))
+    })?)
+}
+
+/// Every charge, refund and event of a user's credits from `p_from` to before `p_to`, in the order of the ledger, with
+/// the balance after it. `credits` is what it changed of what can be spent; it and `available` are NULL while the plan
+/// is unlimited. A balance from before the first event is NULL.
+///
+/// Errors: 22004 NULL. For service_role.
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)] // a result row of SQL
+fn credit_statement(
+    fcinfo: pg_sys::FunctionCallInfo,
+    p_user_id: Option<SqlUuid>,
+    p_from: Option<TimestampWithTimeZone>,
+    p_to: Option<TimestampWithTimeZone>,
+) -> Result<
+    TableIterator<
+        'static,
+        (
+            name!(at, TimestampWithTimeZone),
+            name!(entry, i64),
+            name!(what, String),
+            name!(operation, Option<String>),
+            name!(reference, Option<String>),
+            name!(credits, Option<i32>),
+            name!(used, Option<i32>),
+            name!(rollover, Option<i32>),
+            name!(bonus, Option<i32>),
+            name!(available, Option<i32>),
+        ),
+    >,
+    ErrorReport,
+> {
+    const THIS: &str = "auria.credit_statement";
+    let lines = access::as_owner_for_the_backend(fcinfo, THIS, || {
+        let user = required_id(p_user_id, THIS, "p_user_id")?;
+        let from = required(p_from, THIS, "p_from")?;
+        let to = required(p_to, THIS, "p_to")?;
+        spi::connected(|spi| ledger::statement_of(spi, user, from, to))
+    })?;
+    Ok(TableIterator::new(lines.into_iter().map(|line| {
+        let ledger::Line { at, entry, what, operation, reference, credits, used, rollover, bonus, available } = line;
+        (at, entry, what, operation, reference, credits, used, rollover, bonus, available)
+    })))
+}
+
+/// Settles the months that are over, and returns in how many subscriptions one began. For service_role.
 #[pg_extern(sql = false)]
 fn reset_monthly_usage_with_rollover(fcinfo: pg_sys::FunctionCallInfo) -> Result<i32, ErrorReport> {
     Ok(access::as_owner_for_the_backend(fcinfo, "reset_monthly_usage_with_rollover", || {

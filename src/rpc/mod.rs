@@ -8,4 +8,4 @@ pub mod credits;
 mod dashboard;
 mod phi;
 mod rate_limit;
-mod settlement;
+mod retired;

@@ -4,6 +4,7 @@ use pgrx::{pg_extern, pg_sys, warning};
 use uuid::Uuid;
 
 use crate::error::{Result, sqlstate};
+use crate::guc;
 use crate::pg::direct::{Direct, End, IndexKey, Table, Writing, columns, or_by_sql};
 use crate::pg::spi::{self, Arg, Snapshot, Spi};
 use crate::pg::transaction;
@@ -14,6 +15,9 @@ statement! {
     /// A profile that exists stays as it is.
     CREATE_PROFILE = "INSERT INTO public.profiles (user_id, full_name, cro) VALUES ($1, $2, $3) \
             ON CONFLICT (user_id) DO NOTHING";
+
+    /// Of a plan that is gone, nothing: no row is returned then.
+    SUBSCRIBE = include_str!("subscribe.sql");
 
     DEFERRED_CONSTRAINTS = "SELECT pg_catalog.string_agg(DISTINCT pg_catalog.format('%I.%I', n.nspname, c.conname), ', ') \
            FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace \
@@ -70,9 +74,29 @@ fn deferred_constraints(spi: &Spi) -> Result<Option<String>> {
     spi.query(&DEFERRED_CONSTRAINTS, Snapshot::New, &[])?.one()
 }
 
+/// Makes the subscription that the settings give each new account, where the user has none. Like a profile, it never
+/// makes a sign-up fail. With the rights in force.
+pub fn subscribe(user: Uuid) {
+    let Some(plan) = guc::sign_up_plan() else {
+        return;
+    };
+    let subscribed = transaction::attempt_finally(|| {
+        spi::connected(|spi| {
+            let rows = spi.query(&SUBSCRIBE, Snapshot::New, args![user, plan.as_str(), guc::sign_up_bonus()])?;
+            Ok(rows.one::<bool>()?.unwrap_or(false))
+        })
+    });
+    match subscribed {
+        Ok(true) => {}
+        Ok(false) => warning!("auria: a new user has no subscription: the plan in auria.sign_up_plan does not exist"),
+        Err(caught) => warning!("auria: no subscription was made for a new user (SQLSTATE {})", sqlstate(caught.code)),
+    }
+}
+
 /// After an INSERT into `auth.users`: makes the profile from
 /// `raw_user_meta_data` (`full_name`, `cro`). Metadata that is missing, or not a JSON string,
-/// gives NULL.
+/// gives NULL. Where `auria.sign_up_plan` names a plan, it makes a subscription with it, too, and with
+/// `auria.sign_up_bonus` credits.
 ///
 /// An error that may not recur is raised, so that the client signs up again; no other error
 /// makes a sign-up fail. A user who has no profile then gets one by
@@ -104,6 +128,7 @@ fn handle_new_user(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
         if let Err(caught) = created {
             warning!("auria: no profile was made for a new user (SQLSTATE {})", sqlstate(caught.code));
         }
+        subscribe(id);
         Ok(())
     })
 }

@@ -7,18 +7,19 @@ use crate::error;
 use crate::ledger;
 use crate::pg::trigger::{self, TriggeredRow};
 
-/// Before an UPDATE: settles the credits when the plan changes. No SECURITY
+/// Before an INSERT or UPDATE: settles the months that are over, and the credits when the plan changes. No SECURITY
 /// DEFINER: it runs at every charge, and takes the rights of the table's owner
 /// only where there is something to settle.
 #[pg_extern(sql = false)]
 fn settle_plan_change(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
-    trigger::fire(fcinfo, "settle_plan_change", ledger::settle_plan_change)
+    trigger::fire(fcinfo, "settle_plan_change", ledger::settle_row)
 }
 
-/// After an UPDATE of the plan: writes the ledger's row. Rights as above.
+/// After an INSERT, UPDATE or DELETE: records what it did to the credits, in `credit_events`, and a change of the plan
+/// in the ledger, too. Rights as above.
 #[pg_extern(sql = false)]
 fn record_plan_change(fcinfo: pg_sys::FunctionCallInfo) -> TriggeredRow {
-    trigger::fire(fcinfo, "record_plan_change", ledger::record_plan_change)
+    trigger::fire(fcinfo, "record_plan_change", ledger::record_row)
 }
 
 /// Before an INSERT, or an UPDATE that sets the status: refuses one that

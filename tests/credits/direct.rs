@@ -460,7 +460,11 @@ fn one_history_leaves_the_same_rows_with_and_without_sql() {
             6..10 => format!("SELECT public.use_credits('{user}', '{operation}', '{reference}')"),
             10..12 => format!("SELECT public.refund_credits('{user}', '{operation}')"),
             12..15 => format!("SELECT public.refund_credits('{user}', '{operation}', '{reference}')"),
-            15 => format!("SELECT public.add_bonus_credits('{user}', {})", draw.below(9)),
+            15 => match draw.below(4) {
+                0 => format!("SELECT public.add_bonus_credits('{user}', {})", draw.below(9)),
+                1 | 2 => format!("SELECT public.add_bonus_credits('{user}', {}, 'cs_{}')", draw.below(9), draw.below(20)),
+                _ => format!("SELECT public.revoke_bonus_credits('{user}', {}, 'cs_{}')", draw.below(9), draw.below(20)),
+            },
             16 => format!(
                 "UPDATE public.subscriptions SET plan_id = '{}' WHERE user_id = '{user}'",
                 ["starter", "price_pro_monthly_v2", "price_elite_monthly"][draw.below(3) as usize]
@@ -504,12 +508,18 @@ fn one_history_leaves_the_same_rows_with_and_without_sql() {
         "SELECT coalesce(string_agg(s::text, E'\\n' ORDER BY user_id), '')
            FROM (SELECT user_id, plan_id, status, credits_used_this_month, credits_used_hidden, credits_rollover,
                         credits_bonus, cases_used_this_month, dsd_used_this_month, usage_reset_entry,
-                        plan_change_entry, updated_at > created_at AS changed FROM public.subscriptions) s",
+                        plan_change_entry, settled_rollover, settled_bonus, updated_at > created_at AS changed
+                   FROM public.subscriptions) s",
         "SELECT coalesce(string_agg(u::text, E'\\n' ORDER BY entry), '')
            FROM (SELECT entry, user_id, subscription_id IS NOT NULL AS subscribed, operation, credits_used, reference_id,
                         is_free, from_rollover, from_bonus, from_hidden, counterpart FROM public.credit_usage) u",
     ];
-    for query in rows.into_iter().chain(["SELECT string_agg(r::text, E'\\n' ORDER BY user_id, function_name)
+    let events = "SELECT string_agg(e::text, E'\\n' ORDER BY entry)
+           FROM (SELECT entry, user_id, kind, plan_id, credits_per_month, reference, credits, made_by, changed_used,
+                        changed_hidden, changed_rollover, changed_bonus, used, hidden, rollover, bonus,
+                        settled_rollover, settled_bonus, granted, expired, carried_over, spent_monthly, spent_rollover,
+                        spent_bonus, is_by_hand FROM public.credit_events) e";
+    for query in rows.into_iter().chain([events]).chain(["SELECT string_agg(r::text, E'\\n' ORDER BY user_id, function_name)
            FROM (SELECT user_id, function_name, minute_count, minute_window, hour_count, hour_window, day_count, day_window,
                         updated_at > created_at AS changed FROM public.rate_limits) r"]) {
         let [with, without] = [0, 1].map(|side| sessions[side].value::<String>(query));

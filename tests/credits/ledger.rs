@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auria_tests::{Database, database, refused_with};
+use auria_tests::{Database, database};
 use uuid::Uuid;
 
 use crate::credits::functions::{
@@ -69,6 +69,8 @@ fn uses(db: &Database, users: i32, subscribed: bool) {
          INSERT INTO public.credit_usage (user_id, subscription_id, operation, credits_used, is_free) \
          SELECT u.id, s.id, 'case_analysis', 1, s.id IS NULL \
            FROM auth.users u LEFT JOIN public.subscriptions s ON s.user_id = u.id; \
+         SET session_replication_role = origin; \
+         SELECT auria.migrate(again => true); \
          ANALYZE"
     ));
 }
@@ -232,20 +234,6 @@ fn numbers_that_no_rule_allows_end_in_an_error_or_in_zero_and_never_wrap(db: &Da
     }
 }
 
-fn a_null_in_the_resets_own_arithmetic_is_refused(db: &Database<'_>) {
-    let mut admin = db.superuser();
-    for call in [
-        "settled_bonus('starter', NULL, 3, 4)",
-        "settled_bonus('starter', 2, NULL, 4)",
-        "settled_bonus('starter', 2, 3, NULL)",
-        "settled_rollover('starter', NULL, 4)",
-        "settled_rollover('starter', 3, NULL)",
-    ] {
-        refused_with(admin.query(&format!("SELECT auria.{call}"), &[]), "22004");
-    }
-    assert_eq!(admin.value::<i32>("SELECT auria.settled_rollover(NULL, 3, -2147483648)"), 0);
-}
-
 fn a_ledger_from_before_the_numbers_is_numbered_and_its_refunds_matched(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "price_elite_monthly");
     let mut admin = db.superuser();
@@ -275,6 +263,7 @@ fn a_ledger_from_before_the_numbers_is_numbered_and_its_refunds_matched(db: &Dat
     admin.run(
         "UPDATE public.subscriptions \
             SET credits_used_this_month = 17, usage_reset_at = now() - INTERVAL '1 hour'; \
+         DROP TABLE public.credit_events; \
          ALTER TABLE public.credit_usage DROP COLUMN entry, DROP COLUMN is_free, DROP COLUMN from_rollover, \
              DROP COLUMN from_bonus, DROP COLUMN from_hidden, DROP COLUMN counterpart; \
          ALTER TABLE public.subscriptions DROP COLUMN usage_reset_entry, DROP COLUMN plan_change_entry, \
@@ -309,6 +298,5 @@ both_ways! {
     a_first_subscription_beside_an_uncommitted_free_use_charges_its_reference_once,
     all_functions_mean_the_same_one_of_a_users_two_subscriptions,
     numbers_that_no_rule_allows_end_in_an_error_or_in_zero_and_never_wrap,
-    a_null_in_the_resets_own_arithmetic_is_refused,
     a_ledger_from_before_the_numbers_is_numbered_and_its_refunds_matched,
 }

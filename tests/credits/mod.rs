@@ -22,10 +22,12 @@ macro_rules! both_ways {
     };
 }
 
+mod account;
 mod cached;
 pub(crate) mod direct;
 mod free_tier;
 pub mod functions;
+mod histories;
 mod ledger;
 mod plan_change;
 mod prices;

@@ -171,10 +171,11 @@ fn a_month_that_is_started_by_hand_starts_a_new_month_of_the_ledger() {
     let db = database();
     let user = subscriber(&db, "price_elite_monthly", 0, 7);
     set(&db, user, "plan_id = 'price_pro_monthly_v2', credits_used_this_month = 0, usage_reset_at = clock_timestamp()");
-    assert_eq!(pool(&db, user), [0, 0, 0, 0]);
+    // The month is settled by the old plan, and then the plan changes.
+    assert_eq!(pool(&db, user), [0, 0, 100, 0]);
     assert_eq!(ledger_disagreements(&db), "");
     assert!(refund_credits(&mut db.service(), user, "case_analysis"));
-    assert_eq!(pool(&db, user), [0, 0, 0, 1]);
+    assert_eq!(pool(&db, user), [0, 0, 100, 1]);
     assert_eq!(ledger_disagreements(&db), "");
 }
 
@@ -213,7 +214,8 @@ fn a_status_that_nobody_knows_is_refused_when_it_is_written() {
     let mut admin = db.superuser();
     admin.run(
         "SET session_replication_role = replica; \
-         UPDATE public.subscriptions SET status = 'lapsed', usage_reset_at = now() - INTERVAL '31 days'",
+         UPDATE public.subscriptions SET status = 'lapsed', usage_reset_at = now() - INTERVAL '31 days', \
+                month_ends_at = '-infinity'",
     );
     assert_eq!(webhook.value::<i32>("SELECT public.reset_monthly_usage_with_rollover()"), 1);
 }

@@ -1,8 +1,8 @@
 //! What a user without a counting subscription may do: a number of operations in
-//! any rolling window of [`WINDOW_DAYS`].
+//! any rolling window of [`WINDOW_HOURS`].
 
-/// How far back a use counts, in days.
-pub const WINDOW_DAYS: i32 = 30;
+/// How far back a use counts, in hours: 30 days.
+pub const WINDOW_HOURS: i32 = 720;
 
 /// How often the legacy check lets a user without a subscription create a
 /// case, in the same window.

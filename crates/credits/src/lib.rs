@@ -2,23 +2,30 @@
 //!
 //! * [`CreditPool`]: what a subscription has left, what an operation charges,
 //!   what a refund gives back, what a change of plan leaves.
+//! * [`Billing`]: when a month of credits begins.
 //! * [`Settlement`]: what a month's end carries over.
+//! * [`settle`]: what a statement that writes a subscription's row does to its credits.
 //! * [`free_tier`]: what a user without a counting subscription may do.
 //!
 //! All amounts are credits.
 
 pub mod free_tier;
+mod account;
+mod month;
 mod pool;
 mod settlement;
 
+pub use account::{Change, Month, Settled, Step, begun_by_hand, settle, with_differences};
+pub use month::{Billing, Time, is_paid_anew};
 pub use pool::{Allowance, Charged, CreditPool, OutOfRange, Reversal, Sources};
-pub use settlement::{Rollover, Settlement};
+pub use settlement::{Plan, Rollover, Settlement};
 
 /// What an operation costs that has no configured price.
 pub const DEFAULT_COST: i32 = 1;
 
-/// For how many days a use can be refunded that is not named by its reference.
-pub const REFUND_DAYS: i32 = 30;
+/// For how many hours a use can be refunded that is not named by its reference: 30 days, whatever the session's time
+/// zone does to its clocks.
+pub const REFUND_HOURS: i32 = 720;
 
 /// The ending that the ledger gives an operation's name when it is refunded.
 pub const REFUND_SUFFIX: &str = "_refund";
@@ -62,8 +69,11 @@ pub fn status_is_known(status: &str) -> bool {
     STATUSES.contains(&status)
 }
 
+/// The status of a subscription that is paid for.
+pub const ACTIVE: &str = "active";
+
 /// Whether a subscription in this status gives access to its pool. In any
 /// other status the user is on the free tier.
 pub fn status_counts(status: &str) -> bool {
-    matches!(status, "active" | "trialing")
+    matches!(status, ACTIVE | "trialing")
 }

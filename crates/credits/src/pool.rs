@@ -11,6 +11,12 @@ pub enum Allowance {
     Unlimited,
 }
 
+impl Default for Allowance {
+    fn default() -> Self {
+        Self::Limited(0)
+    }
+}
+
 impl Allowance {
     /// Reads `subscription_plans.credits_per_month`: -1 means unlimited, and a
     /// subscription without a plan has nothing.
@@ -38,7 +44,7 @@ impl Allowance {
 /// Rows older than the rules may hold values below zero. These count against
 /// [`CreditPool::available`], and as zero wherever something is computed from
 /// them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct CreditPool {
     /// What the plan grants each month.
     pub monthly: Allowance,
@@ -52,6 +58,10 @@ pub struct CreditPool {
     /// month, beyond what the present plan grants. They count again as soon as
     /// a larger plan covers them.
     pub hidden: i32,
+    /// `settled_rollover`: what this month's plan changes took from rollover.
+    pub settled_rollover: i32,
+    /// `settled_bonus`: what they took from bonus.
+    pub settled_bonus: i32,
 }
 
 /// Credits by where they come from.
@@ -87,7 +97,7 @@ pub enum Charged {
     InAnEarlierMonth,
 }
 
-/// What a refund changes. The four amounts add up to what was charged.
+/// What a refund changes. The first four amounts add up to what was charged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Reversal {
     /// Credits taken off `credits_used_this_month`.
@@ -98,6 +108,10 @@ pub struct Reversal {
     pub to_rollover: i32,
     /// Credits added to `credits_bonus`.
     pub to_bonus: i32,
+    /// How many of those that went to rollover are taken off `settled_rollover`.
+    pub off_settled_rollover: i32,
+    /// How many of those that went to bonus are taken off `settled_bonus`.
+    pub off_settled_bonus: i32,
 }
 
 /// A counter would leave the range of a 32-bit integer; nothing was changed.
@@ -147,18 +161,32 @@ impl CreditPool {
 
     /// Gives back what one operation was charged. Whatever no longer fits where
     /// it came from becomes bonus: nothing is lost.
+    ///
+    /// Of a use from before a plan change, rollover and bonus get back what the
+    /// changes took from them, and no more: the rest was the plan's by then. A
+    /// refund of all uses of a month leaves what the month began with and what was
+    /// bought since, in whatever order they are given back.
     pub fn refund(&mut self, charged: Sources, when: Charged) -> Result<Reversal, OutOfRange> {
         let total = charged.monthly + charged.rollover + charged.bonus;
         let (used, hidden) = (self.used.max(0), self.hidden.max(0));
+        let (settled_rollover, settled_bonus) = (self.settled_rollover.max(0), self.settled_bonus.max(0));
         let mut reversal = Reversal::default();
-        match when {
-            Charged::UnderThisPlan => reversal.off_used = total.min(used),
-            Charged::UnderAnEarlierPlan => {
-                reversal.to_rollover = charged.rollover;
-                reversal.off_hidden = charged.monthly.min(hidden);
-                reversal.off_used = (charged.monthly - reversal.off_hidden).min(used);
+        if when != Charged::InAnEarlierMonth {
+            let mut rest = total;
+            let mut take = |most: i32| {
+                let taken = rest.min(most);
+                rest -= taken;
+                taken
+            };
+            if when == Charged::UnderAnEarlierPlan {
+                reversal.off_settled_bonus = take(charged.bonus.min(settled_bonus));
+                reversal.off_settled_rollover = take(charged.rollover.min(settled_rollover));
+                reversal.off_hidden = take(hidden);
             }
-            Charged::InAnEarlierMonth => {}
+            reversal.off_used = take(used);
+            reversal.off_settled_rollover += take(settled_rollover - reversal.off_settled_rollover);
+            reversal.off_settled_bonus += take(settled_bonus - reversal.off_settled_bonus);
+            reversal.to_rollover = reversal.off_settled_rollover;
         }
         reversal.to_bonus = total - reversal.off_used - reversal.off_hidden - reversal.to_rollover;
         let rollover = self.rollover.checked_add(reversal.to_rollover);
@@ -166,6 +194,8 @@ impl CreditPool {
         (self.rollover, self.bonus) = rollover.zip(bonus).ok_or(OutOfRange)?;
         self.used -= reversal.off_used;
         self.hidden -= reversal.off_hidden;
+        self.settled_rollover -= reversal.off_settled_rollover;
+        self.settled_bonus -= reversal.off_settled_bonus;
         Ok(reversal)
     }
 
@@ -175,6 +205,9 @@ impl CreditPool {
     pub fn change_plan(&mut self, to: Allowance) -> Result<(), OutOfRange> {
         let spent = self.split(self.used);
         let monthly = spent.monthly.checked_add(self.hidden.max(0)).ok_or(OutOfRange)?;
+        let settled_rollover = self.settled_rollover.max(0).checked_add(spent.rollover).ok_or(OutOfRange)?;
+        let settled_bonus = self.settled_bonus.max(0).checked_add(spent.bonus).ok_or(OutOfRange)?;
+        (self.settled_rollover, self.settled_bonus) = (settled_rollover, settled_bonus);
         self.rollover = self.rollover.max(0) - spent.rollover;
         self.bonus = self.bonus.max(0) - spent.bonus;
         self.monthly = to;
@@ -187,6 +220,14 @@ impl CreditPool {
     pub fn purchase(&mut self, credits: i32) -> Result<(), OutOfRange> {
         self.bonus = self.bonus.checked_add(credits).ok_or(OutOfRange)?;
         Ok(())
+    }
+
+    /// Takes back credits that were bought, as many as are left of them, and says how many.
+    pub fn revoke(&mut self, credits: i32) -> i32 {
+        let left = self.bonus.max(0) - self.split(self.used).bonus;
+        let taken = credits.clamp(0, left.max(0));
+        self.bonus -= taken;
+        taken
     }
 
     /// Where `used` credits come from, in the order of spending; never more of

@@ -14,9 +14,13 @@ enum Step {
     Use(i32),
     RefundLatest,
     RefundOldest,
+    /// Of this month.
+    RefundEverything,
     Purchase(i32),
     ChangePlan(Option<i32>, Rollover),
-    EndOfMonth,
+    EndOfMonth {
+        is_active: bool,
+    },
 }
 
 /// A jar of coins, and how many were taken out under the present plan.
@@ -24,6 +28,8 @@ enum Step {
 struct Jar {
     inside: i64,
     taken: i64,
+    /// Taken out for good by plan changes of this month.
+    settled: i64,
 }
 
 impl Jar {
@@ -38,6 +44,18 @@ impl Jar {
         let coins = offered.min(self.taken);
         self.inside += coins;
         self.taken -= coins;
+        coins
+    }
+
+    fn settle(&mut self) {
+        self.settled += std::mem::take(&mut self.taken);
+    }
+
+    /// Coins that a plan change took, back in the jar.
+    fn unsettle(&mut self, offered: i64) -> i64 {
+        let coins = offered.min(self.settled);
+        self.inside += coins;
+        self.settled -= coins;
         coins
     }
 }
@@ -56,6 +74,9 @@ struct Model {
     brought_in: i64,
     /// Uses of this month less refunds of them.
     net_spent: i64,
+    /// What the month began with: rollover, and bonus with all that was bought since.
+    rollover_at_first: i64,
+    owned: i64,
 }
 
 impl Model {
@@ -68,6 +89,8 @@ impl Model {
             largest_plan: plan,
             brought_in: 0,
             net_spent: 0,
+            rollover_at_first: 0,
+            owned: 0,
         }
     }
 
@@ -94,25 +117,25 @@ impl Model {
         true
     }
 
-    /// The coins taken last go back first.
+    /// The coins taken last go back first. The counter has none left when uses from before a plan change gave them back
+    /// already: then they come from what that change took.
     fn refund_under_this_plan(&mut self, charged: i64) {
         let mut offered = charged;
         for jar in [&mut self.bonus, &mut self.rollover] {
             offered -= jar.put_back(offered);
         }
-        self.plan_coins_spent -= offered;
-        assert!(self.plan_coins_spent >= 0);
+        let of_the_plan = self.plan.map_or(i64::MAX, |plan| plan).min(self.plan_coins_spent).min(offered);
+        self.plan_coins_spent -= of_the_plan;
+        offered -= of_the_plan;
+        offered -= self.rollover.unsettle(offered);
+        offered -= self.bonus.unsettle(offered);
+        self.bonus.inside += offered;
         self.net_spent -= charged;
+        self.fill_up();
     }
 
-    /// Each coin goes back to where it came from. If plan or rollover have room
-    /// again, what was taken from a later jar since then came from there.
-    fn refund_across_a_plan_change(&mut self, charged: Sources) {
-        self.bonus.inside += i64::from(charged.bonus);
-        self.rollover.inside += i64::from(charged.rollover);
-        self.plan_coins_spent -= i64::from(charged.monthly);
-        assert!(self.plan_coins_spent >= 0);
-        self.net_spent -= i64::from(charged.monthly + charged.rollover + charged.bonus);
+    /// Plan and rollover may have room again: what was taken from a later jar since then came from there.
+    fn fill_up(&mut self) {
         let mut room = self.left_of_the_plan().unwrap_or(i64::MAX);
         for jar in [&mut self.bonus, &mut self.rollover] {
             let coins = jar.put_back(room);
@@ -123,22 +146,46 @@ impl Model {
         self.rollover.take(coins);
     }
 
+    /// Coins of rollover and bonus go back as far as a plan change took some. The others were the plan's by then:
+    /// those that it does not cover first, then those taken last, and what is left to the jars.
+    fn refund_across_a_plan_change(&mut self, charged: Sources) {
+        let mut offered = i64::from(charged.monthly);
+        offered += i64::from(charged.bonus) - self.bonus.unsettle(i64::from(charged.bonus));
+        offered += i64::from(charged.rollover) - self.rollover.unsettle(i64::from(charged.rollover));
+        let not_covered = self.plan.map_or(0, |plan| (self.plan_coins_spent - plan).max(0)).min(offered);
+        self.plan_coins_spent -= not_covered;
+        offered -= not_covered;
+        for jar in [&mut self.bonus, &mut self.rollover] {
+            offered -= jar.put_back(offered);
+        }
+        let of_the_plan = self.plan_coins_spent.min(offered);
+        self.plan_coins_spent -= of_the_plan;
+        offered -= of_the_plan;
+        offered -= self.rollover.unsettle(offered);
+        offered -= self.bonus.unsettle(offered);
+        self.bonus.inside += offered;
+        self.net_spent -= i64::from(charged.monthly + charged.rollover + charged.bonus);
+        self.fill_up();
+    }
+
     fn buy(&mut self, coins: i64) {
         self.bonus.inside += coins;
         self.brought_in += coins;
+        self.owned += coins;
     }
 
     /// What is out of the jars is out of them for good; the plan's spent coins
     /// stay spent under the next plan.
     fn change_plan(&mut self, plan: Grant) {
-        self.rollover.taken = 0;
-        self.bonus.taken = 0;
+        self.rollover.settle();
+        self.bonus.settle();
         self.plan = plan;
         self.largest_plan = self.largest_plan.zip(plan).map(|(one, other)| one.max(other));
     }
 
-    fn end_of_month(&mut self, rule: Rollover) {
-        let left = self.left_of_the_plan().unwrap_or(0) + self.rollover.inside;
+    fn end_of_month(&mut self, rule: Rollover, is_active: bool) {
+        let of_the_plan = if is_active { self.left_of_the_plan().unwrap_or(0) } else { 0 };
+        let left = of_the_plan + self.rollover.inside;
         let carried = match rule {
             Rollover::Expires => 0,
             Rollover::Kept => left,
@@ -149,6 +196,8 @@ impl Model {
         self.rollover.inside = carried;
         self.bonus.inside = bonus;
         self.brought_in = carried + bonus;
+        self.rollover_at_first = carried;
+        self.owned = bonus;
     }
 }
 
@@ -172,7 +221,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::RefundOldest),
         1 => (1..50).prop_map(Step::Purchase),
         3 => (plan(), rollover()).prop_map(|(plan, rule)| Step::ChangePlan(plan, rule)),
-        1 => Just(Step::EndOfMonth),
+        1 => any::<bool>().prop_map(|is_active| Step::EndOfMonth { is_active }),
+        1 => Just(Step::RefundEverything),
     ]
 }
 
@@ -200,6 +250,7 @@ proptest! {
     ) {
         let mut pool = CreditPool {
             monthly: Allowance::from_plan(first), rollover: 0, bonus: 0, used: 0, hidden: 0,
+            settled_rollover: 0, settled_bonus: 0,
         };
         let mut rule = Rollover::Expires;
         let mut model = Model::new(grant(pool.monthly));
@@ -216,29 +267,39 @@ proptest! {
                         open.push(Open { charged, month: months, plan: plans });
                     }
                 }
-                Step::RefundLatest | Step::RefundOldest => {
-                    let given = match step {
-                        Step::RefundLatest => open.pop(),
-                        _ if open.is_empty() => None,
-                        _ => Some(open.remove(0)),
+                Step::RefundLatest | Step::RefundOldest | Step::RefundEverything => {
+                    let given: Vec<Open> = match step {
+                        Step::RefundLatest => open.pop().into_iter().collect(),
+                        Step::RefundOldest => open.drain(..open.len().min(1)).collect(),
+                        _ => {
+                            let (earlier, of_this_month) = open.drain(..).partition(|one: &Open| one.month < months);
+                            open = earlier;
+                            of_this_month
+                        }
                     };
-                    let Some(given) = given else { continue };
-                    let total = given.charged.monthly + given.charged.rollover + given.charged.bonus;
-                    let when = if given.month < months {
-                        model.buy(i64::from(total));
-                        Charged::InAnEarlierMonth
-                    } else if given.plan < plans {
-                        model.refund_across_a_plan_change(given.charged);
-                        Charged::UnderAnEarlierPlan
-                    } else {
-                        model.refund_under_this_plan(i64::from(total));
-                        Charged::UnderThisPlan
-                    };
-                    let reversal = pool.refund(given.charged, when).expect("small numbers");
-                    prop_assert_eq!(
-                        reversal.off_used + reversal.off_hidden + reversal.to_rollover + reversal.to_bonus,
-                        total
-                    );
+                    for given in given {
+                        let total = given.charged.monthly + given.charged.rollover + given.charged.bonus;
+                        let when = if given.month < months {
+                            model.buy(i64::from(total));
+                            Charged::InAnEarlierMonth
+                        } else if given.plan < plans {
+                            model.refund_across_a_plan_change(given.charged);
+                            Charged::UnderAnEarlierPlan
+                        } else {
+                            model.refund_under_this_plan(i64::from(total));
+                            Charged::UnderThisPlan
+                        };
+                        let reversal = pool.refund(given.charged, when).expect("small numbers");
+                        prop_assert_eq!(
+                            reversal.off_used + reversal.off_hidden + reversal.to_rollover + reversal.to_bonus,
+                            total
+                        );
+                    }
+                    if open.iter().all(|one| one.month < months) {
+                        prop_assert_eq!((pool.used, pool.hidden), (0, 0));
+                        prop_assert_eq!(i64::from(pool.rollover), model.rollover_at_first);
+                        prop_assert_eq!(i64::from(pool.bonus), model.owned);
+                    }
                 }
                 Step::Purchase(credits) => {
                     pool.purchase(credits).expect("small numbers");
@@ -254,16 +315,17 @@ proptest! {
                     }
                     rule = new_rule;
                 }
-                Step::EndOfMonth => {
-                    let settled = Settlement::of(&pool, rule);
+                Step::EndOfMonth { is_active } => {
+                    let settled = Settlement::of(&pool, rule, is_active);
                     prop_assert_eq!(
                         settled.from_monthly + settled.from_rollover + settled.from_bonus,
                         pool.used
                     );
                     pool = CreditPool {
-                        rollover: settled.rollover, bonus: settled.bonus, used: 0, hidden: 0, ..pool
+                        rollover: settled.rollover, bonus: settled.bonus, used: 0, hidden: 0,
+                        settled_rollover: 0, settled_bonus: 0, ..pool
                     };
-                    model.end_of_month(rule);
+                    model.end_of_month(rule, is_active);
                     months += 1;
                 }
             }
@@ -286,17 +348,17 @@ proptest! {
     fn no_number_wraps_whatever_the_columns_hold(
         plan in proptest::option::of(any::<i32>()),
         next in proptest::option::of(any::<i32>()),
-        numbers in prop::array::uniform7(prop_oneof![
+        numbers in prop::array::uniform9(prop_oneof![
             any::<i32>(), Just(i32::MIN), Just(i32::MAX), Just(0), -9..9,
         ]),
         when in 0..3usize,
     ) {
-        let [rollover, bonus, used, hidden, charged, from_rollover, from_bonus] = numbers;
+        let [rollover, bonus, used, hidden, charged, from_rollover, from_bonus, settled_rollover, settled_bonus] = numbers;
         let pool = CreditPool {
-            monthly: Allowance::from_plan(plan), rollover, bonus, used, hidden,
+            monthly: Allowance::from_plan(plan), rollover, bonus, used, hidden, settled_rollover, settled_bonus,
         };
         for rule in [Rollover::Expires, Rollover::Kept, Rollover::UpTo(from_bonus.max(0))] {
-            let settled = Settlement::of(&pool, rule);
+            let settled = Settlement::of(&pool, rule, when == 0);
             prop_assert!(settled.rollover >= 0 && settled.bonus >= 0);
             prop_assert!(settled.bonus <= bonus.max(0));
         }
@@ -323,14 +385,22 @@ proptest! {
 }
 
 fn limited(monthly: i32, rollover: i32, bonus: i32, used: i32) -> CreditPool {
-    CreditPool { monthly: Allowance::Limited(monthly), rollover, bonus, used, hidden: 0 }
+    CreditPool {
+        monthly: Allowance::Limited(monthly),
+        rollover,
+        bonus,
+        used,
+        hidden: 0,
+        settled_rollover: 0,
+        settled_bonus: 0,
+    }
 }
 
 #[test]
 fn an_unlimited_plan_allows_everything_and_carries_nothing() {
     let mut pool = CreditPool { monthly: Allowance::Unlimited, ..limited(0, 7, 5, 1_000_000) };
     assert_eq!(pool.charge(500), Ok(Some(Sources { monthly: 500, ..Sources::default() })));
-    let settled = Settlement::of(&pool, Rollover::Kept);
+    let settled = Settlement::of(&pool, Rollover::Kept, true);
     assert_eq!((settled.rollover, settled.bonus), (7, 5));
 }
 
@@ -352,7 +422,7 @@ fn a_month_spends_monthly_then_rollover_then_bonus() {
     let mut pool = limited(60, 30, 10, 50);
     let charged = pool.charge(45).expect("small numbers").expect("affordable");
     assert_eq!((charged.monthly, charged.rollover, charged.bonus), (10, 30, 5));
-    let settled = Settlement::of(&pool, Rollover::UpTo(30));
+    let settled = Settlement::of(&pool, Rollover::UpTo(30), true);
     assert_eq!((settled.from_monthly, settled.from_rollover, settled.from_bonus), (60, 30, 5));
     assert_eq!((settled.rollover, settled.bonus), (0, 5));
 }
@@ -371,7 +441,7 @@ fn a_downgrade_does_not_eat_bought_credits() {
     pool.change_plan(Allowance::Limited(5)).expect("small");
     assert_eq!((pool.used, pool.hidden, pool.bonus), (5, 65, 50));
     assert_eq!(pool.available(), Some(50));
-    assert_eq!(Settlement::of(&pool, Rollover::Expires).bonus, 50);
+    assert_eq!(Settlement::of(&pool, Rollover::Expires, true).bonus, 50);
 }
 
 #[test]
@@ -379,7 +449,7 @@ fn an_upgrade_does_not_return_bought_credits_that_were_spent() {
     let mut pool = limited(20, 0, 50, 70);
     pool.change_plan(Allowance::Limited(200)).expect("small");
     assert_eq!((pool.used, pool.hidden, pool.bonus), (20, 0, 0));
-    let settled = Settlement::of(&pool, Rollover::UpTo(100));
+    let settled = Settlement::of(&pool, Rollover::UpTo(100), true);
     assert_eq!((settled.rollover, settled.bonus), (100, 0));
 }
 
@@ -390,4 +460,28 @@ fn down_and_up_again_gains_nothing() {
         pool.change_plan(Allowance::Limited(monthly)).expect("small");
     }
     assert_eq!(pool, limited(200, 0, 0, 120));
+}
+
+#[test]
+fn a_checkout_that_was_never_paid_carries_nothing_of_its_plan() {
+    let pool = limited(200, 30, 10, 210);
+    let settled = Settlement::of(&pool, Rollover::UpTo(100), false);
+    assert_eq!((settled.rollover, settled.bonus), (20, 10));
+    let untouched = Settlement::of(&limited(200, 0, 0, 0), Rollover::UpTo(100), false);
+    assert_eq!(untouched.rollover, 0);
+}
+
+/// Four uses, two refunds, an upgrade, two refunds: nothing of the plan becomes bonus.
+#[test]
+fn refunds_around_an_upgrade_turn_no_monthly_credit_into_bonus() {
+    let mut pool = limited(3, 0, 3, 0);
+    let uses: Vec<_> = (0..4).map(|_| pool.charge(1).expect("small").expect("affordable")).collect();
+    for charged in &uses[2..] {
+        pool.refund(*charged, Charged::UnderThisPlan).expect("small");
+    }
+    pool.change_plan(Allowance::Limited(60)).expect("small");
+    for charged in &uses[..2] {
+        pool.refund(*charged, Charged::UnderAnEarlierPlan).expect("small");
+    }
+    assert_eq!((pool.used, pool.hidden, pool.rollover, pool.bonus), (0, 0, 0, 3));
 }

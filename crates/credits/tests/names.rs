@@ -40,7 +40,14 @@ fn a_subscription_counts_while_it_is_active_or_on_trial() {
 #[test]
 fn an_error_says_what_it_is() {
     assert_eq!(OutOfRange.to_string(), "credit counter out of range");
-    let mut full =
-        CreditPool { monthly: auria_credits::Allowance::Unlimited, rollover: 0, bonus: 0, used: i32::MAX, hidden: 0 };
+    let mut full = CreditPool {
+        monthly: auria_credits::Allowance::Unlimited,
+        rollover: 0,
+        bonus: 0,
+        used: i32::MAX,
+        hidden: 0,
+        settled_rollover: 0,
+        settled_bonus: 0,
+    };
     assert_eq!(full.charge(1), Err(OutOfRange));
 }

@@ -34,6 +34,7 @@ pub enum Reason {
     NoRow,
     NotCached,
     FreeTier,
+    MonthIsOver,
 }
 
 impl fmt::Display for Reason {
@@ -54,6 +55,7 @@ impl fmt::Display for Reason {
             Self::NoRow => "there is no row",
             Self::NotCached => "prices and plans are not cached",
             Self::FreeTier => "no pool pays for it",
+            Self::MonthIsOver => "the month is over and not settled",
         })
     }
 }

@@ -7,9 +7,10 @@ use pgrx::pg_sys;
 use crate::pg::procedure;
 use crate::pg::relation::Relation;
 
-/// Managed triggers that do nothing to an update of the columns that are changed here:
-/// one sets `updated_at`, as the callers do, the other acts on another plan.
-const HARMLESS: [&CStr; 2] = [c"update_updated_at_column_wrapper", c"settle_plan_change_wrapper"];
+/// Managed triggers that do nothing to an update of the columns that are changed here: one sets `updated_at`, as the
+/// callers do, one acts where a month is over or the plan changes, one records what is no charge and no refund.
+const HARMLESS: [&CStr; 3] =
+    [c"update_updated_at_column_wrapper", c"settle_plan_change_wrapper", c"record_plan_change_wrapper"];
 
 /// A trigger: a copy, as the relcache replaces its own whenever a catalogue is read.
 pub(super) struct Trigger {
