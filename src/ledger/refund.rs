@@ -20,7 +20,7 @@ pub fn refund(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bo
     or_by_sql(rows::with_account(user, |books| give_back(books, operation, reference)), || {
         // The functions declare no search path.
         extension::with_fixed_path(|| {
-            spi::connected(|spi| give_back(&mut BySql::lock(spi, user)?, operation, reference))
+            spi::connected(|spi| BySql::with(spi, user, |books| give_back(books, operation, reference)))
         })
     })
 }

@@ -26,7 +26,8 @@ pub fn spend(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<boo
     }
     extension::with_fixed_path(|| {
         spi::connected(|spi| {
-            let is_charged = or_by_sql(by_rows, || charge(&BySql::lock(spi, user)?, operation, reference))?;
+            let is_charged =
+                or_by_sql(by_rows, || BySql::with(spi, user, |books| charge(books, operation, reference)))?;
             if !is_charged {
                 count_refusal(spi, operation)?;
             }

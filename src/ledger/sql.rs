@@ -1,4 +1,5 @@
-//! The books by SQL, whatever the tables are like.
+//! The books by SQL, whatever the ledger is like. The subscription is locked and written without SQL where its own table
+//! allows that: so a trigger on the ledger alone, a ledger in partitions and REPEATABLE READ cost less.
 
 use uuid::Uuid;
 
@@ -7,36 +8,44 @@ use super::books::Books;
 use super::decide::{Entry, Posting};
 use super::free::{self, FreeTier};
 use super::prices::Prices;
+use super::rows::{self, Subscription};
 use super::uses::{self, Use};
 use crate::error::{self, Error, Result};
-use crate::pg::spi::{Snapshot, Spi};
+use crate::pg::direct::or_by_sql;
+use crate::pg::spi::{Arg, Declared, Snapshot, Spi};
 use crate::{args, statement};
 
 statement! {
     /// The counters and the ledger in one statement: both or neither.
     CHARGE = include_str!("charge.sql");
 
-    /// The ledger first: a reference that was charged meanwhile, as a free use
-    /// that was not committed yet, conflicts, and then nothing is counted.
-    CHARGE_ONCE = include_str!("charge_once.sql");
+    CHARGE_ENTRY = include_str!("charge_entry.sql");
 
     /// The use, the counters and the ledger in one statement: all or none.
     REFUND = include_str!("refund.sql");
+
+    /// The use and the ledger.
+    REFUND_ENTRY = include_str!("refund_entry.sql");
 
     REFUND_FREE = include_str!("refund_free.sql");
 }
 
 /// A user's subscription and the ledger.
-pub struct BySql<'spi> {
-    spi: &'spi Spi,
+pub struct BySql<'a> {
+    spi: &'a Spi,
     user: Uuid,
     account: Option<Account>,
+    /// The subscription where its table is ordinary: then it is locked and written without SQL.
+    row: Option<Subscription<'a>>,
 }
 
-impl<'spi> BySql<'spi> {
-    /// Locks the subscription, if there is one.
-    pub fn lock(spi: &'spi Spi, user: Uuid) -> Result<Self> {
-        Ok(Self { spi, user, account: Account::lock(spi, user)? })
+impl BySql<'_> {
+    /// Runs `work` with the subscription locked, if there is one. It is run once.
+    pub fn with<T>(spi: &Spi, user: Uuid, work: impl Fn(&mut BySql<'_>) -> Result<T>) -> Result<T> {
+        let by_row = rows::with_subscription(user, |account, row| {
+            Ok(work(&mut BySql { spi, user, account: Some(account), row: Some(row) })?)
+        });
+        or_by_sql(by_row, || work(&mut BySql { spi, user, account: Account::lock(spi, user)?, row: None }))
     }
 }
 
@@ -66,31 +75,31 @@ impl Books for BySql<'_> {
     }
 
     fn is_charged(&self, operation: &str, reference: Uuid) -> Result<bool> {
+        // As by rows: a use of the free tier may be under way, and would conflict.
+        free::lock(self.user);
         uses::is_charged(self.spi, self.user, operation, reference)
     }
 
     fn charge(&self, Posting { subscription, counters, entry }: &Posting<'_>) -> Result<()> {
         let args = args![
+            self.user,
             *subscription,
-            counters.used,
-            counters.cases,
-            counters.simulations,
             &*entry.operation,
             entry.credits,
             entry.from_rollover,
             entry.from_bonus,
-            self.user,
             entry.reference,
+            counters.used,
+            counters.cases,
+            counters.simulations,
         ];
-        let is_written = match entry.reference {
-            None => !self.spi.query(&CHARGE, Snapshot::New, &args[..8])?.is_empty(),
-            Some(_) => {
-                let rows = self.spi.query(&CHARGE_ONCE, Snapshot::New, args)?;
-                let row = rows.first().ok_or_else(error::kept_by_a_trigger)?;
-                row.expect::<i64>(1)? == row.expect::<i64>(2)?
+        match self.row {
+            Some(row) => {
+                row.write_counters(counters);
+                self.write(&CHARGE_ENTRY, &args[..7])
             }
-        };
-        written(is_written)
+            None => self.write(&CHARGE, args),
+        }
     }
 
     fn find_use(&self, operation: &str, reference: Option<Uuid>) -> Result<Option<(Use, ())>> {
@@ -99,23 +108,30 @@ impl Books for BySql<'_> {
 
     fn refund(&self, given: &Use, (): (), Posting { subscription, counters, entry }: &Posting<'_>) -> Result<()> {
         let args = args![
-            *subscription,
             given.id,
-            counters.used,
-            counters.rollover,
-            counters.bonus,
-            counters.hidden,
-            counters.cases,
-            counters.simulations,
+            self.user,
+            *subscription,
             &*entry.operation,
             entry.credits,
             entry.from_rollover,
             entry.from_bonus,
             entry.from_hidden,
             entry.reference,
+            counters.used,
+            counters.rollover,
+            counters.bonus,
+            counters.hidden,
+            counters.cases,
+            counters.simulations,
         ];
         // The subscription is locked, so nobody else refunded the use meanwhile.
-        written(!self.spi.query(&REFUND, Snapshot::New, args)?.is_empty())
+        match self.row {
+            Some(row) => {
+                row.write_counters(counters);
+                self.write(&REFUND_ENTRY, &args[..9])
+            }
+            None => self.write(&REFUND, args),
+        }
     }
 
     fn refund_free(&self, given: &Use, refund: &Entry<'_>) -> Result<bool> {
@@ -124,7 +140,11 @@ impl Books for BySql<'_> {
     }
 }
 
-/// Counters and ledger are written by one statement: nothing is where a trigger suppressed one of them.
-fn written(is_written: bool) -> Result<()> {
-    if is_written { Ok(()) } else { Err(error::kept_by_a_trigger()) }
+impl BySql<'_> {
+    /// Runs a statement that writes a row. Where a trigger keeps it from that, the charge or refund
+    /// fails, and with it what it wrote before.
+    fn write(&self, statement: &'static Declared, args: &[Arg<'_>]) -> Result<()> {
+        let is_written = !self.spi.query(statement, Snapshot::New, args)?.is_empty();
+        if is_written { Ok(()) } else { Err(error::kept_by_a_trigger()) }
+    }
 }
