@@ -19,6 +19,7 @@ pub enum AdoptFunctions {
 static PHI_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static PHI_PREVIOUS_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static ADOPT_FUNCTIONS: GucSetting<AdoptFunctions> = GucSetting::<AdoptFunctions>::new(AdoptFunctions::Known);
+static LOG_READS: GucSetting<bool> = GucSetting::<bool>::new(false);
 static TRUSTED_OWNERS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
 /// Registers the settings; called once, when the library is loaded.
@@ -54,6 +55,14 @@ pub fn register() {
         GucContext::Suset,
         GucFlags::default(),
     );
+    GucRegistry::define_bool_guc(
+        c"auria.log_reads",
+        c"Logs who reads which patient data by a function that opens it.",
+        c"A line in the server's log for each share link, export and statement that opens encrypted values, with ids alone.",
+        &LOG_READS,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
     GucRegistry::define_enum_guc(
         c"auria.adopt_functions",
         c"Which functions CREATE EXTENSION replaces in an existing database.",
@@ -78,6 +87,11 @@ pub fn phi_previous_key_file() -> Option<String> {
 /// The value of `auria.adopt_functions`.
 pub fn adopt_functions() -> AdoptFunctions {
     ADOPT_FUNCTIONS.get()
+}
+
+/// The value of `auria.log_reads`.
+pub fn log_reads() -> bool {
+    LOG_READS.get()
 }
 
 /// The role names in `auria.trusted_owners`.
