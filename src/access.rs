@@ -77,9 +77,17 @@ fn signed_in_user(caller: pg_sys::Oid) -> Result<Option<Uuid>> {
     })
 }
 
+/// Whose values a statement has opened.
+#[derive(Default)]
+struct Opened {
+    /// The transaction, the statement in it, and who runs it.
+    by: Option<(u32, i64, pg_sys::Oid)>,
+    dentists: HashSet<Option<Uuid>>,
+}
+
 thread_local! {
-    /// The statement that opened values last, who ran it, and whose values it has opened.
-    static OPENED: RefCell<(Option<(u32, i64, pg_sys::Oid)>, HashSet<Option<Uuid>>)> = RefCell::default();
+    /// Of the statement that opened values last.
+    static OPENED: RefCell<Opened> = RefCell::default();
 }
 
 /// Logs that the caller reads patient data by this function, where `auria.log_reads` is on. To be
@@ -109,13 +117,12 @@ pub fn log_value_read(function: &str, dentist: Option<Uuid>) -> Result<()> {
     if !guc::log_reads() {
         return Ok(());
     }
-    let statement = Some((transaction::local_number(), session::statement(), roles::caller()));
-    let is_first = OPENED.with(|opened| {
-        let mut opened = opened.borrow_mut();
-        if opened.0 != statement {
-            *opened = (statement, HashSet::new());
+    let by = Some((transaction::local_number(), session::statement(), roles::caller()));
+    let is_first = OPENED.with_borrow_mut(|opened| {
+        if opened.by != by {
+            *opened = Opened { by, dentists: HashSet::new() };
         }
-        opened.1.insert(dentist)
+        opened.dentists.insert(dentist)
     });
     if is_first {
         log_read(function, &[("dentist", dentist.as_slice())])?;
