@@ -17,6 +17,7 @@ pub mod direct;
 pub mod extension;
 pub mod file;
 mod image;
+pub mod log;
 pub mod memory;
 pub mod panic;
 mod plain_table;

@@ -9,6 +9,7 @@ use pgrx::{Internal, pg_sys};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::access;
 use crate::error::{self, Result};
 use crate::pg::bytes::Text;
 use crate::pg::spi::{self, Snapshot};
@@ -83,8 +84,13 @@ fn open_text(
     // The claims are looked up once in a query, as the rows that it may see are chosen by a
     // sub-select: a look-up takes a tenth of opening a value.
     let (_, reader) = procedure::once_in_a_query(fcinfo, |(of, _)| *of == role, || Ok((role, reader(role)?)))?;
-    let opened = phi::decrypt(ciphertext, |text, origin| reader.may_see(&origin).then(|| Text::copy_of(text)));
-    let text = opened.and_then(|text| text.ok_or_else(error::phi_wrong_key_or_corrupt));
+    let opened =
+        phi::decrypt(ciphertext, |text, origin| reader.may_see(&origin).then(|| (Text::copy_of(text), origin.owner)));
+    let text = opened.and_then(|opened| {
+        let (text, dentist) = opened.ok_or_else(error::phi_wrong_key_or_corrupt)?;
+        access::log_value_read("auria.open_text", dentist)?;
+        Ok(text)
+    });
     Ok(if strict == Some(false) { phi::if_readable(text)? } else { Some(text?) })
 }
 

@@ -9,7 +9,7 @@
 import { checkSecurityPage } from './security_page.js';
 import { CONTROLS } from './stage/controls.js';
 import { VERSIONS, startPostgrest, verify } from './stage/postgrest.js';
-import { createDatabase, startServer } from './stage/server.js';
+import { auditDatabase, createDatabase, startServer } from './stage/server.js';
 import { SECRET } from './stage/tokens.js';
 import { trial } from './stage/trial.js';
 import { checkSealedTypes, checkTypes } from './types.js';
@@ -148,6 +148,32 @@ try {
     const database = await createDatabase(server, 'sealed_sql', server.sealed);
     return mustPassBut([...SEALED_SQL, ...onSupabase], await trial(['sql', 'lint', 'sealed_sql'], { server, database, url: null, version: VERSIONS[0].number }));
   });
+
+  // A PostgreSQL that nobody packages has no pgAudit.
+  if (!isShort && !server.isSupabase && !process.env.AURIA_WITHOUT_PG_CRON) {
+    const audited = await startServer('audited');
+    try {
+      for (const isSealed of [false, true]) {
+        await step(`who read which patient, in the log of the ${isSealed ? 'sealed' : 'open'} layout`, async () => {
+          const { server } = audited;
+          const template = isSealed ? server.sealed : server.template;
+          const database = await createDatabase(server, `audited_${isSealed}`, template);
+          await auditDatabase(server, database, { isSealed, hasRole: isSealed });
+          const postgrest = await startPostgrest(VERSIONS[0], server, database, {
+            PGRST_DB_SCHEMAS: 'public, auria',
+            PGRST_DB_PRE_REQUEST: 'audit.name_the_user',
+          });
+          try {
+            return mustPass(await trial(['audit'], { server, database, url: postgrest.url, version: VERSIONS[0].number }));
+          } finally {
+            await postgrest.stop();
+          }
+        });
+      }
+    } finally {
+      await audited.stop();
+    }
+  }
 
   if (!isShort && !server.isSupabase) {
     await step('docs/security.md names every attack and no other', () => checkSecurityPage(attacks));

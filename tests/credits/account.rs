@@ -418,7 +418,7 @@ fn a_statement_says_the_balance_after_every_step_of_a_random_history(db: &Databa
     }
 }
 
-both_ways! {
+all_ways! {
     a_charge_after_the_months_end_is_the_first_of_the_next,
     months_that_passed_unseen_are_settled_one_after_another,
     a_trial_that_was_used_up_and_is_paid_for_has_its_credits_at_once,

@@ -254,7 +254,7 @@ fn a_newer_window_starts_again_and_an_older_one_counts_into_the_stored_one(db: &
     assert_eq!(service.value::<i32>("SELECT public.cleanup_old_rate_limits()"), 0);
 }
 
-both_ways! {
+all_ways! {
     sixteen_connections_spend_a_thousand_credits_and_not_one_more,
     sixteen_connections_get_three_free_analyses_between_them,
     an_old_snapshot_does_not_give_away_a_fourth_free_analysis,

@@ -38,8 +38,8 @@ pub use owner::is_root;
 pub use refusal::{refused, refused_with};
 pub use session::{As, Session};
 pub use sources::{
-    Function, Migration, Source, TWIN, compiled_function_names, insert_evaluation, migration_count, migrations,
-    public_functions, public_tables, sources,
+    Function, Migration, Source, TWIN, audit_recipe, compiled_function_names, insert_evaluation, migration_count,
+    migrations, public_functions, public_tables, sources,
 };
 pub use stage::{Stage, repository};
 pub use supabase::{Services, compile};
