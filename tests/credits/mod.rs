@@ -41,6 +41,7 @@ mod ledger;
 mod plan_change;
 mod prices;
 mod races;
+mod rate_limits;
 mod refusals;
 mod reset_in_batches;
 mod retries;
