@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auria_tests::{Database, database, refused_with};
+use auria_tests::{Database, database};
 use uuid::Uuid;
 
 use crate::credits::functions::{

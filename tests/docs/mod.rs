@@ -3,6 +3,7 @@
 //! | file | page |
 //! |---|---|
 //! | [`architecture`] | the diagram of docs/architecture.md |
+//! | [`credits`] | the examples of docs/credits.md |
 //! | [`faults`] | the table of faults in tools/faults |
 //! | [`names`] | files, sections and tests that any page names |
 //! | [`phi`], [`readme`] | the SQL of docs/phi.md and README.md |
@@ -11,6 +12,7 @@
 //! | [`security`] | the tests, locks and settings of docs/security.md |
 
 mod architecture;
+mod credits;
 mod faults;
 mod names;
 mod phi;

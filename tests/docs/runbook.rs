@@ -235,15 +235,35 @@ fn a_counter_is_made_what_the_ledger_says() {
     let cluster = installed();
     let user = practice(&cluster);
     let mut admin = cluster.superuser("auria");
-    admin.run("UPDATE public.subscriptions SET credits_used_this_month = 7");
+    admin.run(
+        "SET session_replication_role = replica;
+         UPDATE public.subscriptions SET credits_used_this_month = 7;
+         RESET session_replication_role",
+    );
     let complaints_before = complaints(&mut admin);
-    assert!(complaints_before[0].1.ends_with("counts 7, its entries since the reset 1"), "{complaints_before:?}");
+    assert!(complaints_before[0].1.ends_with("events and entries make 1, 0, 0, 0"), "{complaints_before:?}");
     let subscription: String = admin.value("SELECT id::text FROM public.subscriptions");
-    let variables = [("SUBSCRIPTION", subscription.as_str()), ("ENTRIES", "1")];
+    let columns = [("USED", "1"), ("HIDDEN", "0"), ("ROLLOVER", "0"), ("BONUS", "0")];
+    let variables = [&[("SUBSCRIPTION", subscription.as_str())], &columns[..]].concat();
     let printed = follow(&cluster, "The ledger disagrees", &variables);
     assert!(printed.contains("case_analysis"), "{printed}");
     assert_eq!(complaints(&mut admin), []);
     assert!(admin.value::<bool>(&format!("SELECT public.use_credits('{user}', 'case_analysis')")));
+}
+
+#[test]
+fn a_new_account_has_the_subscription_that_the_settings_give_it() {
+    let cluster = installed();
+    follow(&cluster, "Sign-up", &[]);
+    let mut admin = cluster.superuser("auria");
+    admin.run("INSERT INTO auth.users (id, email) VALUES (gen_random_uuid(), 'ana@clinica.example')");
+    assert_eq!(
+        admin.value::<String>(
+            "SELECT concat_ws(' ', p.full_name IS NULL, s.plan_id, s.status, s.credits_bonus)
+               FROM public.profiles p JOIN public.subscriptions s USING (user_id)"
+        ),
+        "t starter active 5"
+    );
 }
 
 #[test]
