@@ -26,7 +26,8 @@ pub fn users(sides: &Sides<'_>) {
 }
 
 /// Rows that a round leaves dead, and what it has charged, are gone before the next.
-const AFRESH: &[&str] = &["TRUNCATE public.credit_usage", "TRUNCATE public.credit_events", "VACUUM public.subscriptions"];
+const AFRESH: &[&str] =
+    &["TRUNCATE public.credit_usage", "TRUNCATE public.credit_events", "VACUUM public.subscriptions"];
 
 fn and<'a>(first: &[&'a str], more: &[&'a str]) -> Vec<&'a str> {
     first.iter().chain(more).copied().collect()

@@ -435,9 +435,7 @@ fn read_statement(story: &mut Story, practice: &Practice, bia: Uuid) {
     );
     story.is(
         "accounts that the doctor cannot explain",
-        practice.superuser().value::<i64>(
-            "SELECT count(*) FROM auria.doctor() WHERE \"check\" = 'ledger' AND NOT ok",
-        ),
+        practice.superuser().value::<i64>("SELECT count(*) FROM auria.doctor() WHERE \"check\" = 'ledger' AND NOT ok"),
         0,
     );
 }
