@@ -223,6 +223,16 @@ pub fn credits_not_positive(credits: i32) -> Error {
         .hint("Use refund_credits() to give back what an operation cost.")
 }
 
+/// 55000: the database's schema is older than the library and cannot do this yet.
+pub fn schema_is_older() -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "the extension auria in this database is older than its library",
+    )
+    .detail("Charges, refunds and purchases go on; months and changes of a plan wait for the update.")
+    .hint("Run ALTER EXTENSION auria UPDATE.")
+}
+
 /// 22023: a reference that names no purchase.
 pub fn reference_of_wrong_length() -> Error {
     Error::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "p_reference is empty or too long")

@@ -341,7 +341,7 @@ pub fn settle_row(row: &mut RowTrigger<'_>) -> Result<()> {
 fn refuse_plan_change(row: &RowTrigger<'_>) -> Result<()> {
     let changes = |name| row.column(name).is_some_and(|column| row.changes(column));
     if row.is_update() && (changes(c"plan_id") || changes(c"usage_reset_at")) {
-        Columns::of(row)?;
+        return Err(error::schema_is_older());
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::account::Account;
-use super::books::Books;
+use super::books::{Books, FreeUses};
 use super::counters::Counters;
 use super::decide::{Entry, Posting};
 use super::free;
@@ -35,21 +35,32 @@ pub fn obstacle() -> Option<String> {
 
 /// Runs `work` with the user's subscription, locked until the transaction ends, and
 /// the ledger.
-pub fn with_account<T>(user: Uuid, work: impl FnOnce(&mut ByRows<'_>) -> Direct<T>) -> Direct<T> {
+pub fn with_account<T>(
+    user: Uuid,
+    free_uses: FreeUses,
+    work: impl FnOnce(&mut ByRows<'_>) -> Direct<T>,
+) -> Direct<T> {
     let writing = Writing::begin()?;
     subscription::TABLE.with(|subscriptions| {
         usage::TABLE.with(|ledger| {
             let subscriptions = subscriptions.open_to_write(&writing)?.for_update()?;
             let ledger = ledger.open_to_write(&writing)?.for_update()?.for_insert()?;
+            if free_uses == FreeUses::Locked {
+                free::lock(user);
+                writing.look_again();
+            }
             let found = subscriptions.find(subscription::BY_USER, args![user], End::First)?;
             let mut row = found.ok_or(Reason::NoRow)?;
+            if free_uses == FreeUses::LockedWithoutPool {
+                require(Account::from_fields(&row)?.counts, Reason::FreeTier)?;
+            }
             let locked = row.lock()?;
             let is_same = !locked.was_changed || row.get::<Uuid>(subscription::USER)? == Some(user);
             require(is_same, Reason::RowChanged)?;
             writing.look_again();
             let account = Account::from_fields(&row)?;
             require(!account.is_due(transaction::clock()), Reason::MonthIsOver)?;
-            work(&mut ByRows { account, user, row: &row, ledger: &ledger, writing: &writing })
+            work(&mut ByRows { account, user, row: &row, ledger: &ledger })
         })
     })
 }
@@ -60,7 +71,6 @@ pub struct ByRows<'open> {
     user: Uuid,
     row: &'open Row<'open>,
     ledger: &'open Open<'open>,
-    writing: &'open Writing,
 }
 
 impl<'open> Books for ByRows<'open> {
@@ -75,12 +85,6 @@ impl<'open> Books for ByRows<'open> {
         Ok(&self.account)
     }
 
-    fn lock_free_uses(&mut self) -> Direct<()> {
-        free::lock(self.user);
-        self.writing.look_again();
-        Ok(())
-    }
-
     fn charge_free(&self, _operation: &str, _reference: Option<Uuid>) -> Direct<bool> {
         Err(Reason::FreeTier.into())
     }
@@ -90,10 +94,6 @@ impl<'open> Books for ByRows<'open> {
     }
 
     fn is_charged(&self, operation: &str, reference: Uuid) -> Direct<bool> {
-        // A use of the free tier may be under way that began before there was a
-        // subscription: its row is not committed yet, and would conflict.
-        free::lock(self.user);
-        self.writing.look_again();
         Ok(self.find_use(operation, Some(reference))?.is_some_and(|(given, _)| given.is_open))
     }
 

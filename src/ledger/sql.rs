@@ -5,10 +5,11 @@ use uuid::Uuid;
 
 use super::account::Account;
 use super::announced::Announced;
-use super::books::Books;
+use super::books::{Books, FreeUses};
 use super::decide::{Entry, Posting};
 use super::free::{self, FreeTier};
 use super::prices::Prices;
+use super::tables::schema_has_months;
 use super::uses::{self, Use};
 use crate::error::{self, Error, Result};
 use crate::pg::spi::{Snapshot, Spi};
@@ -25,6 +26,9 @@ statement! {
 
     /// The use, the counters and the ledger in one statement: all or none.
     REFUND = include_str!("refund.sql");
+
+    /// The same in a schema of 0.3.
+    REFUND_0_3 = include_str!("refund_0_3.sql");
 
     REFUND_FREE = include_str!("refund_free.sql");
 }
@@ -50,8 +54,18 @@ impl<'spi> BySql<'spi> {
     }
 
     /// Locks the subscription, if there is one.
-    pub fn lock(spi: &'spi Spi, user: Uuid) -> Result<Self> {
-        let account = Account::lock(spi, user)?;
+    pub fn lock(spi: &'spi Spi, user: Uuid, free_uses: FreeUses) -> Result<Self> {
+        let counting = match free_uses {
+            FreeUses::Locked => None,
+            FreeUses::LockedWithoutPool => Account::lock_counting(spi, user)?,
+        };
+        let account = match counting {
+            Some(account) => Some(account),
+            None => {
+                free::lock(user);
+                Account::lock(spi, user)?
+            }
+        };
         Ok(Self { spi, user, account, locked_at: transaction::clock() })
     }
 }
@@ -70,14 +84,6 @@ impl Books for BySql<'_> {
             None => Account::lock_or_subscribe(self.spi, self.user)?,
         };
         Ok(self.account.insert(account))
-    }
-
-    fn lock_free_uses(&mut self) -> Result<()> {
-        free::lock(self.user);
-        if self.account.is_none() {
-            self.account = Account::lock(self.spi, self.user)?;
-        }
-        Ok(())
     }
 
     fn charge_free(&self, operation: &str, reference: Option<Uuid>) -> Result<bool> {
@@ -143,7 +149,8 @@ impl Books for BySql<'_> {
             entry.reference,
         ];
         // The subscription is locked, so nobody else refunded the use meanwhile.
-        let refunded = self.announced(posting).during(|| self.spi.query(&REFUND, Snapshot::New, args))?;
+        let statement = if schema_has_months() { &REFUND } else { &REFUND_0_3 };
+        let refunded = self.announced(posting).during(|| self.spi.query(statement, Snapshot::New, args))?;
         written(!refunded.is_empty())
     }
 

@@ -69,7 +69,9 @@ impl Readers {
             return Ok(false);
         };
         roles::acting_as(self.profiles, || {
-            new_user::create(spi, user, full_name.as_deref().into(), cro.as_deref().into())
+            new_user::create(spi, user, full_name.as_deref().into(), cro.as_deref().into())?;
+            new_user::subscribe(user);
+            Ok(())
         })?;
         Ok(true)
     }

@@ -105,6 +105,12 @@ fn named(schema: &CStr, name: &CStr) -> Option<(pg_sys::Oid, pg_sys::Oid)> {
     }
 }
 
+/// Whether a relation has a column of this name.
+pub fn has_column(relation: pg_sys::Oid, name: &CStr) -> bool {
+    // SAFETY: a look-up in the catalogue's cache, inside a transaction; the name is a C string.
+    unsafe { pg_sys::get_attnum(relation, name.as_ptr()) != 0 }
+}
+
 /// The role that owns the relation of this name, if there is one.
 pub fn owner(schema: &CStr, name: &CStr) -> Option<pg_sys::Oid> {
     Some(Relation::open(find(schema, name)?, pg_sys::AccessShareLock)?.class().relowner)

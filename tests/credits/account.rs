@@ -336,7 +336,7 @@ impl Draw {
 fn a_statement_says_the_balance_after_every_step_of_a_random_history(db: &Database<'_>) {
     let mut session = db.superuser();
     let mut draw = Draw(417);
-    for life in 0..6 {
+    for life in 0..4 {
         let user = db.sign_up(&format!("{life}@clinica.test"));
         let mut seen: Vec<(i64, Balance)> = Vec::new();
         for step in 0..120 {
@@ -396,7 +396,9 @@ fn a_statement_says_the_balance_after_every_step_of_a_random_history(db: &Databa
             if let Some(line) = lines.last() {
                 seen.push((line.0, is_there));
             }
-            assert_eq!(ledger_disagreements(db), "", "{}", context());
+            if step % 20 == 19 {
+                assert_eq!(ledger_disagreements(db), "", "{}", context());
+            }
         }
         let lines = balances(&mut session, user);
         for (entry, was) in seen {

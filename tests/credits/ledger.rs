@@ -263,6 +263,7 @@ fn a_ledger_from_before_the_numbers_is_numbered_and_its_refunds_matched(db: &Dat
     admin.run(
         "UPDATE public.subscriptions \
             SET credits_used_this_month = 17, usage_reset_at = now() - INTERVAL '1 hour'; \
+         DROP TABLE public.credit_events; \
          ALTER TABLE public.credit_usage DROP COLUMN entry, DROP COLUMN is_free, DROP COLUMN from_rollover, \
              DROP COLUMN from_bonus, DROP COLUMN from_hidden, DROP COLUMN counterpart; \
          ALTER TABLE public.subscriptions DROP COLUMN usage_reset_entry, DROP COLUMN plan_change_entry, \

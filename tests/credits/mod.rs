@@ -27,6 +27,7 @@ mod cached;
 pub(crate) mod direct;
 mod free_tier;
 pub mod functions;
+mod histories;
 mod ledger;
 mod plan_change;
 mod prices;
