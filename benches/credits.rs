@@ -26,7 +26,8 @@ pub fn users(sides: &Sides<'_>) {
 }
 
 /// Rows that a round leaves dead, and what it has charged, are gone before the next.
-const AFRESH: &[&str] = &["TRUNCATE public.credit_usage", "VACUUM public.subscriptions"];
+const AFRESH: &[&str] =
+    &["TRUNCATE public.credit_usage", "TRUNCATE public.credit_events", "VACUUM public.subscriptions"];
 
 /// A credit function as it is measured.
 pub struct Call {
@@ -157,8 +158,10 @@ pub fn run(sides: &Sides<'_>, report: &mut Report) {
         2.0,
         &[
             "SET session_replication_role = replica",
-            "UPDATE public.subscriptions SET usage_reset_at = now() - interval '31 days', credits_used_this_month = 7",
+            "UPDATE public.subscriptions SET usage_reset_at = now() - interval '31 days', credits_used_this_month = 7,
+                    month_ends_at = now() - interval '1 day'",
             "RESET session_replication_role",
+            "TRUNCATE public.credit_events",
             "VACUUM public.subscriptions",
         ],
         "SELECT public.reset_monthly_usage_with_rollover()",

@@ -360,7 +360,8 @@ pub fn record_row(row: &mut RowTrigger<'_>) -> Result<()> {
     let plan = subscription.plan(version)?;
     let monthly = subscription.terms_of(plan.as_deref())?.monthly;
     let there = subscription.counters(version)?.pool(monthly);
-    let nothing = CreditPool { monthly, ..CreditPool::default() };
+    // Nothing can be spent of the plan of a row that is gone.
+    let nothing = CreditPool::default();
     let (before, after) = if is_insert { (nothing, there) } else { (there, nothing) };
     Recorder { subscription: &subscription, version, plan: plan.as_deref() }.record(kind, None, before, after)
 }

@@ -3,6 +3,7 @@
 //! | file | page |
 //! |---|---|
 //! | [`architecture`] | the diagram of docs/architecture.md |
+//! | [`credits`] | the examples of docs/credits.md |
 //! | [`faults`] | the table of faults in tools/faults |
 //! | [`list_settings`] | no page, message or script replaces a list of libraries |
 //! | [`names`] | files, sections and tests that any page names |
@@ -12,6 +13,7 @@
 //! | [`security`] | the tests, locks and settings of docs/security.md |
 
 mod architecture;
+mod credits;
 mod faults;
 mod list_settings;
 mod names;

@@ -216,6 +216,7 @@ fn the_pages_are_followed_from_the_first_command_to_the_last_on_one_server() {
     );
     export_and_erase(&mut reader);
     go_back_in_time(&mut reader);
+    sign_up(&mut reader);
     let printed = reader.section("Your own migrations");
     assert!(printed.contains("note: public.handle_new_user() is not the compiled function"), "{printed}");
     assert_eq!(
@@ -511,6 +512,20 @@ fn go_back_in_time(reader: &mut Reader) {
     reader.section("Keep the record of erasures");
 }
 
+fn sign_up(reader: &mut Reader) {
+    reader.section("Sign-up");
+    reader.ask("INSERT INTO auth.users (id, email) VALUES (gen_random_uuid(), 'nova@clinica.example')");
+    assert_eq!(
+        reader.ask(
+            "SELECT concat_ws(' ', s.plan_id, s.status, s.credits_bonus)
+               FROM auth.users u JOIN public.profiles p ON p.user_id = u.id JOIN public.subscriptions s ON s.user_id = u.id
+              WHERE u.email = 'nova@clinica.example'"
+        ),
+        "starter active 5"
+    );
+    reader.ask("DELETE FROM auth.users WHERE email = 'nova@clinica.example'");
+}
+
 fn incidents(reader: &mut Reader) {
     // The key is lost: values that have a plain copy come back under a new one.
     reader.type_in("rm \"$KEYS/auria.key\"");
@@ -520,10 +535,20 @@ fn incidents(reader: &mut Reader) {
     assert!(printed.contains("(0 rows)"), "{printed}");
     assert_eq!(reader.ask(DECRYPTED), "Maria da Conceição");
 
-    let counted = reader.ask("SELECT credits_used_this_month FROM public.subscriptions");
-    reader.ask("UPDATE public.subscriptions SET credits_used_this_month = 17");
-    reader.set("SUBSCRIPTION", &reader.ask("SELECT id FROM public.subscriptions"));
-    reader.set("ENTRIES", &counted);
+    for (name, column) in [
+        ("SUBSCRIPTION", "id"),
+        ("USED", "credits_used_this_month"),
+        ("HIDDEN", "credits_used_hidden"),
+        ("ROLLOVER", "credits_rollover"),
+        ("BONUS", "credits_bonus"),
+    ] {
+        reader.set(name, &reader.ask(&format!("SELECT {column} FROM public.subscriptions")));
+    }
+    reader.ask(
+        "SET session_replication_role = replica; UPDATE public.subscriptions SET credits_used_this_month = 17;
+         RESET session_replication_role",
+    );
+    assert_ne!(reader.ask("SELECT count(*) FROM auria.doctor() WHERE \"check\" = 'ledger' AND NOT ok"), "0");
     let printed = reader.section("The ledger disagrees");
     assert!(printed.contains("case_analysis"), "{printed}");
     reader.assert_healthy();
