@@ -5,8 +5,8 @@
 //! update that another trigger suppresses leaves no record. Both ask [`auria_credits::settle`]. The second one asks for
 //! what happened until the month began that the row now says, and so gets the first one's answer.
 
-use auria_credits::{Billing, Change, CreditPool, PLAN_CHANGE, Plan, Settled, Step, Time, is_paid_anew};
 use auria_credits::{ACTIVE, begun_by_hand, settle, with_differences};
+use auria_credits::{Billing, Change, CreditPool, PLAN_CHANGE, Plan, Settled, Step, Time, is_paid_anew};
 use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
@@ -447,7 +447,5 @@ fn record_plan_change(subscription: &Subscription<'_, '_>, before: i32, after: i
     let columns = &subscription.columns;
     let id = |column| subscription.id(Version::New, column).map(Arg::from);
     let args = args![id(columns.user)?, id(columns.id)?, PLAN_CHANGE, difference];
-    subscription
-        .row
-        .as_owner(|| spi::connected(|spi| spi.query(&RECORD_PLAN_CHANGE, Snapshot::New, args).map(drop)))
+    subscription.row.as_owner(|| spi::connected(|spi| spi.query(&RECORD_PLAN_CHANGE, Snapshot::New, args).map(drop)))
 }

@@ -35,11 +35,7 @@ pub fn obstacle() -> Option<String> {
 
 /// Runs `work` with the user's subscription, locked until the transaction ends, and
 /// the ledger.
-pub fn with_account<T>(
-    user: Uuid,
-    free_uses: FreeUses,
-    work: impl FnOnce(&mut ByRows<'_>) -> Direct<T>,
-) -> Direct<T> {
+pub fn with_account<T>(user: Uuid, free_uses: FreeUses, work: impl FnOnce(&mut ByRows<'_>) -> Direct<T>) -> Direct<T> {
     let writing = Writing::begin()?;
     usage::TABLE.with(|ledger| {
         let ledger = ledger.open_to_write(&writing)?.for_update()?.for_insert()?;

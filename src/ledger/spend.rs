@@ -14,8 +14,8 @@ use super::rows;
 use super::sql::BySql;
 use crate::error::Result;
 use crate::pg::direct::or_by_sql;
-use crate::pg::{extension, transaction};
 use crate::pg::spi::{self, Snapshot};
+use crate::pg::{extension, transaction};
 
 /// Charges the operation, once for a reference; false when it cannot be. A refusal is
 /// counted.

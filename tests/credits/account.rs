@@ -136,8 +136,7 @@ fn what_is_canceled_ends_with_its_period(db: &Database<'_>) {
         "current_period_start = now() - interval '40 days', current_period_end = now() - interval '1 hour', \
          cancel_at_period_end = true",
     );
-    let ends: String =
-        db.superuser().value("SELECT month_ends_at::text FROM public.subscriptions");
+    let ends: String = db.superuser().value("SELECT month_ends_at::text FROM public.subscriptions");
     assert_eq!(ends, "infinity");
     assert_eq!(db.superuser().value::<i32>("SELECT public.reset_monthly_usage_with_rollover()"), 0);
 }
@@ -210,9 +209,8 @@ fn a_revocation_takes_what_is_not_spent_once_and_forgives_the_rest(db: &Database
     assert_eq!(pool(db, user), [15, 0, 0, 10]);
     assert!(!can_use_credits(&mut service, user, "case_analysis"));
     assert_eq!(revoke(&mut service, user, 5, "pi_2"), 0);
-    let forgiven: i64 = service.value(
-        "SELECT sum(credits + changed_bonus) FROM public.credit_events WHERE kind = 'revocation'",
-    );
+    let forgiven: i64 =
+        service.value("SELECT sum(credits + changed_bonus) FROM public.credit_events WHERE kind = 'revocation'");
     assert_eq!(forgiven, 15);
     assert_eq!(ledger_disagreements(db), "");
 }
@@ -271,9 +269,8 @@ fn a_subscription_that_is_deleted_ends_and_a_user_leaves_nothing(db: &Database<'
     let user = since(db, "starter", "1 day");
     add_bonus(&mut db.service(), user, 4).unwrap();
     db.service().run("DELETE FROM public.subscriptions");
-    let bonus: i32 = db
-        .superuser()
-        .value("SELECT -changed_bonus FROM public.credit_events WHERE kind = 'end' AND bonus = 0");
+    let bonus: i32 =
+        db.superuser().value("SELECT -changed_bonus FROM public.credit_events WHERE kind = 'end' AND bonus = 0");
     assert_eq!(bonus, 4);
     db.service().run(&format!(
         "INSERT INTO public.subscriptions (user_id, plan_id, status) VALUES ('{user}', 'starter', 'active')"
@@ -357,15 +354,23 @@ fn a_statement_says_the_balance_after_every_step_of_a_random_history(db: &Databa
                     "INSERT INTO public.subscriptions (user_id, plan_id, status) VALUES ('{user}', '{plan}', 'active')
                          ON CONFLICT (user_id) DO UPDATE SET plan_id = excluded.plan_id, status = excluded.status"
                 ),
-                15 => format!("UPDATE public.subscriptions SET usage_reset_at = now() - interval '{} days' {of}", 25 + number),
-                16 => format!("UPDATE public.subscriptions SET credits_bonus = {number}, credits_rollover = {number} {of}"),
+                15 => format!(
+                    "UPDATE public.subscriptions SET usage_reset_at = now() - interval '{} days' {of}",
+                    25 + number
+                ),
+                16 => format!(
+                    "UPDATE public.subscriptions SET credits_bonus = {number}, credits_rollover = {number} {of}"
+                ),
                 17 => format!(
                     "UPDATE public.subscriptions SET plan_id = '{plan}', credits_used_this_month = {number},
                             usage_reset_at = now() {of}"
                 ),
                 18 => "SELECT public.reset_monthly_usage_with_rollover()".to_owned(),
                 _ if number == 0 => format!("DELETE FROM public.subscriptions {of}"),
-                _ => format!("UPDATE public.subscriptions SET status = '{}' {of}", ["active", "past_due"][(number % 2) as usize]),
+                _ => format!(
+                    "UPDATE public.subscriptions SET status = '{}' {of}",
+                    ["active", "past_due"][(number % 2) as usize]
+                ),
             };
             let context = || format!("life {life}, step {step}: {statement}");
             match session.batch_execute(&statement) {

@@ -466,8 +466,12 @@ fn one_history_leaves_the_same_rows_with_sql_without_it_and_with_sql_on_the_ledg
             12..15 => format!("SELECT public.refund_credits('{user}', '{operation}', '{reference}')"),
             15 => match draw.below(4) {
                 0 => format!("SELECT public.add_bonus_credits('{user}', {})", draw.below(9)),
-                1 | 2 => format!("SELECT public.add_bonus_credits('{user}', {}, 'cs_{}')", draw.below(9), draw.below(20)),
-                _ => format!("SELECT public.revoke_bonus_credits('{user}', {}, 'cs_{}')", draw.below(9), draw.below(20)),
+                1 | 2 => {
+                    format!("SELECT public.add_bonus_credits('{user}', {}, 'cs_{}')", draw.below(9), draw.below(20))
+                }
+                _ => {
+                    format!("SELECT public.revoke_bonus_credits('{user}', {}, 'cs_{}')", draw.below(9), draw.below(20))
+                }
             },
             16 => format!(
                 "UPDATE public.subscriptions SET plan_id = '{}' WHERE user_id = '{user}'",

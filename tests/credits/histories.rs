@@ -36,7 +36,9 @@ fn statement(draw: &mut Draw, user: Uuid) -> (String, i32) {
     match draw.below(20) {
         0..9 => (format!("SELECT public.use_credits('{user}', '{operation}')"), cost),
         9..12 => (format!("SELECT public.refund_credits('{user}', '{operation}')"), 0),
-        12 | 13 => (format!("SELECT public.add_bonus_credits('{user}', {number}, 'cs_{}') IS NOT NULL", draw.below(30)), 0),
+        12 | 13 => {
+            (format!("SELECT public.add_bonus_credits('{user}', {number}, 'cs_{}') IS NOT NULL", draw.below(30)), 0)
+        }
         14 => (format!("SELECT public.revoke_bonus_credits('{user}', {number}, 'cs_{}') >= 0", draw.below(30)), 0),
         15 => (format!("UPDATE public.subscriptions SET plan_id = '{plan}' {of}"), 0),
         16 => (format!("UPDATE public.subscriptions SET usage_reset_at = now() - interval '31 days' {of}"), 0),
@@ -56,7 +58,8 @@ fn run(db: &Database<'_>, user: Uuid, seed: u64) -> Vec<Call> {
     let mut session = db.session(As::Superuser);
     let mut draw = Draw(seed);
     // What is committed: a number may be drawn long before.
-    let ledger = "SELECT greatest((SELECT max(entry) FROM public.credit_usage), (SELECT max(entry) FROM public.credit_events))";
+    let ledger =
+        "SELECT greatest((SELECT max(entry) FROM public.credit_usage), (SELECT max(entry) FROM public.credit_events))";
     (0..STATEMENTS)
         .map(|_| {
             let (statement, cost) = statement(&mut draw, user);

@@ -119,8 +119,11 @@ fn deliveries(count: usize) -> impl Strategy<Value = Vec<Delivery>> {
             .collect::<Vec<_>>()
     });
     let again = prop::collection::vec(
-        (0..count, 0..60 * 1440_i64, -2..3_i64)
-            .prop_map(|(period, delay_minutes, jitter_seconds)| Delivery { period, delay_minutes, jitter_seconds }),
+        (0..count, 0..60 * 1440_i64, -2..3_i64).prop_map(|(period, delay_minutes, jitter_seconds)| Delivery {
+            period,
+            delay_minutes,
+            jitter_seconds,
+        }),
         0..20,
     );
     (certain, again).prop_map(|(mut all, again)| {
