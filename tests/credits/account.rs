@@ -301,21 +301,29 @@ fn a_teams_trigger_is_recorded_as_what_it_does(db: &Database<'_>) {
     assert_eq!(ledger_disagreements(db), "");
 }
 
+/// used, rollover, bonus
 type Balance = (Option<i32>, Option<i32>, Option<i32>);
 
-fn balances(session: &mut Session, user: Uuid) -> Vec<(i64, String, Balance, Option<i32>, Option<i32>)> {
+#[derive(Debug)]
+struct Line {
+    entry: i64,
+    what: String,
+    balance: Balance,
+    credits: Option<i32>,
+    available: Option<i32>,
+}
+
+fn balances(session: &mut Session, user: Uuid) -> Vec<Line> {
     session
         .query("SELECT * FROM auria.credit_statement($1, '-infinity', 'infinity')", &[&user])
         .unwrap()
         .iter()
-        .map(|row| {
-            (
-                row.get("entry"),
-                row.get("what"),
-                (row.get("used"), row.get("rollover"), row.get("bonus")),
-                row.get("credits"),
-                row.get("available"),
-            )
+        .map(|row| Line {
+            entry: row.get("entry"),
+            what: row.get("what"),
+            balance: (row.get("used"), row.get("rollover"), row.get("bonus")),
+            credits: row.get("credits"),
+            available: row.get("available"),
         })
         .collect()
 }
@@ -379,7 +387,7 @@ fn a_statement_says_the_balance_after_every_step_of_a_random_history(db: &Databa
                 Err(error) => assert_eq!(error.code().map(|code| code.code()), Some("22023"), "{}", context()),
             }
             let lines = balances(&mut session, user);
-            let last = lines.last().map(|line| line.2);
+            let last = lines.last().map(|line| line.balance);
             let row = session
                 .query_opt(
                     "SELECT credits_used_this_month, credits_rollover, credits_bonus, credits_per_month
@@ -396,10 +404,10 @@ fn a_statement_says_the_balance_after_every_step_of_a_random_history(db: &Databa
             if let Some(row) = &row {
                 let granted: Option<i32> = row.get(3);
                 let available = granted.unwrap_or(0) + is_there.1.unwrap() + is_there.2.unwrap() - is_there.0.unwrap();
-                assert_eq!(lines.last().unwrap().4, Some(available), "{}", context());
+                assert_eq!(lines.last().unwrap().available, Some(available), "{}", context());
             }
             if let Some(line) = lines.last() {
-                seen.push((line.0, is_there));
+                seen.push((line.entry, is_there));
             }
             if step % 20 == 19 {
                 assert_eq!(ledger_disagreements(db), "", "{}", context());
@@ -407,15 +415,15 @@ fn a_statement_says_the_balance_after_every_step_of_a_random_history(db: &Databa
         }
         let lines = balances(&mut session, user);
         for (entry, was) in seen {
-            let line = lines.iter().find(|line| line.0 == entry).unwrap();
-            assert_eq!(line.2, was, "life {life}: as it was at entry {entry}");
+            let line = lines.iter().find(|line| line.entry == entry).unwrap();
+            assert_eq!(line.balance, was, "life {life}: as it was at entry {entry}");
         }
         for pair in lines.windows(2) {
-            assert!(pair[0].0 < pair[1].0);
+            assert!(pair[0].entry < pair[1].entry);
             // What a line changes is the difference of what can be spent, where the subscription stays.
-            if let [Some(before), Some(after), Some(credits)] = [pair[0].4, pair[1].4, pair[1].3]
+            if let [Some(before), Some(after), Some(credits)] = [pair[0].available, pair[1].available, pair[1].credits]
                 // A refund of what the present plan does not cover changes nothing that can be spent.
-                && !["start", "end", "refund"].contains(&pair[1].1.as_str())
+                && !["start", "end", "refund"].contains(&pair[1].what.as_str())
             {
                 assert_eq!(after - before, credits, "life {life}: {pair:?}");
             }

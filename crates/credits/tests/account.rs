@@ -1,6 +1,8 @@
 //! What Stripe sends, in the orders it arrives in, against what was paid for: a month for each period, no more and no
 //! fewer, whoever looks first.
 
+#![allow(clippy::unwrap_used)] // in a test a panic is a failure
+
 use auria_credits::{
     Allowance, Billing, Change, CreditPool, Plan, Rollover, Settled, Step, Time, is_paid_anew, settle, with_differences,
 };
