@@ -218,7 +218,7 @@ DECLARE
     steps twin.step[];
     s twin.step;
     month twin.step;
-    used integer;
+    used bigint;
 BEGIN
     IF is_now.billing_start IS NOT DISTINCT FROM was.billing_start THEN
         IF was.month_ends_at = '-infinity' AND was.current_period_start <= clock_timestamp() + interval '24 hours' THEN
@@ -250,14 +250,14 @@ BEGIN
                 is_now.dsd_used_this_month := 0;
             END IF;
         ELSE
-            used := s.used + is_now.credits_used_this_month - was.credits_used_this_month;
+            used := s.used::bigint + is_now.credits_used_this_month - was.credits_used_this_month;
             is_now.credits_used_this_month := greatest(used, 0);
             is_now.credits_used_hidden := greatest(
-                s.hidden + is_now.credits_used_hidden - was.credits_used_hidden + least(used, 0), 0);
-            is_now.credits_rollover := greatest(s.rollover + is_now.credits_rollover - was.credits_rollover, 0);
-            is_now.credits_bonus := greatest(s.bonus + is_now.credits_bonus - was.credits_bonus, 0);
-            is_now.settled_rollover := greatest(s.settled_rollover + is_now.settled_rollover - was.settled_rollover, 0);
-            is_now.settled_bonus := greatest(s.settled_bonus + is_now.settled_bonus - was.settled_bonus, 0);
+                s.hidden::bigint + is_now.credits_used_hidden - was.credits_used_hidden + least(used, 0), 0);
+            is_now.credits_rollover := greatest(s.rollover::bigint + is_now.credits_rollover - was.credits_rollover, 0);
+            is_now.credits_bonus := greatest(s.bonus::bigint + is_now.credits_bonus - was.credits_bonus, 0);
+            is_now.settled_rollover := greatest(s.settled_rollover::bigint + is_now.settled_rollover - was.settled_rollover, 0);
+            is_now.settled_bonus := greatest(s.settled_bonus::bigint + is_now.settled_bonus - was.settled_bonus, 0);
             IF month.begins_at IS NOT NULL THEN
                 is_now.cases_used_this_month := greatest(is_now.cases_used_this_month - was.cases_used_this_month, 0);
                 is_now.dsd_used_this_month := greatest(is_now.dsd_used_this_month - was.dsd_used_this_month, 0);

@@ -17,7 +17,7 @@ use super::{prices, time};
 use crate::error::{self, Error, Result};
 use crate::pg::spi::{self, Arg, Snapshot};
 use crate::pg::trigger::{Column, RowTrigger};
-use crate::pg::{roles, sequence, transaction};
+use crate::pg::{extension, roles, sequence, transaction};
 use crate::{args, statement};
 
 statement! {
@@ -447,5 +447,9 @@ fn record_plan_change(subscription: &Subscription<'_, '_>, before: i32, after: i
     let columns = &subscription.columns;
     let id = |column| subscription.id(Version::New, column).map(Arg::from);
     let args = args![id(columns.user)?, id(columns.id)?, PLAN_CHANGE, difference];
-    subscription.row.as_owner(|| spi::connected(|spi| spi.query(&RECORD_PLAN_CHANGE, Snapshot::New, args).map(drop)))
+    subscription.row.as_owner(|| {
+        extension::with_fixed_path(|| {
+            spi::connected(|spi| spi.query(&RECORD_PLAN_CHANGE, Snapshot::New, args).map(drop))
+        })
+    })
 }

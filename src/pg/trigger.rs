@@ -279,11 +279,10 @@ impl RowTrigger<'_> {
         }
     }
 
-    /// Runs `work` with the rights of the role that owns the table, and under a
-    /// fixed search_path: the role whose statement fires a trigger need not be
-    /// allowed what the trigger does.
+    /// Runs `work` with the rights of the role that owns the table: the role whose statement fires a trigger need not
+    /// be allowed what the trigger does. Where `work` runs SQL, it sets the search_path.
     pub fn as_owner<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        roles::with_rights_of(self.table_owner(), || super::extension::with_fixed_path(work))
+        roles::with_rights_of(self.table_owner(), work)
     }
 
     fn value<T: Value>(&self, tuple: pg_sys::HeapTuple, column: Column) -> Result<Option<T>> {
