@@ -246,6 +246,31 @@ proptest! {
     }
 }
 
+/// A webhook that resets the counter at the renewal says what the rule does; a hand at any other time is an order.
+#[test]
+fn a_hand_at_the_renewal_is_the_renewals_month_and_any_other_is_an_order() {
+    let start: Time = "2027-03-10T10:00:00Z".parse().unwrap();
+    let billing = Billing { start: Some(start), end: None, is_canceled: false };
+    let renewal: Time = "2027-04-10T10:00:00Z".parse().unwrap();
+    let begun = |reset_at: Time, by_hand: Time, now: Time| {
+        let change = Change {
+            reset_at,
+            billing,
+            is_active: true,
+            plan: PRO,
+            new_billing: billing,
+            is_paid: false,
+            new_plan: None,
+            by_hand: Some(by_hand),
+        };
+        settle(CreditPool::default(), &change, now).unwrap().len()
+    };
+    let five_seconds = TimeDelta::seconds(5);
+    assert_eq!(begun(start, renewal + five_seconds, renewal + five_seconds), 1);
+    assert_eq!(begun(start, renewal + TimeDelta::days(1), renewal + TimeDelta::days(1)), 2);
+    assert_eq!(begun(renewal, renewal + five_seconds, renewal + five_seconds), 1);
+}
+
 #[test]
 fn a_year_of_a_yearly_plan_has_twelve_months_and_one_renewal() {
     let first: Time = "2027-01-31T10:00:00Z".parse().unwrap();
