@@ -36,6 +36,99 @@ export type Database = {
         }
         Relationships: []
       }
+      credit_events: {
+        Row: {
+          begins_at: string | null
+          bonus: number
+          carried_over: number | null
+          changed_bonus: number
+          changed_hidden: number
+          changed_rollover: number
+          changed_used: number
+          created_at: string
+          credits: number | null
+          credits_per_month: number
+          entry: number
+          expired: number | null
+          granted: number | null
+          hidden: number
+          is_by_hand: boolean | null
+          kind: string
+          made_by: string
+          plan_id: string | null
+          reference: string | null
+          rollover: number
+          settled_bonus: number
+          settled_rollover: number
+          spent_bonus: number | null
+          spent_monthly: number | null
+          spent_rollover: number | null
+          subscription_id: string | null
+          used: number
+          user_id: string
+        }
+        Insert: {
+          begins_at?: string | null
+          bonus?: number
+          carried_over?: number | null
+          changed_bonus?: number
+          changed_hidden?: number
+          changed_rollover?: number
+          changed_used?: number
+          created_at?: string
+          credits?: number | null
+          credits_per_month?: number
+          entry: number
+          expired?: number | null
+          granted?: number | null
+          hidden?: number
+          is_by_hand?: boolean | null
+          kind: string
+          made_by?: string
+          plan_id?: string | null
+          reference?: string | null
+          rollover?: number
+          settled_bonus?: number
+          settled_rollover?: number
+          spent_bonus?: number | null
+          spent_monthly?: number | null
+          spent_rollover?: number | null
+          subscription_id?: string | null
+          used?: number
+          user_id: string
+        }
+        Update: {
+          begins_at?: string | null
+          bonus?: number
+          carried_over?: number | null
+          changed_bonus?: number
+          changed_hidden?: number
+          changed_rollover?: number
+          changed_used?: number
+          created_at?: string
+          credits?: number | null
+          credits_per_month?: number
+          entry?: number
+          expired?: number | null
+          granted?: number | null
+          hidden?: number
+          is_by_hand?: boolean | null
+          kind?: string
+          made_by?: string
+          plan_id?: string | null
+          reference?: string | null
+          rollover?: number
+          settled_bonus?: number
+          settled_rollover?: number
+          spent_bonus?: number | null
+          spent_monthly?: number | null
+          spent_rollover?: number | null
+          subscription_id?: string | null
+          used?: number
+          user_id?: string
+        }
+        Relationships: []
+      }
       credit_pack_purchases: {
         Row: {
           amount: number
@@ -956,6 +1049,7 @@ export type Database = {
       }
       subscriptions: {
         Row: {
+          billing_start: string | null
           cancel_at_period_end: boolean
           canceled_at: string | null
           cases_used_this_month: number
@@ -968,8 +1062,11 @@ export type Database = {
           current_period_start: string | null
           dsd_used_this_month: number
           id: string
+          month_ends_at: string
           plan_change_entry: number
           plan_id: string | null
+          settled_bonus: number
+          settled_rollover: number
           status: string
           stripe_customer_id: string | null
           stripe_subscription_id: string | null
@@ -981,6 +1078,7 @@ export type Database = {
           user_id: string
         }
         Insert: {
+          billing_start?: string | null
           cancel_at_period_end?: boolean
           canceled_at?: string | null
           cases_used_this_month?: number
@@ -993,8 +1091,11 @@ export type Database = {
           current_period_start?: string | null
           dsd_used_this_month?: number
           id?: string
+          month_ends_at?: string
           plan_change_entry?: number
           plan_id?: string | null
+          settled_bonus?: number
+          settled_rollover?: number
           status?: string
           stripe_customer_id?: string | null
           stripe_subscription_id?: string | null
@@ -1006,6 +1107,7 @@ export type Database = {
           user_id: string
         }
         Update: {
+          billing_start?: string | null
           cancel_at_period_end?: boolean
           canceled_at?: string | null
           cases_used_this_month?: number
@@ -1018,8 +1120,11 @@ export type Database = {
           current_period_start?: string | null
           dsd_used_this_month?: number
           id?: string
+          month_ends_at?: string
           plan_change_entry?: number
           plan_id?: string | null
+          settled_bonus?: number
+          settled_rollover?: number
           status?: string
           stripe_customer_id?: string | null
           stripe_subscription_id?: string | null
@@ -1101,10 +1206,12 @@ export type Database = {
       [_ in never]: never
     }
     Functions: {
-      add_bonus_credits: {
-        Args: { p_credits: number; p_user_id: string }
-        Returns: undefined
-      }
+      add_bonus_credits:
+        | { Args: { p_credits: number; p_user_id: string }; Returns: undefined }
+        | {
+            Args: { p_credits: number; p_reference: string; p_user_id: string }
+            Returns: undefined
+          }
       can_create_case: { Args: { p_user_id: string }; Returns: boolean }
       can_use_credits: {
         Args: { p_operation: string; p_user_id: string }
@@ -1181,6 +1288,10 @@ export type Database = {
       reset_monthly_usage: { Args: Record<PropertyKey, never>; Returns: number }
       reset_monthly_usage_with_rollover: {
         Args: Record<PropertyKey, never>
+        Returns: number
+      }
+      revoke_bonus_credits: {
+        Args: { p_credits: number; p_reference: string; p_user_id: string }
         Returns: number
       }
       show_limit: { Args: Record<PropertyKey, never>; Returns: number }

@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use super::counters::Counters;
 use super::free;
-use super::tables::subscription;
+use super::tables::{schema_has_months, subscription};
 use super::uses::Use;
 use crate::error::{self, Result};
-use crate::pg::spi::{Rows, Snapshot, Spi};
+use crate::pg::spi::{Declared, Rows, Snapshot, Spi};
 use crate::pg::transaction;
 use crate::pg::value::Fields;
 use crate::{args, statement};
@@ -20,6 +20,16 @@ statement! {
     LOCK_SUBSCRIPTION = concat!(include_str!("select_subscription.sql"), "FOR NO KEY UPDATE");
 
     READ_SUBSCRIPTION = include_str!("select_subscription.sql");
+
+    /// One that counts, and still does after a wait.
+    LOCK_COUNTING = concat!(
+        include_str!("select_subscription.sql"),
+        "AND status IN ('active', 'trialing') FOR NO KEY UPDATE"
+    );
+
+    /// The same in a schema of 0.3.
+    LOCK_SUBSCRIPTION_0_3 = concat!(include_str!("select_subscription_0_3.sql"), "FOR NO KEY UPDATE");
+    READ_SUBSCRIPTION_0_3 = include_str!("select_subscription_0_3.sql");
 
     /// A clinic may have removed the plan; then there is no plan.
     /// The trigger settles what is due, whatever a statement writes.
@@ -51,7 +61,16 @@ pub struct Account {
 impl Account {
     /// Locks the user's row until the transaction ends, settles the months that are over, and reads it.
     pub fn lock(spi: &Spi, user: Uuid) -> Result<Option<Self>> {
-        let read = || Self::chosen(&spi.query(&LOCK_SUBSCRIPTION, Snapshot::New, args![user])?);
+        Self::lock_by(spi, user, if schema_has_months() { &LOCK_SUBSCRIPTION } else { &LOCK_SUBSCRIPTION_0_3 })
+    }
+
+    /// The same if its status gives access to the pool.
+    pub fn lock_counting(spi: &Spi, user: Uuid) -> Result<Option<Self>> {
+        if schema_has_months() { Self::lock_by(spi, user, &LOCK_COUNTING) } else { Ok(None) }
+    }
+
+    fn lock_by(spi: &Spi, user: Uuid, lock: &'static Declared) -> Result<Option<Self>> {
+        let read = || Self::chosen(&spi.query(lock, Snapshot::New, args![user])?);
         match read()? {
             Some(account) if account.is_due(transaction::clock()) => {
                 spi.query(&SETTLE_DUE, Snapshot::New, args![account.id])?;
@@ -87,7 +106,8 @@ impl Account {
 
     /// Reads the user's row as the caller's statement sees it.
     pub fn read(spi: &Spi, user: Uuid) -> Result<Option<Self>> {
-        let rows = spi.query(&READ_SUBSCRIPTION, Snapshot::Caller, args![user])?;
+        let read = if schema_has_months() { &READ_SUBSCRIPTION } else { &READ_SUBSCRIPTION_0_3 };
+        let rows = spi.query(read, Snapshot::Caller, args![user])?;
         Self::chosen(&rows)
     }
 

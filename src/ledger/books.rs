@@ -9,6 +9,16 @@ use super::prices::Prices;
 use super::uses::Use;
 use crate::error::Error;
 
+/// Whether the user's free uses are locked before the subscription, in the one order of locks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum FreeUses {
+    /// They are.
+    Locked,
+    /// Only of a user whose subscription does not count, or who has none: a charge of every other one does not look at
+    /// them.
+    LockedWithoutPool,
+}
+
 /// A user's subscription, locked until the transaction ends, and the ledger.
 pub trait Books {
     /// What ends the work early: an error, or also that SQL has to do it.
@@ -22,9 +32,6 @@ pub trait Books {
     /// The subscription, made where there is none: what a subscription paid for that is gone
     /// is given back all the same.
     fn account_to_credit(&mut self) -> Result<&Account, Self::Stop>;
-
-    /// Locks the user's free uses until the transaction ends. Whoever had no subscription may have one after the wait.
-    fn lock_free_uses(&mut self) -> Result<(), Self::Stop>;
 
     /// Charges a free use; false if it is one too many.
     fn charge_free(&self, operation: &str, reference: Option<Uuid>) -> Result<bool, Self::Stop>;

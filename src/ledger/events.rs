@@ -8,7 +8,7 @@ use super::time;
 use crate::error::Result;
 use crate::pg::direct::{Direct, Writing, or_by_sql};
 use crate::pg::spi::{self, Arg, Snapshot};
-use crate::pg::{relation, roles, sequence, transaction};
+use crate::pg::{extension, relation, roles, sequence, transaction};
 use crate::{args, statement};
 
 statement! {
@@ -69,10 +69,9 @@ pub fn record(event: &Event<'_>) -> Result<()> {
         if !user_exists(event.user)? {
             return Ok(());
         }
-        spi::connected(|spi| {
-            let values: Vec<Arg<'_>> = values(event).into_iter().map(|(_, value)| value).collect();
-            spi.query(&INSERT, Snapshot::New, &values).map(drop)
-        })
+        let values: Vec<Arg<'_>> = values(event).into_iter().map(|(_, value)| value).collect();
+        // The triggers declare no search path.
+        extension::with_fixed_path(|| spi::connected(|spi| spi.query(&INSERT, Snapshot::New, &values).map(drop)))
     })
 }
 
@@ -82,7 +81,9 @@ fn user_exists(user: Uuid) -> Result<bool> {
         return Ok(false);
     };
     roles::with_rights_of(owner, || {
-        spi::connected(|spi| Ok(spi.query(&USER_EXISTS, Snapshot::New, args![user])?.one()?.unwrap_or(false)))
+        extension::with_fixed_path(|| {
+            spi::connected(|spi| Ok(spi.query(&USER_EXISTS, Snapshot::New, args![user])?.one()?.unwrap_or(false)))
+        })
     })
 }
 

@@ -27,11 +27,11 @@
 //! | `checks` | the doctor's checks |
 //! | `check.sql` | what the doctor asks: does each counter agree with the ledger? |
 //!
-//! Locks are taken in one order: the subscription's row, then the user's
-//! free-tier lock, then a row of the ledger. The subscription's row serialises
-//! everyone who spends from its pool or gives back to it; the free-tier lock
-//! serialises the free uses of a user, who may have no such row; the row of a
-//! use serialises those who refund it.
+//! Locks are taken in one order: the user's free-tier lock, then the subscription's
+//! row, then a row of the ledger. The free-tier lock serialises the free uses of a
+//! user, who may have no subscription, and whoever may have to make one; the
+//! subscription's row serialises everyone who spends from its pool or gives back to
+//! it; the row of a use serialises those who refund it.
 
 mod account;
 mod announced;
@@ -87,6 +87,6 @@ fn naming_unknown_user(table: &CStr, work: impl FnOnce() -> Result<()>) -> Resul
     let rules = ForeignKeys::of(table, c"user_id", (c"auth", c"users"));
     caught::catching(work).unwrap_or_else(|error| {
         let is_unknown = error.code == PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION && rules.are_named_by(&error);
-        if is_unknown { error::unknown_user().raise() } else { error.raise() }
+        if is_unknown { error.saying(&error::unknown_user()).raise() } else { error.raise() }
     })
 }

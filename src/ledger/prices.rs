@@ -6,6 +6,7 @@ use pgrx::pg_sys;
 
 use crate::error::Result;
 use crate::pg::direct::{Direct, Reason, or_by_sql};
+use crate::pg::extension;
 use crate::pg::small_table::SmallTable;
 use crate::pg::spi::{self, Snapshot, Spi};
 use crate::{args, statement};
@@ -68,9 +69,12 @@ fn look_up_plan(spi: &Spi, snapshot: Snapshot, plan: Option<&str>) -> Result<Pla
     }
 }
 
-/// What a plan grants, from the cached table, else by SQL.
+/// What a plan grants, from the cached table, else by SQL. The triggers that ask declare no search path: it is set where
+/// SQL is run, because setting it costs more than the cached answer.
 pub fn find_plan(snapshot: Snapshot, plan: Option<&str>) -> Result<Plan> {
-    or_by_sql(cached_plan(snapshot, plan), || spi::connected(|spi| look_up_plan(spi, snapshot, plan)))
+    or_by_sql(cached_plan(snapshot, plan), || {
+        extension::with_fixed_path(|| spi::connected(|spi| look_up_plan(spi, snapshot, plan)))
+    })
 }
 
 impl Prices {

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::account::Account;
 use super::announced::Announced;
+use super::tables::schema_has_months;
 use super::{events, free, prices};
 use crate::error::{self, Result};
 use crate::pg::spi::{Snapshot, Spi};
@@ -20,6 +21,9 @@ statement! {
 
     /// The same for a user without a subscription.
     POST_WITHOUT_SUBSCRIPTION = include_str!("revocation_alone.sql");
+
+    /// In a schema of 0.3, which has no events.
+    POST_0_3 = "UPDATE public.subscriptions SET credits_bonus = $2, updated_at = now() WHERE id = $1";
 
     FIND = "SELECT credits, changed_bonus FROM public.credit_events WHERE user_id = $1 AND kind = $2 AND reference = $3";
 }
@@ -113,6 +117,10 @@ fn post(
     credits: i32,
     reference: Option<&str>,
 ) -> Result<()> {
+    if !schema_has_months() {
+        let rows = spi.query(&POST_0_3, Snapshot::New, args![account.id, after.bonus])?;
+        return if rows.is_empty() { Err(error::kept_by_a_trigger()) } else { Ok(()) };
+    }
     let before = account.counters;
     let made_by = roles::name_of(roles::caller());
     let args = args![
@@ -132,8 +140,7 @@ fn post(
         after.settled_rollover,
         after.settled_bonus,
     ];
-    let announced =
-        Announced { subscription: account.id, before, after: before.with(after), at: transaction::clock() };
+    let announced = Announced { subscription: account.id, before, after: before.with(after), at: transaction::clock() };
     let rows = announced.during(|| spi.query(&POST, Snapshot::New, args))?;
     let row = rows.first().ok_or_else(error::kept_by_a_trigger)?;
     // Nobody else has posted the reference meanwhile: the user's row is locked.

@@ -3,7 +3,7 @@
 use auria_credits::REFUND_HOURS;
 use uuid::Uuid;
 
-use super::books::Books;
+use super::books::{Books, FreeUses};
 use super::decide::{self, check_operation};
 use super::rows;
 use super::sql::BySql;
@@ -17,18 +17,18 @@ use crate::pg::{extension, transaction};
 /// false when there is none.
 pub fn refund(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bool> {
     check_operation(operation)?;
-    or_by_sql(rows::with_account(user, |books| give_back(books, operation, reference)), || {
+    // A free use may be under way that began before there was a subscription; and two refunds of uses whose
+    // subscription is gone make one.
+    let free_uses = FreeUses::Locked;
+    or_by_sql(rows::with_account(user, free_uses, |books| give_back(books, operation, reference)), || {
         // The functions declare no search path.
         extension::with_fixed_path(|| {
-            spi::connected(|spi| give_back(&mut BySql::lock(spi, user)?, operation, reference))
+            spi::connected(|spi| BySql::with(spi, user, free_uses, |books| give_back(books, operation, reference)))
         })
     })
 }
 
 fn give_back<B: Books>(books: &mut B, operation: &str, reference: Option<Uuid>) -> Result<bool, B::Stop> {
-    // A free use may be under way that began before there was a subscription; and two refunds of a use whose
-    // subscription is gone make one.
-    books.lock_free_uses()?;
     loop {
         let found = books.find_use(operation, reference)?;
         let is_in_time = |given: &Use| reference.is_some() || given.is_within(REFUND_HOURS);

@@ -13,8 +13,9 @@ use pgrx::prelude::*;
 use uuid::Uuid;
 
 use super::settle::{self, Looked, due};
+use super::tables::schema_has_months;
 use crate::access;
-use crate::error::{Error, Result, required};
+use crate::error::{self, Error, Result, required};
 use crate::pg::procedure::Call;
 use crate::pg::spi::{Rows, Snapshot, Spi};
 use crate::pg::transaction;
@@ -56,6 +57,9 @@ fn reset_monthly(batch_size: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) -> R
         return Err(Error::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "batch_size is out of range")
             .hint(format!("Pass a number of subscriptions from 1 to {LARGEST_BATCH}."))
             .into());
+    }
+    if !schema_has_months() {
+        return Err(error::schema_is_older().into());
     }
     let call = Call::of(fcinfo, "auria.reset_monthly")?;
     transaction::refuse_if_read_only(c"auria.reset_monthly()");

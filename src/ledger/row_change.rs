@@ -5,8 +5,8 @@
 //! update that another trigger suppresses leaves no record. Both ask [`auria_credits::settle`]. The second one asks for
 //! what happened until the month began that the row now says, and so gets the first one's answer.
 
-use auria_credits::{Billing, Change, CreditPool, PLAN_CHANGE, Plan, Settled, Step, Time, is_paid_anew};
 use auria_credits::{ACTIVE, begun_by_hand, settle, with_differences};
+use auria_credits::{Billing, Change, CreditPool, PLAN_CHANGE, Plan, Settled, Step, Time, is_paid_anew};
 use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use super::{prices, time};
 use crate::error::{self, Error, Result};
 use crate::pg::spi::{self, Arg, Snapshot};
 use crate::pg::trigger::{Column, RowTrigger};
-use crate::pg::{roles, sequence, transaction};
+use crate::pg::{extension, roles, sequence, transaction};
 use crate::{args, statement};
 
 statement! {
@@ -341,7 +341,7 @@ pub fn settle_row(row: &mut RowTrigger<'_>) -> Result<()> {
 fn refuse_plan_change(row: &RowTrigger<'_>) -> Result<()> {
     let changes = |name| row.column(name).is_some_and(|column| row.changes(column));
     if row.is_update() && (changes(c"plan_id") || changes(c"usage_reset_at")) {
-        Columns::of(row)?;
+        return Err(error::schema_is_older());
     }
     Ok(())
 }
@@ -360,7 +360,8 @@ pub fn record_row(row: &mut RowTrigger<'_>) -> Result<()> {
     let plan = subscription.plan(version)?;
     let monthly = subscription.terms_of(plan.as_deref())?.monthly;
     let there = subscription.counters(version)?.pool(monthly);
-    let nothing = CreditPool { monthly, ..CreditPool::default() };
+    // Nothing can be spent of the plan of a row that is gone.
+    let nothing = CreditPool::default();
     let (before, after) = if is_insert { (nothing, there) } else { (there, nothing) };
     Recorder { subscription: &subscription, version, plan: plan.as_deref() }.record(kind, None, before, after)
 }
@@ -446,7 +447,9 @@ fn record_plan_change(subscription: &Subscription<'_, '_>, before: i32, after: i
     let columns = &subscription.columns;
     let id = |column| subscription.id(Version::New, column).map(Arg::from);
     let args = args![id(columns.user)?, id(columns.id)?, PLAN_CHANGE, difference];
-    subscription
-        .row
-        .as_owner(|| spi::connected(|spi| spi.query(&RECORD_PLAN_CHANGE, Snapshot::New, args).map(drop)))
+    subscription.row.as_owner(|| {
+        extension::with_fixed_path(|| {
+            spi::connected(|spi| spi.query(&RECORD_PLAN_CHANGE, Snapshot::New, args).map(drop))
+        })
+    })
 }

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::account::Account;
-use super::books::Books;
+use super::books::{Books, FreeUses};
 use super::counters::Counters;
 use super::decide::{Entry, Posting};
 use super::free;
@@ -35,23 +35,74 @@ pub fn obstacle() -> Option<String> {
 
 /// Runs `work` with the user's subscription, locked until the transaction ends, and
 /// the ledger.
-pub fn with_account<T>(user: Uuid, work: impl FnOnce(&mut ByRows<'_>) -> Direct<T>) -> Direct<T> {
+pub fn with_account<T>(user: Uuid, free_uses: FreeUses, work: impl FnOnce(&mut ByRows<'_>) -> Direct<T>) -> Direct<T> {
     let writing = Writing::begin()?;
-    subscription::TABLE.with(|subscriptions| {
-        usage::TABLE.with(|ledger| {
-            let subscriptions = subscriptions.open_to_write(&writing)?.for_update()?;
-            let ledger = ledger.open_to_write(&writing)?.for_update()?.for_insert()?;
-            let found = subscriptions.find(subscription::BY_USER, args![user], End::First)?;
-            let mut row = found.ok_or(Reason::NoRow)?;
-            let locked = row.lock()?;
-            let is_same = !locked.was_changed || row.get::<Uuid>(subscription::USER)? == Some(user);
-            require(is_same, Reason::RowChanged)?;
+    usage::TABLE.with(|ledger| {
+        let ledger = ledger.open_to_write(&writing)?.for_update()?.for_insert()?;
+        with_row(user, free_uses, &writing, |account, row| {
             writing.look_again();
-            let account = Account::from_fields(&row)?;
-            require(!account.is_due(transaction::clock()), Reason::MonthIsOver)?;
-            work(&mut ByRows { account, user, row: &row, ledger: &ledger, writing: &writing })
+            work(&mut ByRows { account, user, row, ledger: &ledger })
         })
     })
+}
+
+/// Runs `work` with the user's subscription alone, locked until the transaction ends: for books
+/// whose ledger is SQL's to write.
+pub fn with_subscription<T>(
+    user: Uuid,
+    free_uses: FreeUses,
+    work: impl FnOnce(Account, Subscription<'_>) -> Direct<T>,
+) -> Direct<T> {
+    let writing = Writing::begin_with_any_snapshot()?;
+    with_row(user, free_uses, &writing, |account, row| work(account, Subscription(row)))
+}
+
+fn with_row<T>(
+    user: Uuid,
+    free_uses: FreeUses,
+    writing: &Writing,
+    work: impl FnOnce(Account, &Row<'_>) -> Direct<T>,
+) -> Direct<T> {
+    subscription::TABLE.with(|subscriptions| {
+        let subscriptions = subscriptions.open_to_write(writing)?.for_update()?;
+        if free_uses == FreeUses::Locked {
+            free::lock(user);
+            writing.look_again();
+        }
+        let found = subscriptions.find(subscription::BY_USER, args![user], End::First)?;
+        let mut row = found.ok_or(Reason::NoRow)?;
+        if free_uses == FreeUses::LockedWithoutPool {
+            require(Account::from_fields(&row)?.counts, Reason::FreeTier)?;
+        }
+        let locked = row.lock()?;
+        // A transaction that keeps its snapshot may not change what others changed since: SQL says so.
+        let is_same = !locked.was_changed
+            || !transaction::keeps_its_snapshot() && row.get::<Uuid>(subscription::USER)? == Some(user);
+        require(is_same, Reason::RowChanged)?;
+        let account = Account::from_fields(&row)?;
+        require(!account.is_due(transaction::clock()), Reason::MonthIsOver)?;
+        work(account, &row)
+    })
+}
+
+/// A user's subscription, locked.
+#[derive(Clone, Copy)]
+pub struct Subscription<'open>(&'open Row<'open>);
+
+impl Subscription<'_> {
+    pub fn write_counters(self, counters: &Counters) {
+        self.0.update(&[
+            (subscription::USED, counters.used.into()),
+            (subscription::ROLLOVER, counters.rollover.into()),
+            (subscription::BONUS, counters.bonus.into()),
+            (subscription::HIDDEN, counters.hidden.into()),
+            (subscription::SETTLED_ROLLOVER, counters.settled_rollover.into()),
+            (subscription::SETTLED_BONUS, counters.settled_bonus.into()),
+            (subscription::CASES, counters.cases.into()),
+            (subscription::SIMULATIONS, counters.simulations.into()),
+            (subscription::UPDATED_AT, transaction::start_time().into()),
+        ]);
+    }
 }
 
 /// A user's subscription, locked, and the ledger.
@@ -60,7 +111,6 @@ pub struct ByRows<'open> {
     user: Uuid,
     row: &'open Row<'open>,
     ledger: &'open Open<'open>,
-    writing: &'open Writing,
 }
 
 impl<'open> Books for ByRows<'open> {
@@ -75,12 +125,6 @@ impl<'open> Books for ByRows<'open> {
         Ok(&self.account)
     }
 
-    fn lock_free_uses(&mut self) -> Direct<()> {
-        free::lock(self.user);
-        self.writing.look_again();
-        Ok(())
-    }
-
     fn charge_free(&self, _operation: &str, _reference: Option<Uuid>) -> Direct<bool> {
         Err(Reason::FreeTier.into())
     }
@@ -90,17 +134,13 @@ impl<'open> Books for ByRows<'open> {
     }
 
     fn is_charged(&self, operation: &str, reference: Uuid) -> Direct<bool> {
-        // A use of the free tier may be under way that began before there was a
-        // subscription: its row is not committed yet, and would conflict.
-        free::lock(self.user);
-        self.writing.look_again();
         Ok(self.find_use(operation, Some(reference))?.is_some_and(|(given, _)| given.is_open))
     }
 
     fn charge(&self, charge: &Posting<'_>) -> Direct<()> {
         let entry = self.values(charge);
         self.lock_references(&entry)?;
-        self.write_counters(&charge.counters);
+        Subscription(self.row).write_counters(&charge.counters);
         self.ledger.insert(&entry);
         Ok(())
     }
@@ -123,7 +163,7 @@ impl<'open> Books for ByRows<'open> {
         require(!place.lock()?.was_changed, Reason::RowChanged)?;
         let number = sequence::next_value(c"public", c"credit_usage_entry_seq")?;
         place.update(&[(usage::COUNTERPART, number.into())]);
-        self.write_counters(&refund.counters);
+        Subscription(self.row).write_counters(&refund.counters);
         let both_ways = [(usage::ENTRY, number.into()), (usage::COUNTERPART, given.entry.into())];
         self.ledger.insert(&[&entry[..], &both_ways].concat());
         Ok(())
@@ -152,19 +192,5 @@ impl ByRows<'_> {
     /// The subscription that a new entry names is locked; its user is locked here.
     fn lock_references(&self, values: &[(i32, Arg<'_>)]) -> Direct<()> {
         self.ledger.lock_references(values, Some((self.row, subscription::ID)))
-    }
-
-    fn write_counters(&self, counters: &Counters) {
-        self.row.update(&[
-            (subscription::USED, counters.used.into()),
-            (subscription::ROLLOVER, counters.rollover.into()),
-            (subscription::BONUS, counters.bonus.into()),
-            (subscription::HIDDEN, counters.hidden.into()),
-            (subscription::SETTLED_ROLLOVER, counters.settled_rollover.into()),
-            (subscription::SETTLED_BONUS, counters.settled_bonus.into()),
-            (subscription::CASES, counters.cases.into()),
-            (subscription::SIMULATIONS, counters.simulations.into()),
-            (subscription::UPDATED_AT, transaction::start_time().into()),
-        ]);
     }
 }

@@ -3,6 +3,7 @@
 
 use uuid::Uuid;
 
+use super::tables::schema_has_months;
 use crate::error::{self, Result};
 use crate::pg::advisory::{self, Lock};
 use crate::pg::spi::{Snapshot, Spi};
@@ -28,6 +29,9 @@ statement! {
 
 /// Settles every month that ended; returns in how many subscriptions a month began.
 pub fn reset_with_rollover(spi: &Spi) -> Result<i32> {
+    if !schema_has_months() {
+        return Err(error::schema_is_older());
+    }
     // Two resets at once would wait for each other's rows in any order.
     advisory::lock(Lock::Settlement, 0);
     let begun: Option<i64> = spi.query(&SETTLE, Snapshot::New, &[])?.one()?;

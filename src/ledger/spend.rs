@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use super::account::Account;
-use super::books::Books;
+use super::books::{Books, FreeUses};
 use super::decide::{self, check_operation};
 use super::free::FreeTier;
 use super::months;
@@ -14,20 +14,23 @@ use super::rows;
 use super::sql::BySql;
 use crate::error::Result;
 use crate::pg::direct::or_by_sql;
-use crate::pg::{extension, transaction};
 use crate::pg::spi::{self, Snapshot};
+use crate::pg::{extension, transaction};
 
 /// Charges the operation, once for a reference; false when it cannot be. A refusal is
 /// counted.
 pub fn spend(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bool> {
     check_operation(operation)?;
-    let by_rows = rows::with_account(user, |books| charge(books, operation, reference));
+    // A free use with the reference may be under way that began before there was a subscription.
+    let free_uses = if reference.is_some() { FreeUses::Locked } else { FreeUses::LockedWithoutPool };
+    let by_rows = rows::with_account(user, free_uses, |books| charge(books, operation, reference));
     if let Ok(true) = by_rows {
         return Ok(true);
     }
     extension::with_fixed_path(|| {
         spi::connected(|spi| {
-            let is_charged = or_by_sql(by_rows, || charge(&mut BySql::lock(spi, user)?, operation, reference))?;
+            let is_charged =
+                or_by_sql(by_rows, || BySql::with(spi, user, free_uses, |books| charge(books, operation, reference)))?;
             if !is_charged {
                 count_refusal(spi, operation)?;
             }
@@ -36,11 +39,7 @@ pub fn spend(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<boo
     })
 }
 
-fn charge<B: Books>(books: &mut B, operation: &str, reference: Option<Uuid>) -> Result<bool, B::Stop> {
-    let counts = |books: &B| books.account().is_some_and(|account| account.counts);
-    if !counts(books) {
-        books.lock_free_uses()?;
-    }
+fn charge<B: Books>(books: &B, operation: &str, reference: Option<Uuid>) -> Result<bool, B::Stop> {
     if let Some(reference) = reference
         && books.is_charged(operation, reference)?
     {

@@ -1,6 +1,13 @@
 //! The tables of charges, refunds and events: their columns and the indexes that rows are found by.
 
 use crate::pg::direct::{IndexKey, Table, columns};
+use crate::pg::relation;
+
+/// Whether the schema is that of 0.4.0 or later. The library comes with a package, and each database is updated in its
+/// own time: until then charges, refunds and purchases go on as in 0.3.
+pub fn schema_has_months() -> bool {
+    relation::find(c"public", c"subscriptions").is_some_and(|table| relation::has_column(table, c"month_ends_at"))
+}
 
 pub mod subscription {
     use super::*;

@@ -15,6 +15,7 @@ use super::catalogue::{self, Catalogue, TableId};
 use super::part::{Part, Subject};
 use super::{belonging, order};
 use crate::error::Result;
+use crate::pg::relation;
 use crate::pg::spi::Spi;
 
 /// What is stored about a subject.
@@ -46,7 +47,10 @@ pub fn of(spi: &Spi, subject: Subject) -> Result<Parts> {
     let found_by = belonging::find(&mut tables, &keys, subject, &mut unread);
     let has_rows = |table: &TableId| tables.get(table).is_some_and(|table| !table.part.condition.is_empty());
     let with_rows = tables.keys().copied().filter(has_rows).collect();
-    let before = found_by.into_iter().chain(keys.iter().map(|key| (key.from, key.to)));
+    // The deletion of a subscription is an event of the account: events go after it.
+    let id = |name| relation::find(c"public", name).map(|table| TableId::from(table.to_u32()));
+    let recorded = id(c"subscriptions").zip(id(c"credit_events"));
+    let before = found_by.into_iter().chain(keys.iter().map(|key| (key.from, key.to))).chain(recorded);
 
     let mut parts = Vec::new();
     for (cycle, oids) in order::referring_first(with_rows, before).into_iter().enumerate() {

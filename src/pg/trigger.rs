@@ -279,11 +279,10 @@ impl RowTrigger<'_> {
         }
     }
 
-    /// Runs `work` with the rights of the role that owns the table, and under a
-    /// fixed search_path: the role whose statement fires a trigger need not be
-    /// allowed what the trigger does.
+    /// Runs `work` with the rights of the role that owns the table: the role whose statement fires a trigger need not
+    /// be allowed what the trigger does. Where `work` runs SQL, it sets the search_path.
     pub fn as_owner<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        roles::with_rights_of(self.table_owner(), || super::extension::with_fixed_path(work))
+        roles::with_rights_of(self.table_owner(), work)
     }
 
     fn value<T: Value>(&self, tuple: pg_sys::HeapTuple, column: Column) -> Result<Option<T>> {
@@ -312,7 +311,16 @@ impl RowTrigger<'_> {
     /// # Errors
     /// 42804 when the column has another type.
     pub fn new_stored(&self, column: Column) -> Result<Option<Stored<'_>>> {
-        let (datum, is_null) = self.datum(self.new_tuple(), column);
+        self.stored(self.new_tuple(), column)
+    }
+
+    /// The same of the row that an UPDATE or DELETE found.
+    pub fn old_stored(&self, column: Column) -> Result<Option<Stored<'_>>> {
+        self.stored(self.data.tg_trigtuple, column)
+    }
+
+    fn stored(&self, tuple: pg_sys::HeapTuple, column: Column) -> Result<Option<Stored<'_>>> {
+        let (datum, is_null) = self.datum(tuple, column);
         let actual = underlying(self.attribute(column).atttypid);
         if !Stored::is_of_type(actual) {
             return Err(self.unexpected_type(column));

@@ -8,3 +8,4 @@ pub mod credits;
 mod dashboard;
 mod phi;
 mod rate_limit;
+mod retired;

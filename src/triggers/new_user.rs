@@ -75,8 +75,8 @@ fn deferred_constraints(spi: &Spi) -> Result<Option<String>> {
 }
 
 /// Makes the subscription that the settings give each new account, where the user has none. Like a profile, it never
-/// makes a sign-up fail.
-fn subscribe(user: Uuid) {
+/// makes a sign-up fail. With the rights in force.
+pub fn subscribe(user: Uuid) {
     let Some(plan) = guc::sign_up_plan() else {
         return;
     };

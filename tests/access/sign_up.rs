@@ -390,3 +390,48 @@ fn missing_profiles_are_made_page_by_page_with_the_rights_of_each_tables_owner()
     assert!(session.query(PROFILES, &[]).unwrap().is_empty());
     refused_with(db.service().query("SELECT auria.create_missing_profiles()", &[]), "42501");
 }
+
+/// The settings of a new connection, as ALTER DATABASE gives them.
+fn with_sign_up_settings(db: &Database<'_>, plan: &str, bonus: i32) -> Session {
+    let mut dba = db.superuser();
+    dba.run(&format!(
+        "ALTER DATABASE {name} SET auria.sign_up_plan = '{plan}'; ALTER DATABASE {name} SET auria.sign_up_bonus = {bonus}",
+        name = db.name()
+    ));
+    db.superuser()
+}
+
+#[test]
+fn a_new_account_gets_the_plan_and_the_bonus_that_the_database_gives() {
+    let db = database();
+    let before = db.sign_up("zoe@clinica.test");
+    let mut session = with_sign_up_settings(&db, "starter", 5);
+    session.run("INSERT INTO auth.users (id, email) VALUES (gen_random_uuid(), 'ana@clinica.test')");
+    assert_eq!(
+        session.value::<String>("SELECT concat_ws(' ', plan_id, status, credits_bonus) FROM public.subscriptions"),
+        "starter active 5"
+    );
+    assert_eq!(session.value::<String>("SELECT concat_ws(' ', kind, bonus) FROM public.credit_events"), "start 5");
+    // Somebody who had signed up before keeps what he has; one whose profile could not be made gets both.
+    session.run(&format!(
+        "DELETE FROM public.profiles WHERE user_id <> '{before}'; DELETE FROM public.subscriptions;
+         SELECT auria.create_missing_profiles()"
+    ));
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM public.subscriptions"), 1);
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM public.profiles"), 2);
+    // It is the database's decision, and nobody else's.
+    let mut service = db.service();
+    service.run("SELECT public.get_credit_cost('case_analysis')");
+    refused_with(service.batch_execute("SET auria.sign_up_plan = 'price_elite_monthly'"), "42501");
+}
+
+#[test]
+fn a_plan_that_is_gone_makes_the_profile_alone_and_a_warning() {
+    let db = database();
+    let mut session = with_sign_up_settings(&db, "no_such_plan", 5);
+    session.run("INSERT INTO auth.users (id, email) VALUES (gen_random_uuid(), 'ana@clinica.test')");
+    let warnings: Vec<String> = session.notices().iter().map(|notice| notice.message().to_owned()).collect();
+    assert!(warnings.iter().any(|warning| warning.contains("auria.sign_up_plan does not exist")), "{warnings:?}");
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM public.profiles"), 1);
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM public.subscriptions"), 0);
+}

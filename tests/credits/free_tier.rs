@@ -69,6 +69,35 @@ fn an_old_evaluation_whose_charge_the_ledger_has_is_not_counted_twice() {
     }
 }
 
+/// Its evaluations are one use: charged by the id of any of them, or begun before the window, it is none.
+#[test]
+fn a_session_from_before_counts_by_its_first_evaluation_and_not_if_one_of_them_was_charged() {
+    let db = database();
+    let (charged, begun_long_ago) = (db.sign_up("ana@clinica.test"), db.sign_up("bia@clinica.test"));
+    let mut admin = db.superuser();
+    for (user, first) in [(charged, "2 days"), (begun_long_ago, "31 days")] {
+        let session = Uuid::new_v4();
+        for ago in [first, "1 day"] {
+            let created_at = format!("clock_timestamp() - INTERVAL '{ago}'");
+            let session = format!("'{session}'");
+            let insert = insert_evaluation("$1", &[("created_at", &created_at), ("session_id", &session)]);
+            admin.execute(&insert, &[&user]).unwrap();
+        }
+    }
+    let second: Uuid = admin
+        .query_one("SELECT id FROM public.evaluations WHERE user_id = $1 ORDER BY created_at DESC LIMIT 1", &[&charged])
+        .unwrap()
+        .get(0);
+    let mut service = db.service();
+    assert!(once(&mut service, "use_credits", charged, "case_analysis", second));
+    for (user, left) in [(charged, 2), (begun_long_ago, 3)] {
+        for _ in 0..left {
+            assert!(use_credits(&mut service, user, "case_analysis"));
+        }
+        assert!(!use_credits(&mut service, user, "case_analysis"));
+    }
+}
+
 #[test]
 fn paid_uses_do_not_use_up_the_free_tier() {
     let db = database();

@@ -136,6 +136,82 @@ fn spending_refunding_buying_and_resetting_at_once_loses_nothing(db: &Database<'
     assert_eq!(used, 0, "every use of the new month was refunded");
 }
 
+/// Runs the second statement while the first is not committed, waits until it waits, commits the first, and returns what
+/// the second answered.
+fn after_a_wait(db: &Database<'_>, first: &str, second: &str) -> bool {
+    let mut holder = db.service();
+    holder.run(&format!("BEGIN; {first}"));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| db.service().value::<bool>(second));
+        let mut admin = db.superuser();
+        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity
+                      WHERE datname = current_database() AND wait_event_type = 'Lock')";
+        while !waiting.is_finished() && !admin.value::<bool>(waits) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        holder.run("COMMIT");
+        waiting.join().unwrap()
+    })
+}
+
+fn a_charge_that_waited_for_a_first_purchase_is_charged_to_it(db: &Database<'_>) {
+    let user = db.sign_up("ana@clinica.test");
+    for _ in 0..3 {
+        assert!(db.service().value::<bool>(&format!("SELECT public.use_credits('{user}', 'case_analysis')")));
+    }
+    let purchase = format!("SELECT public.add_bonus_credits('{user}', 50)");
+    assert!(after_a_wait(db, &purchase, &format!("SELECT public.use_credits('{user}', 'case_analysis')")));
+    assert_eq!(used(db, user), 1);
+}
+
+fn two_refunds_of_uses_whose_subscription_is_gone_both_succeed(db: &Database<'_>) {
+    let user = db.sign_up_on_plan("ana@clinica.test", "starter");
+    let mut service = db.service();
+    service.run(&format!(
+        "SELECT public.use_credits('{user}', 'case_analysis'), public.use_credits('{user}', 'dsd_simulation')"
+    ));
+    service.run("DELETE FROM public.subscriptions");
+    let refund = |operation: &str| format!("SELECT public.refund_credits('{user}', '{operation}')");
+    assert!(after_a_wait(db, &refund("dsd_simulation"), &refund("case_analysis")));
+    let bonus: i32 = db.superuser().value("SELECT credits_bonus FROM public.subscriptions");
+    assert_eq!(bonus, 3);
+    // One use, two refunds at once: one of them has nothing to give back.
+    service.run(&format!("SELECT public.use_credits('{user}', 'case_analysis')"));
+    service.run("DELETE FROM public.subscriptions");
+    assert!(!after_a_wait(db, &refund("case_analysis"), &refund("case_analysis")));
+}
+
+fn a_refund_takes_the_latest_use_that_it_waited_for(db: &Database<'_>) {
+    let user = db.sign_up("ana@clinica.test");
+    let charge = format!("SELECT public.use_credits('{user}', 'case_analysis')");
+    db.service().run(&charge);
+    assert!(after_a_wait(db, &charge, &format!("SELECT public.refund_credits('{user}', 'case_analysis')")));
+    let latest_is_given_back: bool = db
+        .superuser()
+        .value("SELECT counterpart <> 0 FROM public.credit_usage WHERE credits_used > 0 ORDER BY entry DESC LIMIT 1");
+    assert!(latest_is_given_back);
+}
+
+fn a_refund_of_a_use_that_cost_nothing_changes_and_makes_no_subscription(db: &Database<'_>) {
+    let user = db.sign_up_on_plan("ana@clinica.test", "starter");
+    let mut admin = db.superuser();
+    admin.run("UPDATE public.credit_costs SET credits = 0 WHERE operation = 'case_analysis'");
+    let mut service = db.service();
+    let charge = format!("SELECT public.use_credits('{user}', 'case_analysis')");
+    let refund = format!("SELECT public.refund_credits('{user}', 'case_analysis')");
+    let row = "SELECT s::text FROM public.subscriptions s";
+    service.run(&charge);
+    let before: String = admin.value(row);
+    assert!(service.value::<bool>(&refund));
+    assert_eq!(admin.value::<String>(row), before);
+    service.run(&charge);
+    service.run("DELETE FROM public.subscriptions");
+    assert!(service.value::<bool>(&refund));
+    assert!(!service.value::<bool>(&refund));
+    assert_eq!(admin.value::<i64>("SELECT count(*) FROM public.subscriptions"), 0);
+    assert!(admin.value::<bool>("SELECT bool_and(NOT is_free) FROM public.credit_usage"));
+}
+
 fn requests_are_counted_one_by_one_however_many_come_at_once(db: &Database<'_>) {
     let user = db.sign_up("ana@clinica.test");
     let statement = "SELECT minute_count, hour_count, day_count \
@@ -180,7 +256,7 @@ fn a_newer_window_starts_again_and_an_older_one_counts_into_the_stored_one(db: &
     assert_eq!(service.value::<i32>("SELECT public.cleanup_old_rate_limits()"), 0);
 }
 
-both_ways! {
+all_ways! {
     sixteen_connections_spend_a_thousand_credits_and_not_one_more,
     sixteen_connections_get_three_free_analyses_between_them,
     an_old_snapshot_does_not_give_away_a_fourth_free_analysis,
@@ -188,6 +264,10 @@ both_ways! {
     one_reference_sent_by_sixteen_connections_is_charged_once,
     one_use_is_refunded_once_by_sixteen_connections,
     spending_refunding_buying_and_resetting_at_once_loses_nothing,
+    a_charge_that_waited_for_a_first_purchase_is_charged_to_it,
+    two_refunds_of_uses_whose_subscription_is_gone_both_succeed,
+    a_refund_takes_the_latest_use_that_it_waited_for,
+    a_refund_of_a_use_that_cost_nothing_changes_and_makes_no_subscription,
     requests_are_counted_one_by_one_however_many_come_at_once,
     a_newer_window_starts_again_and_an_older_one_counts_into_the_stored_one,
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use auria_tests::{ClusterOptions, Database, Stage, database, repository};
+use auria_tests::{ClusterOptions, Database, Stage, database, refused_with, repository};
 
 use crate::sealed::{seal, sealed_practice};
 use crate::support::catalogue::{assert_same, everything, tables};
@@ -154,6 +154,46 @@ fn every_released_version_becomes_the_current_one_in_both_layouts() {
             assert_eq!(failures, "", "{version}, sealed: {is_sealed}");
         }
     }
+}
+
+/// A package brings the library to all databases of a server, and each of them is updated in its own time.
+#[test]
+fn clients_go_on_charging_between_the_new_library_and_the_update_of_the_extension() {
+    let (stage, next) = stage_with("0.3.1");
+    let cluster = ClusterOptions::default().on(&stage).start();
+    let db = cluster.empty_database();
+    let mut dba = db.superuser();
+    dba.run("CREATE EXTENSION auria VERSION '0.3.1' CASCADE");
+    let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
+    let mut service = db.service();
+    let calls = [
+        format!("public.can_use_credits('{user}', 'case_analysis')"),
+        format!("public.use_credits('{user}', 'case_analysis')"),
+        format!("public.use_credits('{user}', 'dsd_simulation', '{user}')"),
+        format!("public.refund_credits('{user}', 'case_analysis')"),
+        format!("public.refund_credits('{user}', 'dsd_simulation', '{user}')"),
+        format!("public.use_credits('{user}', 'dsd_simulation')"),
+        format!("public.add_bonus_credits('{user}', 9) IS NOT NULL"),
+    ];
+    for call in &calls {
+        assert!(service.value::<bool>(&format!("SELECT {call}")), "{call}");
+    }
+    for refused in [
+        "UPDATE public.subscriptions SET plan_id = 'starter'",
+        "SELECT public.reset_monthly_usage_with_rollover()",
+        "CALL auria.reset_monthly()",
+    ] {
+        let refusal = refused_with(service.batch_execute(refused), "55000");
+        assert_eq!(refusal.hint(), Some("Run ALTER EXTENSION auria UPDATE."));
+    }
+    dba.run(&format!("ALTER EXTENSION auria UPDATE TO '{next}'"));
+    for call in &calls {
+        assert!(service.value::<bool>(&format!("SELECT {call}")), "{call}");
+    }
+    let statement = "SELECT string_agg(concat_ws(' ', what, used, bonus), ', ' ORDER BY entry)
+                       FROM auria.credit_statement($1, '-infinity', 'infinity') WHERE used IS NOT NULL";
+    let lines: String = dba.query_one(statement, &[&user]).unwrap().get(0);
+    assert_eq!(lines, "start 2 9, charge 3 9, charge 5 9, refund 4 9, refund 2 9, charge 4 9, purchase 4 18");
 }
 
 fn catalogue_of_sealed(db: &Database<'_>) -> Vec<String> {

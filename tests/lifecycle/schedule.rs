@@ -4,9 +4,9 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use auria_tests::{Cluster, ClusterOptions, Database, RAW_STATES, Session, Stage, database, refused_with};
+use auria_tests::{Cluster, ClusterOptions, Database, Platform, RAW_STATES, Session, Stage, database, refused_with};
 
-use crate::docs::runbook::OPERATIONS;
+use crate::docs::runbook::{INSTALL, OPERATIONS};
 
 const SCHEDULE: &str = "SELECT job, schedule, command, active FROM auria.schedule()";
 
@@ -54,6 +54,7 @@ fn managed_jobs(database: &str) -> Vec<Job> {
 /// A server that has pg_cron loaded. It works in no database yet.
 fn server(background_workers: &str) -> Cluster {
     ClusterOptions::default()
+        .platform(Platform::PostgreSql)
         .setting("shared_preload_libraries", "pg_cron")
         .setting("cron.use_background_workers", background_workers)
         .start()
@@ -234,7 +235,7 @@ fn the_jobs_are_removed_by_one_statement_with_the_extension_or_without_it() {
         let left = jobs(&mut dba, REGISTERED);
         assert_eq!(left.len(), 1, "{left:?}");
     }
-    assert!(OPERATIONS.replace('\n', " ").contains(UNSCHEDULE), "{UNSCHEDULE}");
+    assert!(INSTALL.replace('\n', " ").contains(UNSCHEDULE), "{UNSCHEDULE}");
 }
 
 #[test]
@@ -364,6 +365,8 @@ fn without_pg_cron_it_says_what_to_do_step_by_step_and_names_the_other_way() {
     for part in [
         "shared_preload_libraries",
         &format!("cron.database_name to '{}'", db.name()),
+        // By Debian's pg_hba.conf pg_cron cannot log in.
+        "cron.use_background_workers to on",
         "restart",
         "CREATE EXTENSION pg_cron",
         "psql",
@@ -379,7 +382,7 @@ fn where_the_server_has_no_pg_cron_the_package_comes_first() {
     let stage = Stage::without_extension();
     stage.install(&Stage::shared().library(), &Stage::shared().scripts());
     fs::remove_file(stage.scripts().join("pg_cron.control")).unwrap();
-    let cluster = ClusterOptions::default().on(&stage).start();
+    let cluster = ClusterOptions::default().platform(Platform::PostgreSql).on(&stage).start();
     let db = cluster.database();
     let mut dba = db.superuser();
     let refusal = refused_with(dba.query(SCHEDULE, &[]), "55000");

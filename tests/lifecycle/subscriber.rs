@@ -65,9 +65,11 @@ fn a_subscriber_has_the_rows_as_they_are_stored_and_opens_them_with_the_same_key
     // Numbers of the ledger are not replicated: the sequence is moved before clients come.
     admin.run(
         "SELECT setval('public.credit_usage_entry_seq',
-                       (SELECT max(entry) FROM public.credit_usage))",
+                       (SELECT max(entry) FROM (SELECT entry FROM public.credit_usage
+                                                 UNION ALL SELECT entry FROM public.credit_events) AS entries))",
     );
     admin.run("ALTER SUBSCRIPTION auria DISABLE");
     assert!(there.service().value::<bool>(&format!("SELECT public.use_credits('{dentist}', 'case_analysis')")));
+    there.service().run(&format!("SELECT public.add_bonus_credits('{dentist}', 10, 'cs_1')"));
     admin.run("DROP SUBSCRIPTION auria");
 }

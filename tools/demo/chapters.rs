@@ -23,6 +23,7 @@ pub fn play(story: &mut Story, cluster: &Cluster) {
     keep_apart(story, &practice, ana, bia);
     share(story, &practice, ana, session);
     settle(story, &practice, ana, bia);
+    read_statement(story, &practice, bia);
     seal(story, &practice, ana);
 }
 
@@ -91,6 +92,11 @@ fn create_extension(story: &mut Story, cluster: &Cluster) {
     admin.run(&format!("CREATE DATABASE {DATABASE} TEMPLATE template0"));
     let mut session = cluster.superuser(DATABASE);
     session.run("CREATE EXTENSION auria CASCADE");
+    // What AURIA's newest client shows a new account.
+    session.run(&format!(
+        "ALTER DATABASE {DATABASE} SET auria.sign_up_plan = 'starter'; \
+         ALTER DATABASE {DATABASE} SET auria.sign_up_bonus = 5"
+    ));
     session.run(
         "CREATE ROLE authenticator LOGIN NOINHERIT; \
          GRANT anon, authenticated, service_role TO authenticator",
@@ -124,12 +130,13 @@ fn create_extension(story: &mut Story, cluster: &Cluster) {
 }
 
 fn sign_up(story: &mut Story, practice: &Practice) -> Uuid {
-    story.chapter("Dr. Ana signs up", "a trigger makes her profile, and she reads her own");
+    story.chapter("Dr. Ana signs up", "a trigger makes profile and subscription, and she reads her own");
     let ana = practice.sign_up("Ana Souza", "ana@clinica.example");
     let name: String = practice.session(As::User(ana)).value("SELECT full_name FROM public.profiles");
     story.is("her profile says", name, "Ana Souza".to_owned());
+    story.is("credits of a new account: 5 of Starter, 5 of bonus", practice.credits_left(ana), 10);
     practice.subscribe(ana, "price_pro_monthly_v2");
-    story.is("credits of her Pro plan", practice.credits_left(ana), 60);
+    story.is("on the Pro plan: 60, and the bonus", practice.credits_left(ana), 65);
     ana
 }
 
@@ -190,7 +197,7 @@ fn evaluate(story: &mut Story, practice: &Practice, ana: Uuid) -> Uuid {
     for attempt in ["the Edge Function charges", "its retry is answered", "and once more"] {
         story.is(attempt, asks(&mut service, "use_credits($1, 'case_analysis', $2)", &[&ana, &evaluation]), true);
     }
-    story.is("credits left of 60", practice.credits_left(ana), 59);
+    story.is("credits left of 65", practice.credits_left(ana), 64);
     let session: Uuid = practice
         .session(As::User(ana))
         .query_one(
@@ -218,11 +225,11 @@ fn refund_failed_call(story: &mut Story, practice: &Practice, ana: Uuid) {
     let mut service = practice.service();
     let simulation = Uuid::new_v4();
     asks(&mut service, "use_credits($1, 'dsd_simulation', $2)", &[&ana, &simulation]);
-    story.is("credits left while it runs", practice.credits_left(ana), 57);
+    story.is("credits left while it runs", practice.credits_left(ana), 62);
     for attempt in ["the refund", "its retry"] {
         story.is(attempt, asks(&mut service, "refund_credits($1, 'dsd_simulation', $2)", &[&ana, &simulation]), true);
     }
-    story.is("credits left", practice.credits_left(ana), 59);
+    story.is("credits left", practice.credits_left(ana), 64);
     for row in service
         .query(
             "SELECT operation, credits_used FROM public.credit_usage WHERE user_id = $1 ORDER BY created_at",
@@ -237,10 +244,10 @@ fn refund_failed_call(story: &mut Story, practice: &Practice, ana: Uuid) {
 fn run_out(story: &mut Story, practice: &Practice) -> Uuid {
     story.chapter("Dr. Bia, on the Starter plan, runs out", "no credit, no AI call, and no error either");
     let bia = practice.sign_up("Beatriz Lima", "bia@clinica.example");
-    practice.subscribe(bia, "starter");
     let mut service = practice.service();
-    let answers: Vec<bool> = (0..6).map(|_| asks(&mut service, "use_credits($1, 'case_analysis')", &[&bia])).collect();
-    story.is("six analyses with five credits", answers, vec![true, true, true, true, true, false]);
+    let answers: Vec<bool> = (0..11).map(|_| asks(&mut service, "use_credits($1, 'case_analysis')", &[&bia])).collect();
+    story.is("analyses that ran, of eleven with ten credits", answers.iter().filter(|ran| **ran).count(), 10);
+    story.is("the eleventh", answers[10], false);
     story.is(
         "she may ask that herself",
         asks(&mut practice.session(As::User(bia)), "can_use_credits($1, 'case_analysis')", &[&bia]),
@@ -264,7 +271,7 @@ fn buy_pack(story: &mut Story, practice: &Practice, bia: Uuid) {
             )
             .unwrap();
         if new == 1 {
-            service.execute("SELECT public.add_bonus_credits($1, 10)", &[&bia]).unwrap();
+            service.execute("SELECT public.add_bonus_credits($1, 10, 'cs_demo_1')", &[&bia]).unwrap();
         }
     }
     story.is("credits left", practice.credits_left(bia), 10);
@@ -357,8 +364,80 @@ fn settle(story: &mut Story, practice: &Practice, ana: Uuid, bia: Uuid) {
     let mut service = practice.service();
     story.is("subscriptions settled", service.value::<i32>(reset), 2);
     story.is("settled by a second run", service.value::<i32>(reset), 0);
-    story.is("Ana: 60 new, 30 of 59 carried over", practice.credits_left(ana), 90);
+    story.is("Ana: 60 new, 30 of 59 carried over, 5 of bonus", practice.credits_left(ana), 95);
     story.is("Bia: 5 new, the pack is used up", practice.credits_left(bia), 5);
+}
+
+fn read_statement(story: &mut Story, practice: &Practice, bia: Uuid) {
+    story.chapter(
+        "Dr. Davi's bookkeeper reads a statement",
+        "every balance is the one above it and what the line says, whoever reported it how often",
+    );
+    let davi = practice.sign_up("Davi Rocha", "davi@clinica.example");
+    let mut service = practice.service();
+    let simulate = |service: &mut Session, times: usize| {
+        for _ in 0..times {
+            assert!(asks(service, "use_credits($1, 'dsd_simulation')", &[&davi]));
+        }
+    };
+    simulate(&mut service, 3);
+    for _ in ["Stripe's webhook", "the page of success"] {
+        service.execute("SELECT public.add_bonus_credits($1, 10, 'cs_demo_2')", &[&davi]).unwrap();
+    }
+    let failed = Uuid::new_v4();
+    for call in ["use_credits", "refund_credits"] {
+        asks(&mut service, &format!("{call}($1, 'case_analysis', $2)"), &[&davi, &failed]);
+    }
+    practice.subscribe(davi, "price_essencial_monthly");
+    simulate(&mut service, 5);
+    practice
+        .superuser()
+        .execute(
+            "UPDATE public.subscriptions SET usage_reset_at = now() - INTERVAL '31 days' WHERE user_id = $1",
+            &[&davi],
+        )
+        .unwrap();
+    service.value::<i32>("SELECT public.reset_monthly_usage_with_rollover()");
+
+    let lines = service
+        .query(
+            "SELECT what, coalesce(operation, reference, ''), credits, available \
+               FROM auria.credit_statement($1, now() - INTERVAL '1 day', now() + INTERVAL '1 day')",
+            &[&davi],
+        )
+        .unwrap();
+    let lines: Vec<(String, String, i32, i32)> =
+        lines.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect();
+    for (what, of, credits, available) in &lines {
+        story.show("statement", format!("{what:<12} {of:<15} {credits:>+4} {available:>4}"));
+    }
+    // Starter's 5 and 5; 3 simulations; the pack, once; an analysis and its refund; Essencial's 20 for Starter's 5;
+    // 5 simulations; the 5 that are left expire, and 20 are new.
+    story.is(
+        "what was left after each line",
+        lines.iter().map(|line| line.3).collect::<Vec<_>>(),
+        vec![10, 8, 6, 4, 14, 13, 14, 29, 27, 25, 23, 21, 19, 34],
+    );
+    let adds_up = lines.windows(2).all(|pair| pair[0].3 + pair[1].2 == pair[1].3);
+    story.is("each is the line above and the credits of its own", adds_up, true);
+    story.is("lines about the pack", lines.iter().filter(|line| line.1 == "cs_demo_2").count(), 1);
+    story.is("the last line is what he has", practice.credits_left(davi), 34);
+    let kinds = "SELECT string_agg(kind, ', ' ORDER BY entry) FROM public.credit_events";
+    story.is(
+        "what Davi himself reads of it",
+        practice.session(As::User(davi)).value::<String>(kinds),
+        "start, purchase, plan_change, month".to_owned(),
+    );
+    story.refused(
+        "Bia asks for Davi's statement",
+        practice.session(As::User(bia)).query("SELECT auria.credit_statement($1, now(), now())", &[&davi]),
+        "42501",
+    );
+    story.is(
+        "accounts that the doctor cannot explain",
+        practice.superuser().value::<i64>("SELECT count(*) FROM auria.doctor() WHERE \"check\" = 'ledger' AND NOT ok"),
+        0,
+    );
 }
 
 fn seal(story: &mut Story, practice: &Practice, ana: Uuid) {

@@ -120,11 +120,7 @@ pub fn with_differences(settled: CreditPool, shown: CreditPool, written: CreditP
         bonus: column(moved(settled.bonus, shown.bonus, written.bonus))?,
         used: column(used)?,
         hidden: column(moved(settled.hidden, shown.hidden, written.hidden) + used.min(0))?,
-        settled_rollover: column(moved(
-            settled.settled_rollover,
-            shown.settled_rollover,
-            written.settled_rollover,
-        ))?,
+        settled_rollover: column(moved(settled.settled_rollover, shown.settled_rollover, written.settled_rollover))?,
         settled_bonus: column(moved(settled.settled_bonus, shown.settled_bonus, written.settled_bonus))?,
     })
 }

@@ -93,6 +93,28 @@ attack(
 );
 
 attack(
+  'a user cannot write a purchase or a month into the events of credits',
+  opened('credit_events', 'INSERT', 'WITH CHECK (user_id = (SELECT auth.uid()))'),
+  async (api) => {
+    const { dentist } = await paying(api);
+    const events = () => api.truth('SELECT * FROM public.credit_events WHERE user_id = $1 ORDER BY entry', [dentist.id]);
+    const before = await events();
+    assert.deepEqual(before.map(({ kind }) => kind), ['start']);
+    const purchase = { entry: 9_000_000, user_id: dentist.id, kind: 'purchase', credits: 50, changed_bonus: 50, bonus: 50 };
+    forbidden(await dentist.db.from('credit_events').insert(purchase));
+    forbidden(await dentist.db.from('credit_events').update({ bonus: 50 }).eq('user_id', dentist.id));
+    forbidden(await dentist.db.from('credit_events').delete().eq('user_id', dentist.id));
+    // Not even the backend: its functions write what happens.
+    forbidden(await api.service().from('credit_events').insert(purchase));
+    forbidden(await api.service().from('credit_events').update({ bonus: 50 }).eq('user_id', dentist.id));
+    forbidden(await api.service().from('credit_events').delete().eq('user_id', dentist.id));
+    assert.deepEqual(await events(), before);
+    forbiddenToVisitors(await api.anon().from('credit_events').select('kind'));
+    answered(await dentist.db.from('credit_events').select('kind'), 200, [{ kind: 'start' }]);
+  },
+);
+
+attack(
   'a user cannot record a payment or a purchase that was never made',
   opened('credit_pack_purchases', 'INSERT', 'WITH CHECK (user_id = (SELECT auth.uid()))'),
   async (api) => {
@@ -162,6 +184,8 @@ attack(
       ['refund_credits', operation],
       ['refund_credits', { ...operation, p_reference_id: randomUUID() }],
       ['add_bonus_credits', { ...user, p_credits: 100 }],
+      ['add_bonus_credits', { ...user, p_credits: 100, p_reference: 'cs_forged' }],
+      ['revoke_bonus_credits', { ...user, p_credits: 100, p_reference: 'pi_forged' }],
       ['increment_case_usage', user],
       ['reset_monthly_usage', undefined],
       ['reset_monthly_usage_with_rollover', undefined],
@@ -191,7 +215,7 @@ attack(
     for (const name of ['handle_new_user', 'update_updated_at_column', 'encrypt_patient_phi', 'encrypt_evaluation_phi']) {
       refused(await dentist.db.rpc(name), 404, 'PGRST202');
     }
-    for (const name of ['migrate', 'new_share_token', 'set_config', 'pg_read_file', 'lo_create', 'pg_sleep', 'uid']) {
+    for (const name of ['migrate', 'credit_statement', 'new_share_token', 'set_config', 'pg_read_file', 'lo_create', 'pg_sleep', 'uid']) {
       refused(await dentist.db.rpc(name), 404, 'PGRST202');
     }
     for (const schema of ['auria', 'auth', 'storage', 'pg_catalog', 'information_schema']) {

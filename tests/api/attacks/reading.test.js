@@ -16,6 +16,7 @@ const PRIVATE = [
   'subscriptions',
   'rate_limits',
   'credit_usage',
+  'credit_events',
   'payment_history',
   'credit_pack_purchases',
   'referral_codes',
@@ -58,12 +59,12 @@ for (const table of PRIVATE) {
       const guessed = await nosy.db.from(table).select('*', { count: method });
       assert.deepEqual(answer(guessed, guessed.count > 0 ? 206 : 200), []);
     }
-    const filtered = await nosy.db.from(table).select('id', { count: 'exact' }).eq('user_id', dentist.id);
+    const filtered = await nosy.db.from(table).select('user_id', { count: 'exact' }).eq('user_id', dentist.id);
     answered(filtered, 200, []);
     assert.equal(filtered.count, 0);
-    answered(await nosy.db.from(table).select('id').or(`user_id.eq.${dentist.id},user_id.neq.${dentist.id}`), 200, []);
-    answered(await nosy.db.from(table).select('id').not('id', 'is', null).order('id').limit(1000000), 200, []);
-    const ranged = await nosy.db.from(table).select('id', { count: 'exact' }).range(0, 10);
+    answered(await nosy.db.from(table).select('user_id').or(`user_id.eq.${dentist.id},user_id.neq.${dentist.id}`), 200, []);
+    answered(await nosy.db.from(table).select('user_id').not('user_id', 'is', null).order('user_id').limit(1000000), 200, []);
+    const ranged = await nosy.db.from(table).select('user_id', { count: 'exact' }).range(0, 10);
     answered(ranged, 200, []);
 
     const own = await dentist.db.from(table).select('user_id', { count: 'exact' });

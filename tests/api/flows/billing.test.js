@@ -156,6 +156,46 @@ flow('a webhook about a pack that comes twice adds its credits once', async (api
   ]);
 });
 
+flow('a pack that webhook and success page report together is added once, and the other call adds each time', async (api) => {
+  const dentist = await api.signUp();
+  await subscribe(api, dentist);
+  const service = api.service();
+  const pack = { p_user_id: dentist.id, p_credits: 25, p_reference: `cs_${randomUUID()}` };
+  // PostgREST chooses between the two functions of this name by the names of the arguments.
+  for (const response of await Promise.all([1, 2, 3].map(() => service.rpc('add_bonus_credits', pack)))) {
+    answered(response, 204, null);
+  }
+  assert.equal((await poolOf(api, dentist)).credits_bonus, 25);
+  for (const bonus of [30, 35]) {
+    answered(await service.rpc('add_bonus_credits', { p_user_id: dentist.id, p_credits: 5 }), 204, null);
+    assert.equal((await poolOf(api, dentist)).credits_bonus, bonus);
+  }
+});
+
+flow('a pack that is paid back is taken back once, and a front shows the dentist what happened', async (api) => {
+  const [dentist, other] = [await api.signUp(), await api.signUp()];
+  const subscription = await subscribe(api, dentist);
+  await subscribe(api, other);
+  const service = api.service();
+  const pack = { p_user_id: dentist.id, p_credits: 10, p_reference: `pi_${randomUUID()}` };
+  answered(await service.rpc('add_bonus_credits', pack), 204, null);
+  for (let report = 0; report < 2; report++) answered(await service.rpc('revoke_bonus_credits', pack), 200, 10);
+  answered(await service.rpc('revoke_bonus_credits', { ...pack, p_reference: `pi_${randomUUID()}` }), 200, 0);
+  const events = await dentist.db
+    .from('credit_events')
+    .select('kind, reference, credits, changed_bonus, bonus, plan_id, subscription_id, made_by')
+    .order('entry')
+    .range(0, 2);
+  const of = { plan_id: 'price_pro_monthly_v2', subscription_id: subscription.id, made_by: 'service_role' };
+  answered(events, 200, [
+    { kind: 'start', reference: null, credits: null, changed_bonus: 0, bonus: 0, ...of },
+    { kind: 'purchase', reference: pack.p_reference, credits: 10, changed_bonus: 10, bonus: 10, ...of },
+    { kind: 'revocation', reference: pack.p_reference, credits: 10, changed_bonus: -10, bonus: 0, ...of },
+  ]);
+  answered(await other.db.from('credit_events').select('kind'), 200, [{ kind: 'start' }]);
+  assert.equal(answer(await service.from('credit_events').select('kind').in('user_id', [dentist.id, other.id]), 200).length, 5);
+});
+
 flow('an analysis is paid for before it runs, and the dentist sees it in the ledger', async (api) => {
   const dentist = await api.signUp();
   const subscription = await subscribe(api, dentist);
@@ -220,4 +260,9 @@ flow('a call with a missing argument is refused with the reason', async (api) =>
   refused(await api.service().rpc('use_credits', { p_user: dentist.id }), 404, 'PGRST202');
   refused(await api.service().rpc('add_bonus_credits', { p_user_id: dentist.id, p_credits: -5 }), 400, '22023');
   refused(await api.service().rpc('add_bonus_credits', { p_user_id: randomUUID(), p_credits: 5 }), 409, '23503');
+  const pack = { p_user_id: dentist.id, p_credits: 5, p_reference: null };
+  refused(await api.service().rpc('add_bonus_credits', pack), 400, '22004');
+  refused(await api.service().rpc('revoke_bonus_credits', pack), 400, '22004');
+  refused(await api.service().rpc('add_bonus_credits', { ...pack, p_reference: 'x'.repeat(201) }), 400, '22023');
+  refused(await api.service().rpc('revoke_bonus_credits', { p_user_id: dentist.id, p_reference: 'pi_1' }), 404, 'PGRST202');
 });
