@@ -123,7 +123,7 @@ impl<'open> Books for ByRows<'open> {
         require(!place.lock()?.was_changed, Reason::RowChanged)?;
         let number = sequence::next_value(c"public", c"credit_usage_entry_seq")?;
         place.update(&[(usage::COUNTERPART, number.into())]);
-        self.write_counters(&refund.counters);
+        self.write_pool(&refund.counters);
         let both_ways = [(usage::ENTRY, number.into()), (usage::COUNTERPART, given.entry.into())];
         self.ledger.insert(&[&entry[..], &both_ways].concat());
         Ok(())
@@ -132,6 +132,16 @@ impl<'open> Books for ByRows<'open> {
     fn refund_free(&self, _given: &Use, _refund: &Entry<'_>) -> Direct<bool> {
         Err(Reason::FreeTier.into())
     }
+}
+
+/// What was used, and when it was written.
+fn counted<'a>(counters: &Counters) -> [(i32, Arg<'a>); 4] {
+    [
+        (subscription::USED, counters.used.into()),
+        (subscription::CASES, counters.cases.into()),
+        (subscription::SIMULATIONS, counters.simulations.into()),
+        (subscription::UPDATED_AT, transaction::start_time().into()),
+    ]
 }
 
 impl ByRows<'_> {
@@ -154,17 +164,20 @@ impl ByRows<'_> {
         self.ledger.lock_references(values, Some((self.row, subscription::ID)))
     }
 
+    /// What a charge changes: the pockets stay as they are until the month or the plan does.
     fn write_counters(&self, counters: &Counters) {
-        self.row.update(&[
-            (subscription::USED, counters.used.into()),
+        self.row.update(&counted(counters));
+    }
+
+    /// What a refund changes.
+    fn write_pool(&self, counters: &Counters) {
+        let pockets = [
             (subscription::ROLLOVER, counters.rollover.into()),
             (subscription::BONUS, counters.bonus.into()),
             (subscription::HIDDEN, counters.hidden.into()),
             (subscription::SETTLED_ROLLOVER, counters.settled_rollover.into()),
             (subscription::SETTLED_BONUS, counters.settled_bonus.into()),
-            (subscription::CASES, counters.cases.into()),
-            (subscription::SIMULATIONS, counters.simulations.into()),
-            (subscription::UPDATED_AT, transaction::start_time().into()),
-        ]);
+        ];
+        self.row.update(&[&counted(counters)[..], &pockets].concat());
     }
 }
