@@ -447,11 +447,9 @@ fn record_plan_change(subscription: &Subscription<'_, '_>, before: i32, after: i
     let columns = &subscription.columns;
     let id = |column| subscription.id(Version::New, column).map(Arg::from);
     let args = args![id(columns.user)?, id(columns.id)?, PLAN_CHANGE, difference];
-    subscription
-        .row
-        .as_owner(|| {
-            extension::with_fixed_path(|| {
-                spi::connected(|spi| spi.query(&RECORD_PLAN_CHANGE, Snapshot::New, args).map(drop))
-            })
+    subscription.row.as_owner(|| {
+        extension::with_fixed_path(|| {
+            spi::connected(|spi| spi.query(&RECORD_PLAN_CHANGE, Snapshot::New, args).map(drop))
         })
+    })
 }
