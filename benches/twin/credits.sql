@@ -89,6 +89,11 @@ DECLARE
     cost integer;
 BEGIN
     PERFORM pg_advisory_xact_lock(1096107604, hashtext(p_user_id::text) & 2047);
+    -- What this waited for may have made a subscription.
+    IF EXISTS (SELECT FROM public.subscriptions WHERE user_id = p_user_id AND status IN ('active', 'trialing')) THEN
+        RETURN CASE WHEN p_reference_id IS NULL THEN public.use_credits(p_user_id, p_operation)
+                    ELSE public.use_credits(p_user_id, p_operation, p_reference_id) END;
+    END IF;
     IF p_reference_id IS NOT NULL AND EXISTS (
         SELECT FROM public.credit_usage
          WHERE user_id = p_user_id AND operation = p_operation AND reference_id = p_reference_id AND counterpart = 0)
@@ -343,6 +348,9 @@ BEGIN
         RAISE EXCEPTION 'p_operation is no name of an operation' USING ERRCODE = '22023';
     END IF;
     SELECT month_ends_at INTO ends_at FROM public.subscriptions WHERE user_id = p_user_id FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM pg_advisory_xact_lock(1096107604, hashtext(p_user_id::text) & 2047);
+    END IF;
     IF ends_at <= clock_timestamp() THEN
         UPDATE public.subscriptions SET updated_at = now() WHERE user_id = p_user_id;
     END IF;
@@ -372,6 +380,9 @@ BEGIN
         RAISE EXCEPTION 'p_operation is no name of an operation' USING ERRCODE = '22023';
     END IF;
     SELECT month_ends_at INTO ends_at FROM public.subscriptions WHERE user_id = p_user_id FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM pg_advisory_xact_lock(1096107604, hashtext(p_user_id::text) & 2047);
+    END IF;
     IF ends_at <= clock_timestamp() THEN
         UPDATE public.subscriptions SET updated_at = now() WHERE user_id = p_user_id;
     END IF;

@@ -90,18 +90,21 @@ fn with_row<T>(
 pub struct Subscription<'open>(&'open Row<'open>);
 
 impl Subscription<'_> {
+    /// What a charge changes: the pockets stay as they are until the month or the plan does.
     pub fn write_counters(self, counters: &Counters) {
-        self.0.update(&[
-            (subscription::USED, counters.used.into()),
+        self.0.update(&counted(counters));
+    }
+
+    /// What a refund changes.
+    pub fn write_pool(self, counters: &Counters) {
+        let pockets = [
             (subscription::ROLLOVER, counters.rollover.into()),
             (subscription::BONUS, counters.bonus.into()),
             (subscription::HIDDEN, counters.hidden.into()),
             (subscription::SETTLED_ROLLOVER, counters.settled_rollover.into()),
             (subscription::SETTLED_BONUS, counters.settled_bonus.into()),
-            (subscription::CASES, counters.cases.into()),
-            (subscription::SIMULATIONS, counters.simulations.into()),
-            (subscription::UPDATED_AT, transaction::start_time().into()),
-        ]);
+        ];
+        self.0.update(&[&counted(counters)[..], &pockets].concat());
     }
 }
 
@@ -163,7 +166,7 @@ impl<'open> Books for ByRows<'open> {
         require(!place.lock()?.was_changed, Reason::RowChanged)?;
         let number = sequence::next_value(c"public", c"credit_usage_entry_seq")?;
         place.update(&[(usage::COUNTERPART, number.into())]);
-        Subscription(self.row).write_counters(&refund.counters);
+        Subscription(self.row).write_pool(&refund.counters);
         let both_ways = [(usage::ENTRY, number.into()), (usage::COUNTERPART, given.entry.into())];
         self.ledger.insert(&[&entry[..], &both_ways].concat());
         Ok(())
@@ -172,6 +175,16 @@ impl<'open> Books for ByRows<'open> {
     fn refund_free(&self, _given: &Use, _refund: &Entry<'_>) -> Direct<bool> {
         Err(Reason::FreeTier.into())
     }
+}
+
+/// What was used, and when it was written.
+fn counted<'a>(counters: &Counters) -> [(i32, Arg<'a>); 4] {
+    [
+        (subscription::USED, counters.used.into()),
+        (subscription::CASES, counters.cases.into()),
+        (subscription::SIMULATIONS, counters.simulations.into()),
+        (subscription::UPDATED_AT, transaction::start_time().into()),
+    ]
 }
 
 impl ByRows<'_> {

@@ -167,7 +167,7 @@ impl Books for BySql<'_> {
         // The subscription is locked, so nobody else refunded the use meanwhile.
         match self.row {
             Some(row) => {
-                row.write_counters(counters);
+                row.write_pool(counters);
                 self.write(&REFUND_ENTRY, &args[..9])
             }
             None => {

@@ -74,7 +74,7 @@ flow('the monthly job settles a month that is over and carries credits into the 
   const dentist = await api.signUp();
   await subscribe(api, dentist, 'price_pro_monthly_v2', {
     credits_used_this_month: 45,
-    usage_reset_at: '2026-01-01T00:00:00Z',
+    usage_reset_at: new Date(Date.now() - 31 * 86_400_000).toISOString(),
   });
   assert.ok(answer(await api.service().rpc('reset_monthly_usage_with_rollover'), 200) >= 1);
   const settled = await dentist.db.from('subscriptions').select('credits_used_this_month, credits_rollover').single();

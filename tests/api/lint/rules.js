@@ -175,10 +175,8 @@ export const RULES = [
         AND NOT (f.oid IN ('public.check_subscription_status()'::regprocedure, 'public.settle_plan_change()'::regprocedure,
                            'public.record_plan_change()'::regprocedure)
                  AND f.prolang = (SELECT oid FROM pg_language WHERE lanname = 'c') AND NOT f.prosecdef)
-        -- They run for each row of an update or a reset, and set the path where they have to look up a plan by SQL.
-        AND NOT (f.oid IN ('public.update_updated_at_column()'::regprocedure,
-                           'auria.settled_rollover(text, integer, integer)'::regprocedure,
-                           'auria.settled_bonus(text, integer, integer, integer)'::regprocedure)
+        -- It runs for each row of an update, and runs no SQL.
+        AND NOT (f.oid = 'public.update_updated_at_column()'::regprocedure
                  AND f.prolang = (SELECT oid FROM pg_language WHERE lanname = 'c') AND NOT f.prosecdef)`,
     hole: 'ALTER FUNCTION public.get_dashboard_metrics(uuid) RESET search_path',
   },
