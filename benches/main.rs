@@ -10,6 +10,7 @@
 // A measurement that cannot do its work stops there.
 #![allow(clippy::unwrap_used)]
 
+mod conditions;
 mod credits;
 mod growth;
 mod operations;
@@ -29,23 +30,28 @@ use crate::rounds::Sides;
 /// Measures some lines and adds them to the report.
 type Group = fn(&Sides<'_>, &mut Report);
 
-fn main() -> ExitCode {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    let cluster = ClusterOptions::default()
+/// A server that does nothing by itself while something is measured.
+fn server() -> ClusterOptions {
+    ClusterOptions::default()
         .setting("jit", "off")
         .setting("max_parallel_workers_per_gather", "0")
         .setting("shared_buffers", "1GB")
         .setting("max_wal_size", "8GB")
         .setting("checkpoint_timeout", "1h")
         .setting("autovacuum", "off")
-        .start();
+}
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let cluster = server().start();
     let (native, twin) = (cluster.database(), cluster.database());
     twin.superuser().run(TWIN);
     let sides = Sides { native: &native, twin: &twin };
     let mut report = Report::of(&mut native.superuser());
     // Each group adds its lines. The order is that of the table.
-    let groups: [(&str, Group); 5] = [
+    let groups: [(&str, Group); 6] = [
         ("credits", credits::run),
+        ("conditions", conditions::run),
         ("pgbench", credits::run_pgbench),
         ("growth", growth::run),
         ("reads", reads::run),

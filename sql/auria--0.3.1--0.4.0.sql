@@ -31,6 +31,30 @@ COMMENT ON FUNCTION auria.open_for_owner(bytea, uuid, boolean) IS
 
 REVOKE ALL ON FUNCTION auria.open_for_owner(bytea, uuid, boolean) FROM PUBLIC, anon, authenticated, service_role;
 
+CREATE OR REPLACE PROCEDURE auria.phi_backfill(batch_size integer DEFAULT 1000, rewrite boolean DEFAULT false)
+    LANGUAGE c
+    AS 'MODULE_PATHNAME', 'phi_backfill_rewrite_wrapper';
+
+COMMENT ON PROCEDURE auria.phi_backfill(integer, boolean) IS
+    'Encrypts patient data that is not encrypted yet and rewrites what is outdated, in batches that it commits; on request also sealed values with another salt than their dentist''s';
+
+REVOKE ALL ON PROCEDURE auria.phi_backfill(integer, boolean) FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON PROCEDURE auria.phi_backfill(integer, boolean) TO service_role;
+
+DROP PROCEDURE auria.phi_backfill(integer);
+
+-- It takes the owner now.
+DROP FUNCTION auria.unbound_value(bytea);
+
+CREATE OR REPLACE FUNCTION auria.unbound_value(ciphertext bytea, owner uuid) RETURNS bytea
+    LANGUAGE c VOLATILE PARALLEL UNSAFE
+    SET search_path TO pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'unbound_value_wrapper';
+
+COMMENT ON FUNCTION auria.unbound_value(bytea, uuid) IS
+    'For the open layout: a value written anew so that it names nobody';
+
+REVOKE ALL ON FUNCTION auria.unbound_value(bytea, uuid) FROM PUBLIC, anon, authenticated, service_role;
 DROP FUNCTION auria.settled_rollover(text, integer, integer);
 DROP FUNCTION auria.settled_bonus(text, integer, integer, integer);
 

@@ -261,15 +261,15 @@ REVOKE ALL ON FUNCTION auria.open_text(bytea, boolean) FROM PUBLIC, anon, authen
 GRANT EXECUTE ON FUNCTION auria.open_text(bytea, boolean) TO authenticated, service_role;
 
 -- A procedure that commits cannot declare a search_path: it sets one for each batch.
-CREATE PROCEDURE auria.phi_backfill(batch_size integer DEFAULT 1000)
+CREATE PROCEDURE auria.phi_backfill(batch_size integer DEFAULT 1000, rewrite boolean DEFAULT false)
     LANGUAGE c
-    AS 'MODULE_PATHNAME', 'phi_backfill_wrapper';
+    AS 'MODULE_PATHNAME', 'phi_backfill_rewrite_wrapper';
 
-COMMENT ON PROCEDURE auria.phi_backfill(integer) IS
-    'Encrypts patient data that is not encrypted yet and rewrites what is outdated, in batches that it commits';
+COMMENT ON PROCEDURE auria.phi_backfill(integer, boolean) IS
+    'Encrypts patient data that is not encrypted yet and rewrites what is outdated, in batches that it commits; on request also sealed values with another salt than their dentist''s';
 
-REVOKE ALL ON PROCEDURE auria.phi_backfill(integer) FROM PUBLIC, anon, authenticated, service_role;
-GRANT EXECUTE ON PROCEDURE auria.phi_backfill(integer) TO service_role;
+REVOKE ALL ON PROCEDURE auria.phi_backfill(integer, boolean) FROM PUBLIC, anon, authenticated, service_role;
+GRANT EXECUTE ON PROCEDURE auria.phi_backfill(integer, boolean) TO service_role;
 
 -- A procedure that commits cannot declare a search_path: it sets one for its transaction.
 CREATE PROCEDURE auria.phi_seal()
@@ -416,15 +416,15 @@ COMMENT ON FUNCTION auria.sealed_update() IS
 REVOKE ALL ON FUNCTION auria.sealed_update() FROM PUBLIC, anon, authenticated, service_role;
 
 -- Called for each value that is unsealed. It runs no SQL.
-CREATE FUNCTION auria.unbound_value(ciphertext bytea) RETURNS bytea
+CREATE FUNCTION auria.unbound_value(ciphertext bytea, owner uuid) RETURNS bytea
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'unbound_value_wrapper';
 
-COMMENT ON FUNCTION auria.unbound_value(bytea) IS
+COMMENT ON FUNCTION auria.unbound_value(bytea, uuid) IS
     'For the open layout: a value written anew so that it names nobody';
 
-REVOKE ALL ON FUNCTION auria.unbound_value(bytea) FROM PUBLIC, anon, authenticated, service_role;
+REVOKE ALL ON FUNCTION auria.unbound_value(bytea, uuid) FROM PUBLIC, anon, authenticated, service_role;
 
 -- The last step: the functions of public, the migrations, and the check that everything that was taken over is trusted.
 CREATE FUNCTION auria.finish_install() RETURNS void

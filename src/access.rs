@@ -1,4 +1,7 @@
-//! Who may call what, and about whom.
+//! Who may call what, and about whom; and a log of who read what.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
 
 use pgrx::pg_sys;
 use uuid::Uuid;
@@ -6,8 +9,8 @@ use uuid::Uuid;
 use crate::error::{self, Result};
 use crate::pg::procedure::{self, Called};
 use crate::pg::spi::{self, Snapshot};
-use crate::pg::{extension, roles};
-use crate::statement;
+use crate::pg::{extension, log, roles, session, transaction};
+use crate::{guc, statement};
 
 statement! {
     SIGNED_IN_USER = "SELECT auth.uid()";
@@ -61,14 +64,68 @@ pub fn may_ask_about(function: &str, user: Uuid) -> Result<()> {
     if caller == roles::effective() || roles::is_superuser(caller) || roles::has_rights_of(caller, c"service_role") {
         return Ok(());
     }
-    // auth.uid() is not managed: it gets no more rights than the caller has.
-    let signed_in = extension::with_fixed_path(|| {
+    if signed_in_user(caller)? == Some(user) { Ok(()) } else { Err(error::not_own_user(function)) }
+}
+
+/// Who is signed in, by `auth.uid()`, which is not managed: it gets no more rights than the caller
+/// has.
+fn signed_in_user(caller: pg_sys::Oid) -> Result<Option<Uuid>> {
+    extension::with_fixed_path(|| {
         spi::connected(|spi| {
-            roles::acting_as(caller, || {
-                let rows = spi.query(&SIGNED_IN_USER, Snapshot::Caller, &[])?;
-                rows.one::<Uuid>()
-            })
+            roles::acting_as(caller, || spi.query(&SIGNED_IN_USER, Snapshot::Caller, &[])?.one::<Uuid>())
         })
-    })?;
-    if signed_in == Some(user) { Ok(()) } else { Err(error::not_own_user(function)) }
+    })
+}
+
+/// Whose values a statement has opened.
+#[derive(Default)]
+struct Opened {
+    /// The transaction, the statement in it, and who runs it.
+    by: Option<(u32, i64, pg_sys::Oid)>,
+    dentists: HashSet<Option<Uuid>>,
+}
+
+thread_local! {
+    /// Of the statement that opened values last.
+    static OPENED: RefCell<Opened> = RefCell::default();
+}
+
+/// Logs that the caller reads patient data by this function, where `auria.log_reads` is on. To be
+/// called before the data is handed out: an error here, or a cancel, keeps it back.
+///
+/// The log is the server's, which is written on a standby and in a read-only transaction too, and
+/// stays when the transaction is rolled back. A line holds names of functions and roles and ids,
+/// nothing else.
+pub fn log_read(function: &str, read: &[(&str, &[Uuid])]) -> Result<()> {
+    if !guc::log_reads() {
+        return Ok(());
+    }
+    let caller = roles::caller();
+    let user = signed_in_user(caller)?.map_or("none".to_owned(), |user| user.to_string());
+    let mut line = format!("auria read: role={:?} user={user} function={function}", roles::name(caller));
+    for (what, ids) in read {
+        let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+        line.push_str(&format!(" {what}={}", if ids.is_empty() { "none".to_owned() } else { ids.join(",") }));
+    }
+    log::write(&line);
+    Ok(())
+}
+
+/// [`log_read`] for a function that a query calls for each value: a line for each dentist whose
+/// values a statement of the client's opens. A value of the open layout names nobody.
+pub fn log_value_read(function: &str, dentist: Option<Uuid>) -> Result<()> {
+    if !guc::log_reads() {
+        return Ok(());
+    }
+    let by = Some((transaction::local_number(), session::statement(), roles::caller()));
+    let is_first = OPENED.with_borrow_mut(|opened| {
+        if opened.by != by {
+            *opened = Opened { by, dentists: HashSet::new() };
+        }
+        opened.dentists.insert(dentist)
+    });
+    if is_first {
+        log_read(function, &[("dentist", dentist.as_slice())])?;
+    }
+    Ok(())
 }

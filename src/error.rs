@@ -18,8 +18,18 @@ pub struct Error {
     message: Cow<'static, str>,
     detail: Option<Cow<'static, str>>,
     hint: Option<Cow<'static, str>>,
-    /// The table of schema public, and its column, that clients read as fields of the error.
-    column: Option<Box<(String, String)>>,
+    object: Option<Box<Object>>,
+}
+
+/// A table of schema public, and what of it an error is about: clients read them as fields of the error.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// The table.
+    pub table: String,
+    /// Its column.
+    pub column: Option<String>,
+    /// Its constraint.
+    pub constraint: Option<String>,
 }
 
 /// What a caller may have to decide by. A SQLSTATE is for clients: several
@@ -41,7 +51,7 @@ impl Error {
     /// An error with a SQLSTATE and a message; detail and hint come by
     /// [`Error::detail`] and [`Error::hint`].
     pub fn new(code: PgSqlErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind: Kind::Other, code, message: message.into(), detail: None, hint: None, column: None }
+        Self { kind: Kind::Other, code, message: message.into(), detail: None, hint: None, object: None }
     }
 
     fn of_kind(mut self, kind: Kind) -> Self {
@@ -61,8 +71,16 @@ impl Error {
         self
     }
 
-    fn of_column(mut self, table: &str, column: &str) -> Self {
-        self.column = Some(Box::new((table.to_owned(), column.to_owned())));
+    fn of_column(self, table: &str, column: &str) -> Self {
+        self.of(Object { table: table.to_owned(), column: Some(column.to_owned()), constraint: None })
+    }
+
+    fn of_constraint(self, table: &str, constraint: &str) -> Self {
+        self.of(Object { table: table.to_owned(), column: None, constraint: Some(constraint.to_owned()) })
+    }
+
+    fn of(mut self, object: Object) -> Self {
+        self.object = Some(Box::new(object));
         self
     }
 
@@ -110,9 +128,9 @@ impl Error {
         matches!(self.kind, Kind::WrongKeyOrCorrupt | Kind::StoredValue)
     }
 
-    /// The table of schema public, and its column, that clients read as fields of the error.
-    pub fn column(&self) -> Option<(&str, &str)> {
-        self.column.as_deref().map(|(table, column)| (&**table, &**column))
+    /// What the error is about, for clients to read as its fields.
+    pub fn object(&self) -> Option<&Object> {
+        self.object.as_deref()
     }
 }
 
@@ -268,6 +286,7 @@ pub fn unknown_status() -> Error {
     Error::new(PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, "unknown status of a subscription")
         .detail(format!("It must be one of {}.", STATUSES.join(", ")))
         .hint("Write Stripe's word as it comes.")
+        .of_column("subscriptions", "status")
 }
 
 /// 40001: what this transaction needs was changed after its snapshot.
@@ -353,6 +372,19 @@ pub fn phi_wrong_key_or_corrupt() -> Error {
         )
 }
 
+/// 39000: a value in a dentist's row that may be another one's.
+pub fn phi_of_another() -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION,
+        "an encrypted value does not belong to the user whose row it is in",
+    )
+    .detail("It names another user, or it names nobody and has no integrity protection.")
+    .hint(
+        "SELECT * FROM auria.phi_status() counts such values as differing or unreadable. Write the value again \
+         through the view, or set its encrypted column to NULL as service_role.",
+    )
+}
+
 /// 54000: a plaintext above the limit, or a message that becomes one.
 pub fn phi_too_large() -> Error {
     Error::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "encrypted value exceeds the size limit")
@@ -407,6 +439,27 @@ pub fn write_through_view(table: &str) -> Error {
         .hint("Write to the view of schema public in its place: it encrypts.")
 }
 
+/// 55000: what is written to a view while no INSTEAD OF trigger fires.
+pub fn write_is_stored_nowhere(view: &str) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("what is written to view \"{view}\" would be stored nowhere"),
+    )
+    .detail("session_replication_role is replica: PostgreSQL fires no trigger of a view then, and reports success.")
+    .hint(format!(
+        "SET session_replication_role = origin for what is written to this view: its triggers encrypt and store it. \
+         A dump of a sealed database writes to auria_raw.{view}_raw instead.",
+    ))
+}
+
+/// 42501, with PostgreSQL's own message for a table.
+pub fn row_security_violated(table: &str) -> Error {
+    Error::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("new row violates row-level security policy for table \"{table}\""),
+    )
+}
+
 /// 23502, with PostgreSQL's own message for a table.
 pub fn null_in_column(table: &str, column: &str) -> Error {
     Error::new(
@@ -416,10 +469,12 @@ pub fn null_in_column(table: &str, column: &str) -> Error {
     .of_column(table, column)
 }
 
-/// 54000: as an index over names would refuse it.
-pub fn name_too_long(longest: usize) -> Error {
+/// 54000: as the index of this constraint over names would refuse it in the open layout.
+pub fn name_too_long(longest: usize, table: &str, constraint: &str) -> Error {
     Error::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the name of a patient is too long")
         .detail(format!("It has more than {longest} octets."))
+        .hint("Write a shorter name, and what else there is to say to the notes.")
+        .of_constraint(table, constraint)
 }
 
 /// 22021: an intact message whose content no text of PostgreSQL can hold.

@@ -21,6 +21,7 @@ static PHI_PREVIOUS_KEY_FILE: GucSetting<Option<CString>> = GucSetting::<Option<
 static ADOPT_FUNCTIONS: GucSetting<AdoptFunctions> = GucSetting::<AdoptFunctions>::new(AdoptFunctions::Known);
 static SIGN_UP_PLAN: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static SIGN_UP_BONUS: GucSetting<i32> = GucSetting::<i32>::new(0);
+static LOG_READS: GucSetting<bool> = GucSetting::<bool>::new(false);
 static TRUSTED_OWNERS: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
 /// Registers the settings; called once, when the library is loaded.
@@ -53,6 +54,14 @@ pub fn register() {
         c"Roles, separated by commas, whose tables and functions CREATE EXTENSION may adopt.",
         c"Beside the installing role, superusers and the owner of the database.",
         &TRUSTED_OWNERS,
+        GucContext::Suset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_bool_guc(
+        c"auria.log_reads",
+        c"Logs who reads which patient data by a function that opens it.",
+        c"A line in the server's log for each share link, export and statement that opens encrypted values, with ids alone.",
+        &LOG_READS,
         GucContext::Suset,
         GucFlags::default(),
     );
@@ -108,6 +117,11 @@ pub fn sign_up_bonus() -> i32 {
 /// The value of `auria.adopt_functions`.
 pub fn adopt_functions() -> AdoptFunctions {
     ADOPT_FUNCTIONS.get()
+}
+
+/// The value of `auria.log_reads`.
+pub fn log_reads() -> bool {
+    LOG_READS.get()
 }
 
 /// The role names in `auria.trusted_owners`.

@@ -47,6 +47,7 @@ mod triggers;
 extern "C-unwind" fn _PG_init() {
     pg::panic::keep_backtraces_from_clients();
     guc::register();
+    sealed::refuse_what_is_stored_nowhere();
 }
 
 // For `cargo pgrx test`, which makes its own install script.

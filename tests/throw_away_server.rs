@@ -3,11 +3,18 @@
 
 use std::io::{self, Read};
 
-use auria_tests::{ClusterOptions, LAST_LEGACY_STATE, Session};
+use auria_tests::{ClusterOptions, LAST_LEGACY_STATE, Platform, Session, audit_recipe};
 use serde_json::json;
 
 fn main() -> io::Result<()> {
-    let cluster = ClusterOptions::default().start();
+    // With `audited`, as docs/phi.md sets up who read which patient.
+    let (settings, statements) = audit_recipe();
+    let is_audited = std::env::args().nth(1).as_deref() == Some("audited");
+    let options = settings
+        .iter()
+        .filter(|_| is_audited)
+        .fold(ClusterOptions::default(), |options, (name, value)| options.setting(name, value));
+    let cluster = options.start();
     let adopted = cluster.legacy_database(LAST_LEGACY_STATE);
     take_over(&mut adopted.superuser());
     let sealed = cluster.database();
@@ -17,10 +24,13 @@ fn main() -> io::Result<()> {
         json!({
             "host": cluster.socket_directory(),
             "port": cluster.port(),
+            "superuser": cluster.superuser_name(),
+            "isSupabase": cluster.platform() == Platform::Supabase,
             "template": cluster.template(),
             "adopted": adopted.name(),
             "sealed": sealed.name(),
             "log": cluster.log_file(),
+            "audit": statements,
         })
     );
     io::stdin().read_to_end(&mut Vec::new())?;

@@ -1,9 +1,9 @@
-//! The doctor's checks of credits: the ledger, subscriptions and plans.
+//! The doctor's checks of credits: the ledger and its numbers, months, subscriptions, webhooks and plans.
 
 pub use super::rows::obstacle as charges_obstacle;
 use crate::error::Result;
 use crate::pg::spi::Spi;
-use crate::schema::check::Findings;
+use crate::schema::check::{Findings, lines};
 use crate::schema::tables;
 
 /// Whether the counters agree with the ledger.
@@ -25,14 +25,27 @@ pub fn charges(_: &Spi) -> Result<Findings> {
     Ok(Findings { failures: Vec::new(), notes: vec![note] })
 }
 
-/// Whether each user has one subscription at most.
+/// Whether the sequence goes on where entries and events are, and gives the numbers in order.
+pub fn sequence(spi: &Spi) -> Result<Findings> {
+    Findings::of_rows(spi, include_str!("sequence.sql"), &[])
+}
+
+/// Whether months begin and plans change no more often than a subscription is billed.
+pub fn months(spi: &Spi) -> Result<Findings> {
+    Findings::of_rows(spi, include_str!("too_often.sql"), &[])
+}
+
+/// Whether each user has one subscription at most, and whether its times can be right; as a note, what rests.
 pub fn subscriptions(spi: &Spi) -> Result<Findings> {
-    Findings::of_rows(
-        spi,
-        "SELECT pg_catalog.format('user %s has %s subscriptions: keep one, and delete the others', user_id, pg_catalog.count(*)) \
-           FROM public.subscriptions GROUP BY user_id HAVING pg_catalog.count(*) > 1 ORDER BY user_id",
-        &[],
-    )
+    let mut failures = lines(spi, include_str!("several_subscriptions.sql"), &[])?;
+    failures.extend(lines(spi, include_str!("late_periods.sql"), &[])?);
+    let notes = lines(spi, include_str!("resting_bonus.sql"), &[])?;
+    Ok(Findings { failures, notes })
+}
+
+/// Whether the events of Stripe's that arrived were finished.
+pub fn webhooks(spi: &Spi) -> Result<Findings> {
+    Findings::of_rows(spi, include_str!("late_webhooks.sql"), &[])
 }
 
 /// Plans that are sold, or that somebody subscribes to, and grant nothing.

@@ -87,6 +87,6 @@ fn naming_unknown_user(table: &CStr, work: impl FnOnce() -> Result<()>) -> Resul
     let rules = ForeignKeys::of(table, c"user_id", (c"auth", c"users"));
     caught::catching(work).unwrap_or_else(|error| {
         let is_unknown = error.code == PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION && rules.are_named_by(&error);
-        if is_unknown { error::unknown_user().raise() } else { error.raise() }
+        if is_unknown { error.saying(&error::unknown_user()).raise() } else { error.raise() }
     })
 }

@@ -140,8 +140,7 @@ fn post(
         after.settled_rollover,
         after.settled_bonus,
     ];
-    let announced =
-        Announced { subscription: account.id, before, after: before.with(after), at: transaction::clock() };
+    let announced = Announced { subscription: account.id, before, after: before.with(after), at: transaction::clock() };
     let rows = announced.during(|| spi.query(&POST, Snapshot::New, args))?;
     let row = rows.first().ok_or_else(error::kept_by_a_trigger)?;
     // Nobody else has posted the reference meanwhile: the user's row is locked.

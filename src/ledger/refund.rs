@@ -23,7 +23,7 @@ pub fn refund(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<bo
     or_by_sql(rows::with_account(user, free_uses, |books| give_back(books, operation, reference)), || {
         // The functions declare no search path.
         extension::with_fixed_path(|| {
-            spi::connected(|spi| give_back(&mut BySql::lock(spi, user, free_uses)?, operation, reference))
+            spi::connected(|spi| BySql::with(spi, user, free_uses, |books| give_back(books, operation, reference)))
         })
     })
 }

@@ -5,8 +5,8 @@
 //! update that another trigger suppresses leaves no record. Both ask [`auria_credits::settle`]. The second one asks for
 //! what happened until the month began that the row now says, and so gets the first one's answer.
 
-use auria_credits::{Billing, Change, CreditPool, PLAN_CHANGE, Plan, Settled, Step, Time, is_paid_anew};
 use auria_credits::{ACTIVE, begun_by_hand, settle, with_differences};
+use auria_credits::{Billing, Change, CreditPool, PLAN_CHANGE, Plan, Settled, Step, Time, is_paid_anew};
 use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
@@ -17,6 +17,7 @@ use super::{prices, time};
 use crate::error::{self, Error, Result};
 use crate::pg::spi::{self, Arg, Snapshot};
 use crate::pg::trigger::{Column, RowTrigger};
+use crate::pg::value::Value;
 use crate::pg::{extension, roles, sequence, transaction};
 use crate::{args, statement};
 
@@ -103,12 +104,15 @@ struct Subscription<'row, 'call> {
 }
 
 impl Subscription<'_, '_> {
+    fn value<T: Value>(&self, version: Version, column: Column) -> Result<Option<T>> {
+        match version {
+            Version::Old => self.row.old_value(column),
+            Version::New => self.row.new_value(column),
+        }
+    }
+
     fn number(&self, version: Version, column: Column) -> Result<i32> {
-        let value = match version {
-            Version::Old => self.row.old_value(column)?,
-            Version::New => self.row.new_value(column)?,
-        };
-        Ok(value.unwrap_or(0))
+        Ok(self.value(version, column)?.unwrap_or(0))
     }
 
     fn counters(&self, version: Version) -> Result<Counters> {
@@ -126,11 +130,7 @@ impl Subscription<'_, '_> {
     }
 
     fn time(&self, version: Version, column: Column) -> Result<Option<Time>> {
-        let value: Option<TimestampWithTimeZone> = match version {
-            Version::Old => self.row.old_value(column)?,
-            Version::New => self.row.new_value(column)?,
-        };
-        Ok(value.map(time::of))
+        Ok(self.value(version, column)?.map(time::of))
     }
 
     /// A time of Stripe's; none where the team gave its column another type.
@@ -143,10 +143,7 @@ impl Subscription<'_, '_> {
     }
 
     fn plan(&self, version: Version) -> Result<Option<String>> {
-        match version {
-            Version::Old => self.row.old_value(self.columns.plan),
-            Version::New => self.row.new_value(self.columns.plan),
-        }
+        self.value(version, self.columns.plan)
     }
 
     fn terms_of(&self, plan: Option<&str>) -> Result<Plan> {
@@ -162,10 +159,7 @@ impl Subscription<'_, '_> {
     fn billing(&self, version: Version, start: Option<Time>) -> Result<Billing> {
         let is_canceled = match self.columns.is_canceled {
             None => None,
-            Some(column) => match version {
-                Version::Old => self.row.old_value(column)?,
-                Version::New => self.row.new_value(column)?,
-            },
+            Some(column) => self.value(version, column)?,
         };
         let end = self.of_stripe(version, self.columns.period_end);
         Ok(Billing { start, end, is_canceled: is_canceled.unwrap_or(false) })
@@ -217,11 +211,7 @@ impl Subscription<'_, '_> {
     }
 
     fn id(&self, version: Version, column: Column) -> Result<Uuid> {
-        let id = match version {
-            Version::Old => self.row.old_value(column)?,
-            Version::New => self.row.new_value(column)?,
-        };
-        id.ok_or_else(|| error::unexpected_null("an id of public.subscriptions"))
+        self.value(version, column)?.ok_or_else(|| error::unexpected_null("an id of public.subscriptions"))
     }
 
     /// Writes the columns that say when the month ends.

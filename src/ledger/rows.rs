@@ -35,34 +35,77 @@ pub fn obstacle() -> Option<String> {
 
 /// Runs `work` with the user's subscription, locked until the transaction ends, and
 /// the ledger.
-pub fn with_account<T>(
-    user: Uuid,
-    free_uses: FreeUses,
-    work: impl FnOnce(&mut ByRows<'_>) -> Direct<T>,
-) -> Direct<T> {
+pub fn with_account<T>(user: Uuid, free_uses: FreeUses, work: impl FnOnce(&mut ByRows<'_>) -> Direct<T>) -> Direct<T> {
     let writing = Writing::begin()?;
-    subscription::TABLE.with(|subscriptions| {
-        usage::TABLE.with(|ledger| {
-            let subscriptions = subscriptions.open_to_write(&writing)?.for_update()?;
-            let ledger = ledger.open_to_write(&writing)?.for_update()?.for_insert()?;
-            if free_uses == FreeUses::Locked {
-                free::lock(user);
-                writing.look_again();
-            }
-            let found = subscriptions.find(subscription::BY_USER, args![user], End::First)?;
-            let mut row = found.ok_or(Reason::NoRow)?;
-            if free_uses == FreeUses::LockedWithoutPool {
-                require(Account::from_fields(&row)?.counts, Reason::FreeTier)?;
-            }
-            let locked = row.lock()?;
-            let is_same = !locked.was_changed || row.get::<Uuid>(subscription::USER)? == Some(user);
-            require(is_same, Reason::RowChanged)?;
+    usage::TABLE.with(|ledger| {
+        let ledger = ledger.open_to_write(&writing)?.for_update()?.for_insert()?;
+        with_row(user, free_uses, &writing, |account, row| {
             writing.look_again();
-            let account = Account::from_fields(&row)?;
-            require(!account.is_due(transaction::clock()), Reason::MonthIsOver)?;
-            work(&mut ByRows { account, user, row: &row, ledger: &ledger })
+            work(&mut ByRows { account, user, row, ledger: &ledger })
         })
     })
+}
+
+/// Runs `work` with the user's subscription alone, locked until the transaction ends: for books
+/// whose ledger is SQL's to write.
+pub fn with_subscription<T>(
+    user: Uuid,
+    free_uses: FreeUses,
+    work: impl FnOnce(Account, Subscription<'_>) -> Direct<T>,
+) -> Direct<T> {
+    let writing = Writing::begin_with_any_snapshot()?;
+    with_row(user, free_uses, &writing, |account, row| work(account, Subscription(row)))
+}
+
+fn with_row<T>(
+    user: Uuid,
+    free_uses: FreeUses,
+    writing: &Writing,
+    work: impl FnOnce(Account, &Row<'_>) -> Direct<T>,
+) -> Direct<T> {
+    subscription::TABLE.with(|subscriptions| {
+        let subscriptions = subscriptions.open_to_write(writing)?.for_update()?;
+        if free_uses == FreeUses::Locked {
+            free::lock(user);
+            writing.look_again();
+        }
+        let found = subscriptions.find(subscription::BY_USER, args![user], End::First)?;
+        let mut row = found.ok_or(Reason::NoRow)?;
+        if free_uses == FreeUses::LockedWithoutPool {
+            require(Account::from_fields(&row)?.counts, Reason::FreeTier)?;
+        }
+        let locked = row.lock()?;
+        // A transaction that keeps its snapshot may not change what others changed since: SQL says so.
+        let is_same = !locked.was_changed
+            || !transaction::keeps_its_snapshot() && row.get::<Uuid>(subscription::USER)? == Some(user);
+        require(is_same, Reason::RowChanged)?;
+        let account = Account::from_fields(&row)?;
+        require(!account.is_due(transaction::clock()), Reason::MonthIsOver)?;
+        work(account, &row)
+    })
+}
+
+/// A user's subscription, locked.
+#[derive(Clone, Copy)]
+pub struct Subscription<'open>(&'open Row<'open>);
+
+impl Subscription<'_> {
+    /// What a charge changes: the pockets stay as they are until the month or the plan does.
+    pub fn write_counters(self, counters: &Counters) {
+        self.0.update(&counted(counters));
+    }
+
+    /// What a refund changes.
+    pub fn write_pool(self, counters: &Counters) {
+        let pockets = [
+            (subscription::ROLLOVER, counters.rollover.into()),
+            (subscription::BONUS, counters.bonus.into()),
+            (subscription::HIDDEN, counters.hidden.into()),
+            (subscription::SETTLED_ROLLOVER, counters.settled_rollover.into()),
+            (subscription::SETTLED_BONUS, counters.settled_bonus.into()),
+        ];
+        self.0.update(&[&counted(counters)[..], &pockets].concat());
+    }
 }
 
 /// A user's subscription, locked, and the ledger.
@@ -100,7 +143,7 @@ impl<'open> Books for ByRows<'open> {
     fn charge(&self, charge: &Posting<'_>) -> Direct<()> {
         let entry = self.values(charge);
         self.lock_references(&entry)?;
-        self.write_counters(&charge.counters);
+        Subscription(self.row).write_counters(&charge.counters);
         self.ledger.insert(&entry);
         Ok(())
     }
@@ -123,7 +166,7 @@ impl<'open> Books for ByRows<'open> {
         require(!place.lock()?.was_changed, Reason::RowChanged)?;
         let number = sequence::next_value(c"public", c"credit_usage_entry_seq")?;
         place.update(&[(usage::COUNTERPART, number.into())]);
-        self.write_pool(&refund.counters);
+        Subscription(self.row).write_pool(&refund.counters);
         let both_ways = [(usage::ENTRY, number.into()), (usage::COUNTERPART, given.entry.into())];
         self.ledger.insert(&[&entry[..], &both_ways].concat());
         Ok(())
@@ -162,22 +205,5 @@ impl ByRows<'_> {
     /// The subscription that a new entry names is locked; its user is locked here.
     fn lock_references(&self, values: &[(i32, Arg<'_>)]) -> Direct<()> {
         self.ledger.lock_references(values, Some((self.row, subscription::ID)))
-    }
-
-    /// What a charge changes: the pockets stay as they are until the month or the plan does.
-    fn write_counters(&self, counters: &Counters) {
-        self.row.update(&counted(counters));
-    }
-
-    /// What a refund changes.
-    fn write_pool(&self, counters: &Counters) {
-        let pockets = [
-            (subscription::ROLLOVER, counters.rollover.into()),
-            (subscription::BONUS, counters.bonus.into()),
-            (subscription::HIDDEN, counters.hidden.into()),
-            (subscription::SETTLED_ROLLOVER, counters.settled_rollover.into()),
-            (subscription::SETTLED_BONUS, counters.settled_bonus.into()),
-        ];
-        self.row.update(&[&counted(counters)[..], &pockets].concat());
     }
 }

@@ -14,8 +14,8 @@ use super::rows;
 use super::sql::BySql;
 use crate::error::Result;
 use crate::pg::direct::or_by_sql;
-use crate::pg::{extension, transaction};
 use crate::pg::spi::{self, Snapshot};
+use crate::pg::{extension, transaction};
 
 /// Charges the operation, once for a reference; false when it cannot be. A refusal is
 /// counted.
@@ -29,9 +29,8 @@ pub fn spend(user: Uuid, operation: &str, reference: Option<Uuid>) -> Result<boo
     }
     extension::with_fixed_path(|| {
         spi::connected(|spi| {
-            let is_charged = or_by_sql(by_rows, || {
-                charge(&BySql::lock(spi, user, free_uses)?, operation, reference)
-            })?;
+            let is_charged =
+                or_by_sql(by_rows, || BySql::with(spi, user, free_uses, |books| charge(books, operation, reference)))?;
             if !is_charged {
                 count_refusal(spi, operation)?;
             }

@@ -1,4 +1,5 @@
-//! The books by SQL, whatever the tables are like.
+//! The books by SQL, whatever the ledger is like. The subscription is locked and written without SQL where its own table
+//! allows that: so a trigger on the ledger alone, a ledger in partitions and REPEATABLE READ cost less.
 
 use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
@@ -9,10 +10,12 @@ use super::books::{Books, FreeUses};
 use super::decide::{Entry, Posting};
 use super::free::{self, FreeTier};
 use super::prices::Prices;
+use super::rows::{self, Subscription};
 use super::tables::schema_has_months;
 use super::uses::{self, Use};
 use crate::error::{self, Error, Result};
-use crate::pg::spi::{Snapshot, Spi};
+use crate::pg::direct::or_by_sql;
+use crate::pg::spi::{Arg, Declared, Snapshot, Spi};
 use crate::pg::transaction;
 use crate::{args, statement};
 
@@ -20,9 +23,7 @@ statement! {
     /// The counters and the ledger in one statement: both or neither.
     CHARGE = include_str!("charge.sql");
 
-    /// The ledger first: a reference that was charged meanwhile, as a free use
-    /// that was not committed yet, conflicts, and then nothing is counted.
-    CHARGE_ONCE = include_str!("charge_once.sql");
+    CHARGE_ENTRY = include_str!("charge_entry.sql");
 
     /// The use, the counters and the ledger in one statement: all or none.
     REFUND = include_str!("refund.sql");
@@ -30,19 +31,51 @@ statement! {
     /// The same in a schema of 0.3.
     REFUND_0_3 = include_str!("refund_0_3.sql");
 
+    /// The use and the ledger.
+    REFUND_ENTRY = include_str!("refund_entry.sql");
+
     REFUND_FREE = include_str!("refund_free.sql");
 }
 
 /// A user's subscription and the ledger.
-pub struct BySql<'spi> {
-    spi: &'spi Spi,
+pub struct BySql<'a> {
+    spi: &'a Spi,
     user: Uuid,
     account: Option<Account>,
+    /// The subscription where its table is ordinary: then it is locked and written without SQL.
+    row: Option<Subscription<'a>>,
     /// A month that ended later is not looked at.
     locked_at: TimestampWithTimeZone,
 }
 
-impl<'spi> BySql<'spi> {
+impl BySql<'_> {
+    /// Runs `work` with the subscription locked, if there is one. It is run once.
+    pub fn with<T>(
+        spi: &Spi,
+        user: Uuid,
+        free_uses: FreeUses,
+        work: impl Fn(&mut BySql<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let by_row = rows::with_subscription(user, free_uses, |account, row| {
+            let locked_at = transaction::clock();
+            Ok(work(&mut BySql { spi, user, account: Some(account), row: Some(row), locked_at })?)
+        });
+        or_by_sql(by_row, || {
+            let counting = match free_uses {
+                FreeUses::Locked => None,
+                FreeUses::LockedWithoutPool => Account::lock_counting(spi, user)?,
+            };
+            let account = match counting {
+                Some(account) => Some(account),
+                None => {
+                    free::lock(user);
+                    Account::lock(spi, user)?
+                }
+            };
+            work(&mut BySql { spi, user, account, row: None, locked_at: transaction::clock() })
+        })
+    }
+
     /// Tells the triggers of the subscription what the ledger explains.
     fn announced(&self, posting: &Posting<'_>) -> Announced {
         Announced {
@@ -51,22 +84,6 @@ impl<'spi> BySql<'spi> {
             after: posting.counters,
             at: self.locked_at,
         }
-    }
-
-    /// Locks the subscription, if there is one.
-    pub fn lock(spi: &'spi Spi, user: Uuid, free_uses: FreeUses) -> Result<Self> {
-        let counting = match free_uses {
-            FreeUses::Locked => None,
-            FreeUses::LockedWithoutPool => Account::lock_counting(spi, user)?,
-        };
-        let account = match counting {
-            Some(account) => Some(account),
-            None => {
-                free::lock(user);
-                Account::lock(spi, user)?
-            }
-        };
-        Ok(Self { spi, user, account, locked_at: transaction::clock() })
     }
 }
 
@@ -102,26 +119,24 @@ impl Books for BySql<'_> {
     fn charge(&self, posting: &Posting<'_>) -> Result<()> {
         let Posting { subscription, counters, entry, .. } = posting;
         let args = args![
+            self.user,
             *subscription,
-            counters.used,
-            counters.cases,
-            counters.simulations,
             &*entry.operation,
             entry.credits,
             entry.from_rollover,
             entry.from_bonus,
-            self.user,
             entry.reference,
+            counters.used,
+            counters.cases,
+            counters.simulations,
         ];
-        let is_written = self.announced(posting).during(|| match entry.reference {
-            None => Ok(!self.spi.query(&CHARGE, Snapshot::New, &args[..8])?.is_empty()),
-            Some(_) => {
-                let rows = self.spi.query(&CHARGE_ONCE, Snapshot::New, args)?;
-                let row = rows.first().ok_or_else(error::kept_by_a_trigger)?;
-                Ok(row.expect::<i64>(1)? == row.expect::<i64>(2)?)
+        match self.row {
+            Some(row) => {
+                row.write_counters(counters);
+                self.write(&CHARGE_ENTRY, &args[..7])
             }
-        })?;
-        written(is_written)
+            None => self.announced(posting).during(|| self.write(&CHARGE, args)),
+        }
     }
 
     fn find_use(&self, operation: &str, reference: Option<Uuid>) -> Result<Option<(Use, ())>> {
@@ -131,8 +146,15 @@ impl Books for BySql<'_> {
     fn refund(&self, given: &Use, (): (), posting: &Posting<'_>) -> Result<()> {
         let Posting { subscription, counters, entry, .. } = posting;
         let args = args![
-            *subscription,
             given.id,
+            self.user,
+            *subscription,
+            &*entry.operation,
+            entry.credits,
+            entry.from_rollover,
+            entry.from_bonus,
+            entry.from_hidden,
+            entry.reference,
             counters.used,
             counters.rollover,
             counters.bonus,
@@ -141,17 +163,18 @@ impl Books for BySql<'_> {
             counters.settled_bonus,
             counters.cases,
             counters.simulations,
-            &*entry.operation,
-            entry.credits,
-            entry.from_rollover,
-            entry.from_bonus,
-            entry.from_hidden,
-            entry.reference,
         ];
         // The subscription is locked, so nobody else refunded the use meanwhile.
-        let statement = if schema_has_months() { &REFUND } else { &REFUND_0_3 };
-        let refunded = self.announced(posting).during(|| self.spi.query(statement, Snapshot::New, args))?;
-        written(!refunded.is_empty())
+        match self.row {
+            Some(row) => {
+                row.write_pool(counters);
+                self.write(&REFUND_ENTRY, &args[..9])
+            }
+            None => {
+                let statement = if schema_has_months() { &REFUND } else { &REFUND_0_3 };
+                self.announced(posting).during(|| self.write(statement, args))
+            }
+        }
     }
 
     fn refund_free(&self, given: &Use, refund: &Entry<'_>) -> Result<bool> {
@@ -160,7 +183,11 @@ impl Books for BySql<'_> {
     }
 }
 
-/// Counters and ledger are written by one statement: nothing is where a trigger suppressed one of them.
-fn written(is_written: bool) -> Result<()> {
-    if is_written { Ok(()) } else { Err(error::kept_by_a_trigger()) }
+impl BySql<'_> {
+    /// Runs a statement that writes a row. Where a trigger keeps it from that, the charge or refund
+    /// fails, and with it what it wrote before.
+    fn write(&self, statement: &'static Declared, args: &[Arg<'_>]) -> Result<()> {
+        let is_written = !self.spi.query(statement, Snapshot::New, args)?.is_empty();
+        if is_written { Ok(()) } else { Err(error::kept_by_a_trigger()) }
+    }
 }

@@ -70,7 +70,7 @@ impl Use {
 
     /// Whether it is of the last hours, as many as this.
     pub fn is_within(&self, hours: i32) -> bool {
-        self.created_at > transaction::hours_before_start(hours)
+        self.created_at > transaction::hours_from_start(-hours)
     }
 }
 

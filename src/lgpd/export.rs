@@ -31,7 +31,9 @@ use crate::schema::owner;
 fn export_user(fcinfo: pg_sys::FunctionCallInfo, p_user_id: Option<SqlUuid>) -> Result<Jsonb, ErrorReport> {
     access::for_the_backend_alone(fcinfo, "auria.export_user")?;
     let user = required_id(p_user_id, "auria.export_user", "p_user_id")?;
-    Ok(spi::connected(|spi| export(spi, Subject::User, user))?)
+    let document = spi::connected(|spi| export(spi, Subject::User, user))?;
+    access::log_read("auria.export_user", &[("dentist", &[user])])?;
+    Ok(document)
 }
 
 /// [`export_user`] about a patient.
@@ -39,7 +41,9 @@ fn export_user(fcinfo: pg_sys::FunctionCallInfo, p_user_id: Option<SqlUuid>) -> 
 fn export_patient(fcinfo: pg_sys::FunctionCallInfo, p_patient_id: Option<SqlUuid>) -> Result<Jsonb, ErrorReport> {
     access::for_the_backend_alone(fcinfo, "auria.export_patient")?;
     let patient = required_id(p_patient_id, "auria.export_patient", "p_patient_id")?;
-    Ok(spi::connected(|spi| export(spi, Subject::Patient { by_name: true }, patient))?)
+    let document = spi::connected(|spi| export(spi, Subject::Patient { by_name: true }, patient))?;
+    access::log_read("auria.export_patient", &[("patient", &[patient])])?;
+    Ok(document)
 }
 
 #[derive(Serialize)]

@@ -1,4 +1,5 @@
-//! Users who have no profile: `auria.create_missing_profiles()`, and what the doctor counts.
+//! Users who have no profile: `auria.create_missing_profiles()`, and what the doctor counts. A dentist who was erased is
+//! none of them: the account stays where payments are kept, and a profile would bring the name back.
 //!
 //! `auth.users` is read with the rights of its owner, as Supabase hides its rows from everybody
 //! else, and `public.profiles` with those of the schema's owner: neither may read the other.
@@ -27,6 +28,13 @@ statement! {
     WITHOUT_PROFILE = "SELECT u.id FROM pg_catalog.unnest($1) AS u (id) \
         WHERE NOT EXISTS (SELECT FROM public.profiles p WHERE p.user_id = u.id) ORDER BY u.id";
 
+    /// Records older than version 0.4.0 have no digest.
+    RECORD_HAS_DIGESTS = "SELECT FROM pg_catalog.pg_attribute \
+        WHERE attrelid = pg_catalog.to_regclass('auria.erasures') AND attname = 'digest' AND NOT attisdropped";
+
+    ERASED = "SELECT u.id FROM pg_catalog.unnest($1) AS u (id) JOIN auria.erasures e ON e.subject = 'user' \
+        AND e.digest = pg_catalog.sha256(pg_catalog.convert_to(u.id::pg_catalog.text, 'UTF8'))";
+
     /// As `handle_new_user()` reads it: a value that is no JSON string counts as missing.
     METADATA = include_str!("profile_metadata.sql");
 }
@@ -51,9 +59,13 @@ impl Readers {
             let mut users: Vec<Uuid> =
                 roles::acting_as(self.users, || spi.query(&USERS, Snapshot::Caller, args![first])?.column())?;
             next = if users.len() > PAGE { users.pop() } else { None };
-            let missing: Vec<Uuid> = roles::acting_as(self.profiles, || {
+            let mut missing: Vec<Uuid> = roles::acting_as(self.profiles, || {
                 spi.query(&WITHOUT_PROFILE, Snapshot::Caller, args![users.as_slice()])?.column()
             })?;
+            if !missing.is_empty() {
+                let erased = erased(spi, &missing)?;
+                missing.retain(|user| !erased.contains(user));
+            }
             visit(&missing)?;
         }
         Ok(())
@@ -75,6 +87,14 @@ impl Readers {
         })?;
         Ok(true)
     }
+}
+
+/// Who of these was erased.
+fn erased(spi: &Spi, users: &[Uuid]) -> Result<Vec<Uuid>> {
+    if spi.query(&RECORD_HAS_DIGESTS, Snapshot::Caller, &[])?.first().is_none() {
+        return Ok(Vec::new());
+    }
+    owner::as_owner_of_record(spi, "auria.erasures", || spi.query(&ERASED, Snapshot::Caller, args![users])?.column())
 }
 
 /// How many users have no profile, for the doctor, which asks as the schema's owner.

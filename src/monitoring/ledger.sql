@@ -37,6 +37,13 @@ WITH since (time) AS MATERIALIZED (
      GROUP BY o.operation, k.kind
 ), total (entries) AS (
     SELECT COALESCE(pg_catalog.pg_sequence_last_value('public.credit_usage_entry_seq'), 0)
+), missed (numbers, events) AS (
+    -- Numbers since the newest entry that was read, and how many of them are events: a month's end makes one for each
+    -- subscription.
+    SELECT t.entries - newest.entry,
+           (SELECT count(*) FROM (SELECT FROM public.credit_events e WHERE e.entry > newest.entry LIMIT 10000) AS events)
+      FROM total t
+     CROSS JOIN (SELECT max(entry) FROM entries) AS newest (entry)
 )
 SELECT 'ledger_entries_last_hour', pg_catalog.jsonb_build_object('operation', operation, 'kind', kind),
        entries::double precision
@@ -49,7 +56,7 @@ SELECT 'ledger_credits_last_hour', pg_catalog.jsonb_build_object('operation', op
 SELECT 'ledger_seconds_read', '{}'::jsonb, seconds::double precision FROM scale
  UNION ALL
 SELECT 'ledger_entries_not_read', '{}'::jsonb,
-       greatest(0, t.entries - (SELECT COALESCE(max(entry), t.entries) FROM entries))::double precision
-  FROM total t
+       CASE WHEN events < 10000 THEN greatest(0, numbers - events) ELSE 0 END::double precision
+  FROM missed
  UNION ALL
 SELECT 'ledger_entries_total', '{}'::jsonb, entries::double precision FROM total

@@ -126,6 +126,18 @@ impl Caught {
         }
     }
 
+    /// The same error about the same objects, in other words.
+    pub fn saying(mut self, error: &Error) -> Self {
+        for (text, value) in [
+            (Text::Message, Some(error.message_text())),
+            (Text::Detail, error.detail_text()),
+            (Text::Hint, error.hint_text()),
+        ] {
+            self.set(text, value);
+        }
+        self
+    }
+
     /// Whether the message is PostgreSQL's or the extension's own, with the names of objects put into it: not one that
     /// somebody wrote in a function.
     pub fn names_objects(&self) -> bool {
@@ -287,20 +299,26 @@ pub fn throw(code: SqlState, texts: &[(Text, &str)]) -> ! {
 
 impl Error {
     /// Raises the error now, for callers that have no `Result` to return it in.
-    /// Only so do the names of table and column reach a client.
+    /// Only so do the names of objects reach a client.
     pub fn raise(self) -> ! {
         let mut texts = vec![(Text::Message, self.message_text())];
         texts.extend(self.detail_text().map(|detail| (Text::Detail, detail)));
         texts.extend(self.hint_text().map(|hint| (Text::Hint, hint)));
-        if let Some((table, column)) = self.column() {
-            texts.extend([(Text::Schema, "public"), (Text::Table, table), (Text::Column, column)]);
+        if let Some(object) = self.object() {
+            texts.extend([(Text::Schema, "public"), (Text::Table, &*object.table)]);
+            texts.extend(object.column.as_deref().map(|column| (Text::Column, column)));
+            texts.extend(object.constraint.as_deref().map(|constraint| (Text::Constraint, constraint)));
         }
         throw(self.code().into(), &texts)
     }
 }
 
+/// What a function of SQL returns. A report has no place for the names of objects: an error with some is raised here.
 impl From<Error> for ErrorReport {
     fn from(error: Error) -> Self {
+        if error.object().is_some() {
+            error.raise();
+        }
         let mut report = ErrorReport::new(error.code(), error.message_text().to_owned(), "auria");
         if let Some(detail) = error.detail_text() {
             report = report.set_detail(detail.to_owned());

@@ -30,6 +30,12 @@ pub fn being_created() -> Option<pg_sys::Oid> {
     unsafe { pg_sys::creating_extension.then_some(pg_sys::CurrentExtensionObject) }
 }
 
+/// Whether this extension is in the database.
+pub fn exists(name: &CStr) -> bool {
+    // SAFETY: looks into the catalogue; `name` is a C string.
+    unsafe { pg_sys::get_extension_oid(name.as_ptr(), true) != pg_sys::InvalidOid }
+}
+
 /// Runs `work` so that what it creates belongs to nobody but its owner: not to
 /// the extension whose script may be running.
 pub fn outside_of_extension<T>(work: impl FnOnce() -> T) -> T {

@@ -105,15 +105,33 @@ fn named(schema: &CStr, name: &CStr) -> Option<(pg_sys::Oid, pg_sys::Oid)> {
     }
 }
 
+/// Who owns the relation of this name, if there is one. From PostgreSQL's cache of the catalogue: a query for it takes a
+/// fresh connection as long as opening a hundred values.
+pub fn owner(schema: &CStr, name: &CStr) -> Option<pg_sys::Oid> {
+    let relation = find(schema, name)?;
+    // SAFETY: a catalogue look-up inside a transaction; the tuple is read before it is released.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as i32, pg_sys::Datum::from(relation));
+        if tuple.is_null() {
+            return None;
+        }
+        let entry: *const pg_sys::FormData_pg_class = pg_sys::heap_tuple_get_struct(tuple);
+        let owner = (*entry).relowner;
+        pg_sys::ReleaseSysCache(tuple);
+        Some(owner)
+    }
+}
+
 /// Whether a relation has a column of this name.
 pub fn has_column(relation: pg_sys::Oid, name: &CStr) -> bool {
     // SAFETY: a look-up in the catalogue's cache, inside a transaction; the name is a C string.
     unsafe { pg_sys::get_attnum(relation, name.as_ptr()) != 0 }
 }
 
-/// The role that owns the relation of this name, if there is one.
-pub fn owner(schema: &CStr, name: &CStr) -> Option<pg_sys::Oid> {
-    Some(Relation::open(find(schema, name)?, pg_sys::AccessShareLock)?.class().relowner)
+/// Whether it is a view.
+pub fn is_view(relation: pg_sys::Oid) -> bool {
+    // SAFETY: a catalogue look-up inside a transaction.
+    unsafe { pg_sys::get_rel_relkind(relation) as u8 == pg_sys::RELKIND_VIEW }
 }
 
 /// The foreign keys by which one column of a table refers to another table.

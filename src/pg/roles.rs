@@ -121,14 +121,20 @@ pub fn owns_database(role: pg_sys::Oid) -> bool {
     has_rights_of_role(role, pg_sys::Oid::from(pg_sys::ROLE_PG_DATABASE_OWNER))
 }
 
-/// Whether a role is called by one of the names.
-pub fn has_one_of_the_names(role: pg_sys::Oid, names: &[impl AsRef<str>]) -> bool {
+/// The name of a role, empty where it is gone.
+pub fn name(role: pg_sys::Oid) -> String {
     // SAFETY: a catalogue look-up inside a transaction; it gives a C string or
     // nothing.
     unsafe {
         let name = pg_sys::GetUserNameFromId(role, true);
-        !name.is_null() && names.iter().any(|known| CStr::from_ptr(name).to_bytes() == known.as_ref().as_bytes())
+        if name.is_null() { String::new() } else { CStr::from_ptr(name).to_string_lossy().into_owned() }
     }
+}
+
+/// Whether a role is called by one of the names.
+pub fn has_one_of_the_names(role: pg_sys::Oid, names: &[impl AsRef<str>]) -> bool {
+    let name = name(role);
+    names.iter().any(|known| name == known.as_ref())
 }
 
 /// 42501 unless a superuser calls.

@@ -138,11 +138,11 @@ pub fn start_time() -> TimestampWithTimeZone {
     timestamp(unsafe { pg_sys::GetCurrentTransactionStartTimestamp() })
 }
 
-/// `now()` minus a number of hours.
-pub fn hours_before_start(hours: i32) -> TimestampWithTimeZone {
+/// `now()` plus a number of hours, or minus one.
+pub fn hours_from_start(hours: i32) -> TimestampWithTimeZone {
     // SAFETY: reads a value of the running transaction.
     let start = unsafe { pg_sys::GetCurrentTransactionStartTimestamp() };
-    timestamp(start - i64::from(hours) * 3_600_000_000)
+    timestamp(start + i64::from(hours) * 3_600_000_000)
 }
 
 /// The time clock_timestamp() gives.

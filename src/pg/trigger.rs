@@ -311,7 +311,16 @@ impl RowTrigger<'_> {
     /// # Errors
     /// 42804 when the column has another type.
     pub fn new_stored(&self, column: Column) -> Result<Option<Stored<'_>>> {
-        let (datum, is_null) = self.datum(self.new_tuple(), column);
+        self.stored(self.new_tuple(), column)
+    }
+
+    /// The same of the row that an UPDATE or DELETE found.
+    pub fn old_stored(&self, column: Column) -> Result<Option<Stored<'_>>> {
+        self.stored(self.data.tg_trigtuple, column)
+    }
+
+    fn stored(&self, tuple: pg_sys::HeapTuple, column: Column) -> Result<Option<Stored<'_>>> {
+        let (datum, is_null) = self.datum(tuple, column);
         let actual = underlying(self.attribute(column).atttypid);
         if !Stored::is_of_type(actual) {
             return Err(self.unexpected_type(column));

@@ -1,6 +1,7 @@
 //! `auria.phi_backfill()`: encrypts the values that are not encrypted yet, and
-//! rewrites those of another writer, those under the previous secret, and those
-//! that differ from the plain value beside them.
+//! rewrites those of another writer, those under the previous secret, those
+//! that differ from the plain value beside them, and on request those of the
+//! sealed layout that have not the salt of their dentist's values.
 //!
 //! It walks each table by its primary key and commits every batch. Progress is
 //! derived from the rows; no separate state is kept: stopped anywhere, the next
@@ -35,20 +36,35 @@ use crate::schema::owner;
 
 const LARGEST_BATCH: i32 = 100_000;
 
-/// Encrypts and rewrites in batches of `batch_size` rows, each committed, and reports
-/// the progress by NOTICE. Values that no secret reads are left as they are
-/// and counted, unless the plain value is there to encrypt anew.
-///
-/// Errors: 2D000 where it cannot commit; 22004, 22023 the batch size; 55000 no
-/// key. For service_role.
+/// [`phi_backfill_rewrite`] as SQL declares it up to 0.3.1: the library may be newer than the extension.
 #[pg_extern(sql = false)]
 fn phi_backfill(batch_size: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
+    Ok(backfill(fcinfo, batch_size, false)?)
+}
+
+/// Encrypts and rewrites in batches of `batch_size` rows, each committed, and reports
+/// the progress by NOTICE. Values that no secret reads, and those without MDC,
+/// are left as they are and counted, unless the plain value is there to
+/// encrypt anew. Where `rewrite` says so, current values of the sealed layout
+/// that have not the salt of their dentist's, as up to 0.3.1, are written anew.
+///
+/// Errors: 2D000 where it cannot commit; 22004, 22023 the batch size; 22004
+/// `rewrite`; 55000 no key. For service_role.
+#[pg_extern(sql = false)]
+fn phi_backfill_rewrite(
+    batch_size: Option<i32>,
+    rewrite: Option<bool>,
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> Result<(), ErrorReport> {
+    Ok(backfill(fcinfo, batch_size, required(rewrite, "auria.phi_backfill", "rewrite")?)?)
+}
+
+fn backfill(fcinfo: pg_sys::FunctionCallInfo, batch_size: Option<i32>, rewrite: bool) -> Result<()> {
     access::for_the_backend_alone(fcinfo, "auria.phi_backfill")?;
     let batch_size = required(batch_size, "auria.phi_backfill", "batch_size")?;
     if !(1..=LARGEST_BATCH).contains(&batch_size) {
         return Err(Error::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "batch_size is out of range")
-            .hint(format!("Pass a number of rows from 1 to {LARGEST_BATCH}."))
-            .into());
+            .hint(format!("Pass a number of rows from 1 to {LARGEST_BATCH}.")));
     }
     let call = Call::of(fcinfo, "auria.phi_backfill")?;
     transaction::refuse_if_read_only(c"auria.phi_backfill()");
@@ -56,7 +72,7 @@ fn phi_backfill(batch_size: Option<i32>, fcinfo: pg_sys::FunctionCallInfo) -> Re
     let mut keys = keys_in_use()?;
     loop {
         for source in &call.transaction(owner::of_schema, sources)? {
-            let walk = Walk { settles_digests: !keys.are_several(), ..Walk::default() };
+            let walk = Walk { rewrite, settles_digests: !keys.are_several(), ..Walk::default() };
             walk.over(&call, source, batch_size)?;
         }
         if keys.are_several() {
@@ -79,6 +95,8 @@ const STORED_AT_ONCE: usize = 16 << 20;
 
 #[derive(Default)]
 struct Walk {
+    /// Current values, too, where they have not the salt of their owner's.
+    rewrite: bool,
     /// Not while somebody may write who knows the previous digests alone.
     settles_digests: bool,
     rows: usize,
@@ -132,7 +150,7 @@ impl Walk {
         let mut to_do = false;
         let mut left = 0;
         for place in 0..seen.len() {
-            match due(&seen.pair(place)?)? {
+            match self.due(&seen.pair(place)?)? {
                 Due::Nothing => {}
                 Due::Leaving => left += 1,
                 Due::Encryption | Due::Rewriting => to_do = true,
@@ -154,6 +172,37 @@ impl Walk {
         self.settles_digests && source.is_digested(place)
     }
 
+    /// Decides about a pair of values. The encrypted one has to open to the plain
+    /// one, where that is there. An encrypted one without a plain one stays: it may
+    /// be all there is.
+    fn due(&self, pair: &Pair<'_>) -> Result<Due> {
+        let due = match inspect(pair)? {
+            PairState::Empty => Due::Nothing,
+            PairState::PlainOnly => Due::Encryption,
+            PairState::Readable { written, has_plain, differs, is_bound, .. } => {
+                if pair.owner.is_some() && differs {
+                    // Somebody else's value is not made this user's.
+                    Due::Leaving
+                } else if written != Written::Currently
+                    || !is_bound
+                    || (has_plain && differs)
+                    || (self.rewrite && has_another_salt(pair)?)
+                {
+                    Due::Rewriting
+                } else {
+                    Due::Nothing
+                }
+            }
+            PairState::Unreadable { has_plain: true } => Due::Rewriting,
+            PairState::Unreadable { has_plain: false } => Due::Leaving,
+        };
+        let fits = pair.plain.as_ref().is_none_or(Plain::can_be_encrypted);
+        Ok(match due {
+            Due::Encryption | Due::Rewriting if !fits => Due::Leaving,
+            due => due,
+        })
+    }
+
     fn renew(&mut self, spi: &Spi, source: &Source, record: &Record<'_>) -> Result<()> {
         let mut new: Vec<Option<Vec<u8>>> = vec![None; record.len()];
         let mut size = 0;
@@ -163,7 +212,7 @@ impl Walk {
             if self.settles(source, place) {
                 digest = due_digest(record, place)?;
             }
-            match due(&pair)? {
+            match self.due(&pair)? {
                 Due::Nothing => continue,
                 Due::Leaving => {
                     self.left += 1;
@@ -242,29 +291,10 @@ enum Due {
     Leaving,
 }
 
-/// Decides about a pair of values. The encrypted one has to open to the plain
-/// one, where that is there. An encrypted one without a plain one stays: it may
-/// be all there is.
-fn due(pair: &Pair<'_>) -> Result<Due> {
-    let due = match inspect(pair)? {
-        PairState::Empty => Due::Nothing,
-        PairState::PlainOnly => Due::Encryption,
-        PairState::Readable { written, has_plain, differs, is_bound } => {
-            if pair.owner.is_some() && differs {
-                // Somebody else's value is not made this user's.
-                Due::Leaving
-            } else if written != Written::Currently || !is_bound || (has_plain && differs) {
-                Due::Rewriting
-            } else {
-                Due::Nothing
-            }
-        }
-        PairState::Unreadable { has_plain: true } => Due::Rewriting,
-        PairState::Unreadable { has_plain: false } => Due::Leaving,
+/// Whether a current value of the sealed layout has not the salt of its owner's values.
+fn has_another_salt(pair: &Pair<'_>) -> Result<bool> {
+    let (Some(owner), Some(encrypted)) = (pair.owner, pair.encrypted) else {
+        return Ok(false);
     };
-    let fits = pair.plain.as_ref().is_none_or(Plain::can_be_encrypted);
-    Ok(match due {
-        Due::Encryption | Due::Rewriting if !fits => Due::Leaving,
-        due => due,
-    })
+    memory::scratch(|| Ok(!keyring::has_key_of(encrypted.read(), owner)?))
 }

@@ -63,7 +63,7 @@ pub fn encrypted(spi: &Spi) -> Result<Findings> {
                     ),
                     (
                         count.unreadable,
-                        "have a value that no key opens",
+                        "have a value that no key opens, or one without MDC",
                         "restore the key that wrote it, or write the value again through the view",
                     ),
                 ]
@@ -78,7 +78,7 @@ pub fn encrypted(spi: &Spi) -> Result<Findings> {
                     (count.without_plain, "have an encrypted value and no plain one", &erase),
                     (
                         count.unreadable,
-                        "have an encrypted value that no key opens",
+                        "have an encrypted value that no key opens, or one without MDC and plain value",
                         "restore the key that wrote it, or run CALL auria.phi_backfill() to encrypt the plain value",
                     ),
                 ]

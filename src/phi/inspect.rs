@@ -24,8 +24,12 @@ pub enum PairState {
         /// Whether it names whom it must name: in the sealed layout the row's
         /// user, in the open one nobody.
         is_bound: bool,
+        /// Whether it has an MDC. Without, it equals the plain value, which is encrypted anew
+        /// before anything gives the value an owner.
+        is_protected: bool,
     },
-    /// An encrypted value that no secret opens.
+    /// An encrypted value that no secret opens, or one without MDC that is not the plain value:
+    /// somebody may have made it of another dentist's.
     Unreadable {
         /// Whether the plain value is there.
         has_plain: bool,
@@ -43,11 +47,16 @@ pub fn inspect(pair: &Pair<'_>) -> Result<PairState> {
     let opened = memory::scratch(|| {
         keyring::open(encrypted, |text, origin| {
             let is_of_another = pair.owner.is_some_and(|owner| origin.owner.is_some_and(|named| named != owner));
+            let equals_plain = pair.plain.as_ref().is_some_and(|plain| plain.equals(text));
+            if !origin.integrity_protected && !equals_plain {
+                return PairState::Unreadable { has_plain };
+            }
             PairState::Readable {
                 written: origin.written,
                 has_plain,
-                differs: is_of_another || !pair.agrees_with(text),
+                differs: is_of_another || (pair.owner.is_none() && !equals_plain),
                 is_bound: origin.owner == pair.owner,
+                is_protected: origin.integrity_protected,
             }
         })
     })?;

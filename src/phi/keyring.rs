@@ -39,7 +39,7 @@ struct Slot {
 struct Key {
     secret: Secret,
     opener: Opener,
-    /// Made at the first encryption: it draws a salt and derives a key.
+    /// Made at the first encryption.
     sealer: Option<Sealer>,
     /// Derived at the first name.
     name_key: Option<NameKey>,
@@ -69,6 +69,12 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Whether the value may become one of this owner's: it names them, or it names nobody and
+    /// nobody without the secret can have made it of another dentist's.
+    pub fn may_be_given_to(&self, owner: Uuid) -> bool {
+        self.owner.map_or(self.integrity_protected, |named| named == owner)
+    }
+
     /// Whether it is what would be written today for this owner, or for nobody.
     pub fn is_current_for(&self, owner: Option<Uuid>) -> bool {
         self.written == Written::Currently && self.owner == owner
@@ -81,15 +87,19 @@ pub fn encrypt(plaintext: &[u8], owner: Option<Uuid>) -> Result<Vec<u8>> {
     with_keyring(Which::Current, |keyring| {
         let key = keyring.current.required()?;
         let plaintext = std::str::from_utf8(plaintext).map_err(|_| error::phi_not_text())?;
-        let sealer = match &mut key.sealer {
-            Some(sealer) => sealer,
-            none => none.insert(Sealer::new(&key.secret).map_err(not_sealed)?),
-        };
         let message = match owner {
-            Some(owner) => sealer.seal_for(plaintext, owner.as_bytes()),
-            None => sealer.seal(plaintext),
+            Some(owner) => key.sealer().seal_for(plaintext, owner.as_bytes()),
+            None => key.sealer().seal(plaintext),
         };
         message.map_err(not_sealed)
+    })
+}
+
+/// Whether a message has the salt of the owner's values: up to 0.3.1 each connection that wrote
+/// drew its own. The message is one that the current secret opens.
+pub fn has_key_of(message: &[u8], owner: Uuid) -> Result<bool> {
+    with_keyring(Which::Current, |keyring| {
+        keyring.current.required()?.sealer().has_key_of(message, owner.as_bytes()).map_err(not_sealed)
     })
 }
 
@@ -353,6 +363,11 @@ impl Slot {
 }
 
 impl Key {
+    fn sealer(&mut self) -> &mut Sealer {
+        let Self { secret, sealer, .. } = self;
+        sealer.get_or_insert_with(|| Sealer::new(secret))
+    }
+
     fn name_digest(&mut self, user: Uuid, name: &[u8]) -> Result<[u8; 16]> {
         let name = std::str::from_utf8(name).map_err(|_| error::phi_not_text())?;
         let Self { secret, name_key, .. } = self;

@@ -37,13 +37,6 @@ pub struct Pair<'row> {
     pub owner: Option<Uuid>,
 }
 
-impl Pair<'_> {
-    /// Whether the encrypted value may have this text.
-    pub fn agrees_with(&self, text: &str) -> bool {
-        self.owner.is_some() || self.plain.as_ref().is_some_and(|plain| plain.equals(text))
-    }
-}
-
 impl Record<'_> {
     const ID: i32 = 1;
     const OWNER: i32 = 2;

@@ -28,8 +28,11 @@ pub struct Count {
     pub differing: i64,
     /// Those of them whose plain value is gone.
     pub without_plain: i64,
-    /// Encrypted values that no secret opens.
+    /// Encrypted values that no secret opens, and those without MDC that do not say what the
+    /// plain one says.
     pub unreadable: i64,
+    /// Encrypted values without MDC that say what the plain one says.
+    pub unprotected: i64,
     /// Encrypted values under the previous secret, or of another writer.
     pub outdated: i64,
     /// Those of them that only the previous secret opens.
@@ -125,10 +128,11 @@ impl Count {
                 self.encrypted += 1;
                 self.unreadable += 1;
             }
-            PairState::Readable { written, has_plain, differs, is_bound } => {
+            PairState::Readable { written, has_plain, differs, is_bound, is_protected } => {
                 self.encrypted += 1;
                 self.differing += i64::from(differs);
                 self.without_plain += i64::from(!has_plain);
+                self.unprotected += i64::from(!is_protected);
                 self.outdated += i64::from(written != Written::Currently || !is_bound || stale_digest);
                 self.under_previous += i64::from(written == Written::UnderPrevious || stale_digest);
             }

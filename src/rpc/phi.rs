@@ -28,5 +28,10 @@ fn phi_encrypt(
 #[pg_extern(sql = false)]
 fn phi_decrypt(fcinfo: pg_sys::FunctionCallInfo, ciphertext: Option<&[u8]>) -> Result<Option<Text>, ErrorReport> {
     access::for_the_backend_alone_in_each_row(fcinfo, "phi_decrypt")?;
-    ciphertext.map(|ciphertext| Ok(phi::decrypt(ciphertext, |text, _| Text::copy_of(text))?)).transpose()
+    let Some(ciphertext) = ciphertext else {
+        return Ok(None);
+    };
+    let (text, dentist) = phi::decrypt(ciphertext, |text, origin| (Text::copy_of(text), origin.owner))?;
+    access::log_value_read("phi_decrypt", dentist)?;
+    Ok(Some(text))
 }

@@ -53,13 +53,16 @@ thread_local! {
     ) };
 }
 
+/// No window is stored that begins later than this from now: requests would count into it until then.
+const LATEST_HOURS: i32 = 24;
+
 /// The longest name of a function, in bytes: it is a key of an index.
 const LONGEST_FUNCTION: usize = 200;
 
 /// Counts one request of a user to a function in the running minute, hour and
 /// day, atomically, and returns the counts after it. A newer window than the
-/// stored one starts again at 1. As a charge, it has the rights of its owner and
-/// takes them itself.
+/// stored one starts again at 1; none is stored later than a day from now. As a charge,
+/// it has the rights of its owner and takes them itself.
 ///
 /// Errors: 22004 NULL; 22023 a function name over 200 bytes; 23503 no such
 /// user. For service_role.
@@ -101,15 +104,24 @@ fn check_and_increment_rate_limit(
 type Counts = [(i32, TimestampWithTimeZone); 3];
 
 /// The counts after one more request: a window newer than the stored one starts again at 1, and
-/// an older one counts into the stored one.
+/// an older one counts into the stored one. One that begins too late is no newer than what such
+/// a one has stored, so that a sender whose clock is wrong is limited, too.
 fn counted(stored: Counts, windows: [TimestampWithTimeZone; 3]) -> Result<Counts> {
+    let (now, latest) = (transaction::start_time(), transaction::hours_from_start(LATEST_HOURS));
     let mut counts = stored;
     for ((count, start), window) in counts.iter_mut().zip(windows) {
-        let before = if window > *start { 0 } else { *count };
+        let is_repeated = window > latest && *start > now;
+        let before = if window > *start && !is_repeated { 0 } else { *count };
         *count = before.checked_add(1).ok_or_else(error::integer_out_of_range)?;
-        *start = window.max(*start);
+        *start = window.max(*start).min(latest);
     }
     Ok(counts)
+}
+
+/// The counts of the first request.
+fn first(windows: [TimestampWithTimeZone; 3]) -> Counts {
+    let latest = transaction::hours_from_start(LATEST_HOURS);
+    windows.map(|window| (1, window.min(latest)))
 }
 
 fn count_by_row(user: Uuid, function: &str, windows: [TimestampWithTimeZone; 3]) -> Direct<Counts> {
@@ -143,7 +155,7 @@ fn count_by_sql(user: Uuid, function: &str, windows: [TimestampWithTimeZone; 3])
             let rows = spi.query(&LOCK, Snapshot::New, args![user, function])?;
             let (statement, counts) = match found(&rows)? {
                 Some(stored) => (&UPDATE, counted(stored, windows)?),
-                None => (&INSERT, windows.map(|window| (1, window))),
+                None => (&INSERT, first(windows)),
             };
             let [(minutes, minute), (hours, hour), (days, day)] = counts;
             let args = args![user, function, minutes, minute, hours, hour, days, day];

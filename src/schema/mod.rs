@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `access` | policies, grants and API roles as they should be |
 //! | `check` | what the doctor runs: a check and what it found |
+//! | `citus` | Citus in the same database |
 //! | `functions` | which functions of `public` are compiled, which a team replaced |
 //! | `locks` | all tables locked at once, before anything is changed |
 //! | `owner` | the role that owns the schema |
@@ -13,6 +14,7 @@
 
 pub mod access;
 pub mod check;
+pub mod citus;
 pub mod functions;
 pub mod locks;
 pub mod owner;

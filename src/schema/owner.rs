@@ -8,32 +8,25 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::check::lines;
 use super::{SIGNATURES, TABLES};
+use crate::args;
 use crate::error::{Error, Result};
-use crate::pg::spi::{Snapshot, Spi, quoted_identifier};
-use crate::pg::{roles, transaction};
-use crate::{args, statement};
+use crate::pg::spi::{Spi, quoted_identifier};
+use crate::pg::{relation, roles, transaction};
 
 /// The role that owns a new schema.
 pub const OWNER: &str = "auria_owner";
 
-statement! {
-    OWNER_OF_THE_RECORD = "SELECT c.relowner FROM pg_catalog.pg_class c \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-        WHERE n.nspname = 'auria' AND c.relname = 'migrations'";
-}
-
 /// The owner of the record, unless that is a superuser.
-fn of_record(spi: &Spi, snapshot: Snapshot) -> Result<Option<pg_sys::Oid>> {
-    let owner: Option<pg_sys::Oid> = spi.query(&OWNER_OF_THE_RECORD, snapshot, &[])?.one()?;
-    Ok(owner.filter(|owner| !roles::is_superuser(*owner)))
+fn of_record() -> Option<pg_sys::Oid> {
+    relation::owner(c"auria", c"migrations").filter(|owner| !roles::is_superuser(*owner))
 }
 
 /// The owner of the installed schema.
 ///
 /// # Errors
 /// 55000 where nothing is installed, or a superuser owns it.
-pub fn of_schema(spi: &Spi) -> Result<pg_sys::Oid> {
-    of_record(spi, Snapshot::Caller)?.ok_or_else(|| {
+pub fn of_schema(_: &Spi) -> Result<pg_sys::Oid> {
+    of_record().ok_or_else(|| {
         Error::new(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             "the AURIA schema is not installed in this database",
@@ -47,7 +40,7 @@ pub fn of_schema(spi: &Spi) -> Result<pg_sys::Oid> {
 /// record; else the role without superuser rights that owns most of the tables;
 /// else `auria_owner`, which may not exist yet.
 pub fn name(spi: &Spi) -> Result<String> {
-    let rows = match of_record(spi, Snapshot::New)? {
+    let rows = match of_record() {
         Some(owner) => spi.query_once("SELECT pg_catalog.pg_get_userbyid($1)::text", args![owner])?,
         None => spi.query_once(include_str!("most_common_owner.sql"), args![TABLES])?,
     };
@@ -143,7 +136,7 @@ pub fn objects_of_superusers(spi: &Spi) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Runs `work`, which writes to this table of schema `auria`, with the rights of
+/// Runs `work`, which reads or writes this table of schema `auria`, with the rights of
 /// the table's owner: a superuser, where nobody else is to write it.
 pub fn as_owner_of_record<T>(spi: &Spi, table: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let record = spi.query_once(

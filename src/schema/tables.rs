@@ -1,20 +1,22 @@
 //! Checks of what is there: tables, row security, and the extension that indexes of names build on.
 
-use super::TABLES;
 use super::check::Findings;
+use super::{TABLES, citus};
 use crate::args;
 use crate::error::Result;
 use crate::pg::spi::Spi;
 
-/// Whether every table is there.
+/// Whether every table is there, on this server.
 pub fn missing(spi: &Spi) -> Result<Findings> {
-    Findings::of_rows(
+    let mut findings = Findings::of_rows(
         spi,
         "SELECT 'public.' || name || ' is missing: run SELECT * FROM auria.migrate(again => true)' \
            FROM pg_catalog.unnest($1) AS name \
           WHERE pg_catalog.to_regclass('public.' || name) IS NULL",
         args![TABLES],
-    )
+    )?;
+    citus::check(spi, &mut findings)?;
+    Ok(findings)
 }
 
 /// Whether row security is on, and not for the owner.

@@ -55,7 +55,7 @@ pub fn encrypted<'row>(
     }
     let moves = row.column(c"user_id").is_some_and(|user| row.changes(user));
     let changes = row.is_update() && plain.is_some_and(|plain| row.changes(plain));
-    if changes || (moves && not_null.is_some()) {
+    if changes || (moves && not_null.is_some() && (!row.is_update() || is_of_old_owner(row, column)?)) {
         return Ok(value()?.map_or(Decision::Erase, Decision::Encrypt));
     }
     Ok(if is_trusted {
@@ -65,6 +65,16 @@ pub fn encrypted<'row>(
     } else {
         Decision::Erase
     })
+}
+
+/// Whether the value of a row that moves is of the dentist whom the row had: only then does it become
+/// the new one's. The backend reads everybody's, a copy of a third one's too.
+fn is_of_old_owner(row: &RowTrigger<'_>, column: Column) -> Result<bool> {
+    let owner = row.column(c"user_id").map(|user| row.old_value::<Uuid>(user)).transpose()?.flatten();
+    let (Some(owner), Some(old)) = (owner, row.old_stored(column)?) else {
+        return Ok(false);
+    };
+    Ok(phi::open(old, |_, origin| origin.may_be_given_to(owner))?.unwrap_or(false))
 }
 
 /// Whether a ciphertext that the statement gives opens to the plain value beside it, and is the

@@ -7,9 +7,13 @@ use crate::args;
 use crate::error::{self, Result};
 use crate::pg::spi::Spi;
 use crate::pg::trigger::RowTrigger;
+use crate::phi::columns::PATIENTS;
 use crate::phi::{self, quiet};
 
-/// The longest name, in octets: what an index of the open layout holds.
+/// The constraint over names, in either layout.
+const NAMES: &str = "patients_user_id_name_key";
+
+/// The longest name, in octets: what its index of the open layout holds.
 const LONGEST_NAME: usize = 2680;
 
 /// The digests of a name; none of NULL.
@@ -31,7 +35,7 @@ impl Digests {
         };
         let name = name.read();
         if name.len() > LONGEST_NAME {
-            return Err(error::name_too_long(LONGEST_NAME));
+            return Err(error::name_too_long(LONGEST_NAME, PATIENTS.name, NAMES));
         }
         Ok(Self { current: Some(phi::name_digest(owner, name)?), previous: phi::previous_name_digest(owner, name)? })
     }

@@ -9,6 +9,7 @@ use pgrx::{Internal, pg_sys};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use crate::access;
 use crate::error::{self, Result};
 use crate::pg::bytes::Text;
 use crate::pg::spi::{self, Snapshot};
@@ -83,8 +84,13 @@ fn open_text(
     // The claims are looked up once in a query, as the rows that it may see are chosen by a
     // sub-select: a look-up takes a tenth of opening a value.
     let (_, reader) = procedure::once_in_a_query(fcinfo, |(of, _)| *of == role, || Ok((role, reader(role)?)))?;
-    let opened = phi::decrypt(ciphertext, |text, origin| reader.may_see(&origin).then(|| Text::copy_of(text)));
-    let text = opened.and_then(|text| text.ok_or_else(error::phi_wrong_key_or_corrupt));
+    let opened =
+        phi::decrypt(ciphertext, |text, origin| reader.may_see(&origin).then(|| (Text::copy_of(text), origin.owner)));
+    let text = opened.and_then(|opened| {
+        let (text, dentist) = opened.ok_or_else(error::phi_wrong_key_or_corrupt)?;
+        access::log_value_read("auria.open_text", dentist)?;
+        Ok(text)
+    });
     Ok(if strict == Some(false) { phi::if_readable(text)? } else { Some(text?) })
 }
 
@@ -180,23 +186,26 @@ fn find_reader(role: pg_sys::Oid) -> Result<Reader> {
 
 /// A value as the open layout stores it: naming nobody, under the current
 /// secret. For the schema's owner.
+///
+/// # Errors
+/// 39000 for what no secret opens, and for what may be another dentist's than this one's: beside
+/// it the plain value is stored, for this one to read.
 #[pg_extern(sql = false)]
-fn unbound_value(ciphertext: Option<&[u8]>) -> Result<Option<Vec<u8>>, ErrorReport> {
+fn unbound_value(ciphertext: Option<&[u8]>, owner: Option<pgrx::datum::Uuid>) -> Result<Option<Vec<u8>>, ErrorReport> {
     let Some(ciphertext) = ciphertext else {
         return Ok(None);
     };
+    let owner = Uuid::from_bytes(*error::required(owner, "auria.unbound_value", "owner")?.as_bytes());
     let text = phi::decrypt(ciphertext, |text, origin| {
-        (!origin.is_current_for(None)).then(|| Zeroizing::new(text.as_bytes().to_vec()))
+        origin.may_be_given_to(owner).then(|| Zeroizing::new(text.as_bytes().to_vec()))
     })?;
-    Ok(Some(match text {
-        Some(text) => phi::encrypt(&text, None)?,
-        None => ciphertext.to_vec(),
-    }))
+    let text = text.ok_or_else(error::phi_of_another)?;
+    Ok(Some(phi::encrypt(&text, None)?))
 }
 
 /// A value as the sealed layout stores it: naming this owner, under the
-/// current secret. One that is so already, or that no secret opens, stays as it
-/// is. For the schema's owner.
+/// current secret. One that is so already, that no secret opens, or that may be
+/// another dentist's, stays as it is. For the schema's owner.
 #[pg_extern(sql = false)]
 fn bound_value(ciphertext: Option<&[u8]>, owner: Option<pgrx::datum::Uuid>) -> Result<Option<Vec<u8>>, ErrorReport> {
     let (Some(ciphertext), Some(owner)) = (ciphertext, owner) else {
@@ -204,7 +213,8 @@ fn bound_value(ciphertext: Option<&[u8]>, owner: Option<pgrx::datum::Uuid>) -> R
     };
     let owner = Uuid::from_bytes(*owner.as_bytes());
     let opened = phi::decrypt(ciphertext, |text, origin| {
-        (!origin.is_current_for(Some(owner))).then(|| Zeroizing::new(text.as_bytes().to_vec()))
+        (origin.may_be_given_to(owner) && !origin.is_current_for(Some(owner)))
+            .then(|| Zeroizing::new(text.as_bytes().to_vec()))
     });
     Ok(Some(match phi::if_readable(opened)?.flatten() {
         Some(text) => phi::encrypt(&text, Some(owner))?,

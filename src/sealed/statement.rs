@@ -76,10 +76,13 @@ fn as_known(mut error: Caught, statement: &str) -> Caught {
         // It may quote the stored row, or a digest: only the values of a key are a client's to read.
         let quotes_a_key = error.code == PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION
             || error.code == PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION;
-        if quotes_a_key && error.text(Text::Detail).is_some_and(|detail| !detail.contains("name_digest")) {
-            rename(&mut error, Text::Detail);
-        } else {
+        if !quotes_a_key {
             error.set(Text::Detail, None);
+        } else if error.text(Text::Detail).is_some_and(|detail| detail.contains("name_digest")) {
+            // As PostgreSQL says it of the name, which no log of a sealed database is to have.
+            error.set(Text::Detail, Some("Key (user_id, name) already exists."));
+        } else {
+            rename(&mut error, Text::Detail);
         }
     }
     error

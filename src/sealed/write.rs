@@ -71,6 +71,16 @@ struct Assignments {
     digests: Digests,
 }
 
+/// The error of a row that names no dentist: as in the open layout, policies are asked before NOT NULL.
+fn without_owner(spi: &Spi, table: &PhiTable) -> Result<Error> {
+    let is_active = "SELECT FROM pg_catalog.row_security_active($1) AS is_active WHERE is_active";
+    Ok(if spi.exists(is_active, args![&layout::stored_name(table)])? {
+        error::row_security_violated(table.name)
+    } else {
+        error::null_in_column(table.name, "user_id")
+    })
+}
+
 /// A value that is set.
 enum Assigned {
     AsGiven(Arg<'static>),
@@ -85,7 +95,9 @@ impl Assignments {
     fn of(spi: &Spi, row: &RowTrigger<'_>, table: &'static PhiTable) -> Result<Self> {
         let stored = stored::stored(spi, table)?;
         let owner = row.column(c"user_id").map(|user| row.new_value::<Uuid>(user)).transpose()?.flatten();
-        let owner = owner.ok_or_else(|| error::null_in_column(table.name, "user_id"))?;
+        let Some(owner) = owner else {
+            return Err(without_owner(spi, table)?);
+        };
         let mut new = Self::default();
         for (column, name) in row.columns() {
             if table.with_plain(&name).is_some() || stored.is_generated(&name) {

@@ -7,10 +7,11 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use uuid::Uuid;
 
+use crate::access;
 use crate::error::Result;
 use crate::pg::bytes::{Jsonb, Text, TextArg};
 use crate::pg::random;
-use crate::pg::spi::{self, Arg, Snapshot, Spi};
+use crate::pg::spi::{self, Arg, Declared, Row, Snapshot};
 use crate::sealed::read;
 use crate::statement;
 
@@ -51,12 +52,29 @@ impl<'call> Token<'call> {
     }
 }
 
-/// Does `work` so that a sealed value is opened only if it belongs to the
-/// dentist who shares; `None` where the token opens nothing.
-fn reading_for_who_shares<T>(token: &Token<'_>, work: impl FnOnce(&Spi) -> Result<T>) -> Result<Option<T>> {
+/// The rows of a statement that a token opens, each read by `row`, whose last column is the id of
+/// an evaluation; none where the token opens nothing. A sealed value is opened only if it belongs to
+/// the dentist who shares.
+fn shared<T>(
+    function: &str,
+    token: &Token<'_>,
+    statement: &'static Declared,
+    (id, row): (i32, impl Fn(&Row<'_>) -> Result<T>),
+) -> Result<Vec<T>> {
     spi::connected(|spi| {
         let dentist: Option<Uuid> = spi.query(&SHARED_BY, Snapshot::Caller, &[token.as_arg()])?.one()?;
-        dentist.map(|dentist| read::for_dentist(dentist, || work(spi))).transpose()
+        let Some(dentist) = dentist else {
+            return Ok(Vec::new());
+        };
+        let read: Vec<(Uuid, T)> = read::for_dentist(dentist, || {
+            let rows = spi.query(statement, Snapshot::Caller, &[token.as_arg()])?;
+            rows.iter().map(|shared| Ok((shared.expect(id)?, row(&shared)?))).collect::<Result<_>>()
+        })?;
+        let (evaluations, rows): (Vec<Uuid>, Vec<T>) = read.into_iter().unzip();
+        if !evaluations.is_empty() {
+            access::log_read(function, &[("dentist", &[dentist]), ("evaluations", &evaluations)])?;
+        }
+        Ok(rows)
     })
 }
 
@@ -85,25 +103,19 @@ fn get_shared_evaluation(
     let Some(token) = Token::presented(p_token) else {
         return Ok(TableIterator::empty());
     };
-    let evaluations: Vec<_> = reading_for_who_shares(&token, |spi| {
-        spi.query(&EVALUATIONS, Snapshot::Caller, &[token.as_arg()])?
-            .iter()
-            .map(|row| {
-                Ok((
-                    row.text(1)?,
-                    row.text(2)?,
-                    row.text(3)?,
-                    row.text(4)?,
-                    row.text(5)?,
-                    row.get(6)?,
-                    row.text(7)?,
-                    row.jsonb(8)?,
-                ))
-            })
-            .collect::<Result<_>>()
-    })?
-    .unwrap_or_default();
-    Ok(TableIterator::new(evaluations))
+    let evaluation = |row: &Row<'_>| {
+        Ok((
+            row.text(1)?,
+            row.text(2)?,
+            row.text(3)?,
+            row.text(4)?,
+            row.text(5)?,
+            row.get(6)?,
+            row.text(7)?,
+            row.jsonb(8)?,
+        ))
+    };
+    Ok(TableIterator::new(shared("get_shared_evaluation", &token, &EVALUATIONS, (9, evaluation))?))
 }
 
 /// The latest smile design of the session that a token opens: one row, or none
@@ -127,14 +139,8 @@ fn get_shared_dsd(
     let Some(token) = Token::presented(p_token) else {
         return Ok(TableIterator::empty());
     };
-    let latest = reading_for_who_shares(&token, |spi| {
-        spi.query(&LATEST_DSD, Snapshot::Caller, &[token.as_arg()])?
-            .first()
-            .map(|row| Ok((row.jsonb(1)?, row.text(2)?, row.jsonb(3)?, row.text(4)?)))
-            .transpose()
-    })?
-    .flatten();
-    Ok(TableIterator::new(latest))
+    let design = |row: &Row<'_>| Ok((row.jsonb(1)?, row.text(2)?, row.jsonb(3)?, row.text(4)?));
+    Ok(TableIterator::new(shared("get_shared_dsd", &token, &LATEST_DSD, (5, design))?))
 }
 
 /// `valid`, `expired` or `not_found`; a malformed token is `not_found`, and so

@@ -150,7 +150,7 @@ const FUNCTIONS: &str = "
     auria.new_share_token()                                 - u s
     auria.phi_status()                                      - - s
     auria.doctor()                                          - - s
-    auria.phi_backfill(integer)                             - - s
+    auria.phi_backfill(integer,boolean)                     - - s
     auria.reset_monthly(integer)                            - - s
     auria.metrics(text)                                     - - s
     auria.export_user(uuid)                                 - - s
@@ -160,7 +160,7 @@ const FUNCTIONS: &str = "
     auria.erase_again(bytea[],boolean)                      - - s
     auria.open_text(bytea,boolean)                          - u s
     auria.bound_value(bytea,uuid)                           - - -
-    auria.unbound_value(bytea)                              - - -
+    auria.unbound_value(bytea,uuid)                         - - -
     auria.open_for_owner(bytea,uuid,boolean)                - - -
     auria.name_digest(uuid,bytea)                           - - -
     auria.old_row_support(internal)                         - - -

@@ -8,6 +8,9 @@ fn commands(db: &Database, role: As, bucket: &str, name: &str) -> String {
     let mut allowed = String::new();
     let mut superuser = db.superuser();
     let mut session = db.session(role);
+    // Supabase's triggers let nobody else than the file store delete a row.
+    superuser.run("SET storage.allow_delete_query = 'true'");
+    session.run("SET storage.allow_delete_query = 'true'");
     for (command, statement) in [
         ('S', "SELECT FROM storage.objects"),
         ('I', "INSERT INTO storage.objects (bucket_id, name) VALUES ($1, $2)"),
@@ -94,7 +97,10 @@ fn without_claims_nobody_owns_a_file() {
         session.execute("SELECT set_config('request.jwt.claims', $1, false)", &[&claims]).unwrap();
         let written =
             session.execute("INSERT INTO storage.objects (bucket_id, name) VALUES ('avatars', '/a.jpg')", &[]);
-        auria_tests::refused_with(written, "42501");
+        // Supabase's own auth.uid() calls an empty id no uuid, the extension's calls it nobody.
+        let refused = written.unwrap_err();
+        let code = refused.code().unwrap().code();
+        assert!(code == "42501" || (code == "22P02" && claims == r#"{"sub": ""}"#), "{claims}: {refused:?}");
     }
 }
 

@@ -38,7 +38,10 @@ const functionsOf = (types) => types.match(/^ {4}Functions: \{\n[\s\S]*?^ {4}\}/
 
 export async function checkTypes(server) {
   const open = await typesOf(server);
-  if ((await readFile(FILE, 'utf8')) !== open) throw new Error('docs/database.types.ts is stale: run make types');
+  const written = await readFile(FILE, 'utf8');
+  // Supabase has pg_trgm in another schema than public.
+  const expected = server.isSupabase ? written.replace(/^ {6}show_(limit|trgm): .*\n/gm, '') : written;
+  if (expected !== open) throw new Error('docs/database.types.ts is stale: run make types');
   return 'unchanged';
 }
 

@@ -136,8 +136,7 @@ fn what_is_canceled_ends_with_its_period(db: &Database<'_>) {
         "current_period_start = now() - interval '40 days', current_period_end = now() - interval '1 hour', \
          cancel_at_period_end = true",
     );
-    let ends: String =
-        db.superuser().value("SELECT month_ends_at::text FROM public.subscriptions");
+    let ends: String = db.superuser().value("SELECT month_ends_at::text FROM public.subscriptions");
     assert_eq!(ends, "infinity");
     assert_eq!(db.superuser().value::<i32>("SELECT public.reset_monthly_usage_with_rollover()"), 0);
 }
@@ -210,9 +209,8 @@ fn a_revocation_takes_what_is_not_spent_once_and_forgives_the_rest(db: &Database
     assert_eq!(pool(db, user), [15, 0, 0, 10]);
     assert!(!can_use_credits(&mut service, user, "case_analysis"));
     assert_eq!(revoke(&mut service, user, 5, "pi_2"), 0);
-    let forgiven: i64 = service.value(
-        "SELECT sum(credits + changed_bonus) FROM public.credit_events WHERE kind = 'revocation'",
-    );
+    let forgiven: i64 =
+        service.value("SELECT sum(credits + changed_bonus) FROM public.credit_events WHERE kind = 'revocation'");
     assert_eq!(forgiven, 15);
     assert_eq!(ledger_disagreements(db), "");
 }
@@ -271,9 +269,8 @@ fn a_subscription_that_is_deleted_ends_and_a_user_leaves_nothing(db: &Database<'
     let user = since(db, "starter", "1 day");
     add_bonus(&mut db.service(), user, 4).unwrap();
     db.service().run("DELETE FROM public.subscriptions");
-    let bonus: i32 = db
-        .superuser()
-        .value("SELECT -changed_bonus FROM public.credit_events WHERE kind = 'end' AND bonus = 0");
+    let bonus: i32 =
+        db.superuser().value("SELECT -changed_bonus FROM public.credit_events WHERE kind = 'end' AND bonus = 0");
     assert_eq!(bonus, 4);
     db.service().run(&format!(
         "INSERT INTO public.subscriptions (user_id, plan_id, status) VALUES ('{user}', 'starter', 'active')"
@@ -304,21 +301,29 @@ fn a_teams_trigger_is_recorded_as_what_it_does(db: &Database<'_>) {
     assert_eq!(ledger_disagreements(db), "");
 }
 
+/// used, rollover, bonus
 type Balance = (Option<i32>, Option<i32>, Option<i32>);
 
-fn balances(session: &mut Session, user: Uuid) -> Vec<(i64, String, Balance, Option<i32>, Option<i32>)> {
+#[derive(Debug)]
+struct Line {
+    entry: i64,
+    what: String,
+    balance: Balance,
+    credits: Option<i32>,
+    available: Option<i32>,
+}
+
+fn balances(session: &mut Session, user: Uuid) -> Vec<Line> {
     session
         .query("SELECT * FROM auria.credit_statement($1, '-infinity', 'infinity')", &[&user])
         .unwrap()
         .iter()
-        .map(|row| {
-            (
-                row.get("entry"),
-                row.get("what"),
-                (row.get("used"), row.get("rollover"), row.get("bonus")),
-                row.get("credits"),
-                row.get("available"),
-            )
+        .map(|row| Line {
+            entry: row.get("entry"),
+            what: row.get("what"),
+            balance: (row.get("used"), row.get("rollover"), row.get("bonus")),
+            credits: row.get("credits"),
+            available: row.get("available"),
         })
         .collect()
 }
@@ -357,15 +362,23 @@ fn a_statement_says_the_balance_after_every_step_of_a_random_history(db: &Databa
                     "INSERT INTO public.subscriptions (user_id, plan_id, status) VALUES ('{user}', '{plan}', 'active')
                          ON CONFLICT (user_id) DO UPDATE SET plan_id = excluded.plan_id, status = excluded.status"
                 ),
-                15 => format!("UPDATE public.subscriptions SET usage_reset_at = now() - interval '{} days' {of}", 25 + number),
-                16 => format!("UPDATE public.subscriptions SET credits_bonus = {number}, credits_rollover = {number} {of}"),
+                15 => format!(
+                    "UPDATE public.subscriptions SET usage_reset_at = now() - interval '{} days' {of}",
+                    25 + number
+                ),
+                16 => format!(
+                    "UPDATE public.subscriptions SET credits_bonus = {number}, credits_rollover = {number} {of}"
+                ),
                 17 => format!(
                     "UPDATE public.subscriptions SET plan_id = '{plan}', credits_used_this_month = {number},
                             usage_reset_at = now() {of}"
                 ),
                 18 => "SELECT public.reset_monthly_usage_with_rollover()".to_owned(),
                 _ if number == 0 => format!("DELETE FROM public.subscriptions {of}"),
-                _ => format!("UPDATE public.subscriptions SET status = '{}' {of}", ["active", "past_due"][(number % 2) as usize]),
+                _ => format!(
+                    "UPDATE public.subscriptions SET status = '{}' {of}",
+                    ["active", "past_due"][(number % 2) as usize]
+                ),
             };
             let context = || format!("life {life}, step {step}: {statement}");
             match session.batch_execute(&statement) {
@@ -374,7 +387,7 @@ fn a_statement_says_the_balance_after_every_step_of_a_random_history(db: &Databa
                 Err(error) => assert_eq!(error.code().map(|code| code.code()), Some("22023"), "{}", context()),
             }
             let lines = balances(&mut session, user);
-            let last = lines.last().map(|line| line.2);
+            let last = lines.last().map(|line| line.balance);
             let row = session
                 .query_opt(
                     "SELECT credits_used_this_month, credits_rollover, credits_bonus, credits_per_month
@@ -391,10 +404,10 @@ fn a_statement_says_the_balance_after_every_step_of_a_random_history(db: &Databa
             if let Some(row) = &row {
                 let granted: Option<i32> = row.get(3);
                 let available = granted.unwrap_or(0) + is_there.1.unwrap() + is_there.2.unwrap() - is_there.0.unwrap();
-                assert_eq!(lines.last().unwrap().4, Some(available), "{}", context());
+                assert_eq!(lines.last().unwrap().available, Some(available), "{}", context());
             }
             if let Some(line) = lines.last() {
-                seen.push((line.0, is_there));
+                seen.push((line.entry, is_there));
             }
             if step % 20 == 19 {
                 assert_eq!(ledger_disagreements(db), "", "{}", context());
@@ -402,15 +415,15 @@ fn a_statement_says_the_balance_after_every_step_of_a_random_history(db: &Databa
         }
         let lines = balances(&mut session, user);
         for (entry, was) in seen {
-            let line = lines.iter().find(|line| line.0 == entry).unwrap();
-            assert_eq!(line.2, was, "life {life}: as it was at entry {entry}");
+            let line = lines.iter().find(|line| line.entry == entry).unwrap();
+            assert_eq!(line.balance, was, "life {life}: as it was at entry {entry}");
         }
         for pair in lines.windows(2) {
-            assert!(pair[0].0 < pair[1].0);
+            assert!(pair[0].entry < pair[1].entry);
             // What a line changes is the difference of what can be spent, where the subscription stays.
-            if let [Some(before), Some(after), Some(credits)] = [pair[0].4, pair[1].4, pair[1].3]
+            if let [Some(before), Some(after), Some(credits)] = [pair[0].available, pair[1].available, pair[1].credits]
                 // A refund of what the present plan does not cover changes nothing that can be spent.
-                && !["start", "end", "refund"].contains(&pair[1].1.as_str())
+                && !["start", "end", "refund"].contains(&pair[1].what.as_str())
             {
                 assert_eq!(after - before, credits, "life {life}: {pair:?}");
             }
@@ -418,7 +431,7 @@ fn a_statement_says_the_balance_after_every_step_of_a_random_history(db: &Databa
     }
 }
 
-both_ways! {
+all_ways! {
     a_charge_after_the_months_end_is_the_first_of_the_next,
     months_that_passed_unseen_are_settled_one_after_another,
     a_trial_that_was_used_up_and_is_paid_for_has_its_credits_at_once,

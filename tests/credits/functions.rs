@@ -362,7 +362,7 @@ fn the_legacy_reset_settles_the_month_and_postpones_nobodys_credits(db: &Databas
     assert_eq!(counters(db, user), Counters { used: 0, rollover: 10, bonus: 7, cases: 0, dsd: 0 });
 }
 
-both_ways! {
+all_ways! {
     an_operation_is_charged_at_its_cost_and_written_to_the_ledger,
     what_is_not_there_cannot_be_spent_and_nothing_changes,
     a_free_operation_is_allowed_on_an_empty_pool_and_recorded,

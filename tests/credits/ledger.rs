@@ -290,7 +290,7 @@ fn a_ledger_from_before_the_numbers_is_numbered_and_its_refunds_matched(db: &Dat
     assert_eq!(ledger_disagreements(db), "");
 }
 
-both_ways! {
+all_ways! {
     a_reference_is_charged_again_after_its_refund,
     a_clock_that_steps_back_changes_neither_what_is_refunded_nor_what_a_reset_divides,
     thirty_thousand_users_use_the_free_tier_in_one_statement,

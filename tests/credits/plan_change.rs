@@ -219,3 +219,31 @@ fn a_status_that_nobody_knows_is_refused_when_it_is_written() {
     );
     assert_eq!(webhook.value::<i32>("SELECT public.reset_monthly_usage_with_rollover()"), 1);
 }
+
+/// The fourth use took a bought credit. Two earlier ones are given back, so that the plan pays for what is left, and the plan
+/// change takes nothing of what was bought: neither does the fourth use's refund give it back once more.
+#[test]
+fn a_refund_gives_back_no_more_of_what_was_bought_than_the_plan_changes_took() {
+    let db = database();
+    let user = subscriber(&db, "starter", 3, 0);
+    db.superuser().run("UPDATE public.subscription_plans SET credits_per_month = 3 WHERE id = 'starter'");
+    let mut service = db.service();
+    let mut call = |function: &str, number: u32| {
+        let query = format!(
+            "SELECT public.{function}('{user}', 'case_analysis', '00000000-0000-4000-8000-00000000000{number}')"
+        );
+        assert!(service.value::<bool>(&query), "{query}");
+    };
+    for number in 1..=4 {
+        call("use_credits", number);
+    }
+    for number in 1..=2 {
+        call("refund_credits", number);
+    }
+    set(&db, user, "plan_id = 'price_pro_monthly_v2'");
+    for number in [4, 3] {
+        call("refund_credits", number);
+    }
+    assert_eq!(pool(&db, user), [0, 0, 0, 3]);
+    assert_eq!(ledger_disagreements(&db), "");
+}

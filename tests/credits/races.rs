@@ -167,7 +167,9 @@ fn a_charge_that_waited_for_a_first_purchase_is_charged_to_it(db: &Database<'_>)
 fn two_refunds_of_uses_whose_subscription_is_gone_both_succeed(db: &Database<'_>) {
     let user = db.sign_up_on_plan("ana@clinica.test", "starter");
     let mut service = db.service();
-    service.run(&format!("SELECT public.use_credits('{user}', 'case_analysis'), public.use_credits('{user}', 'dsd_simulation')"));
+    service.run(&format!(
+        "SELECT public.use_credits('{user}', 'case_analysis'), public.use_credits('{user}', 'dsd_simulation')"
+    ));
     service.run("DELETE FROM public.subscriptions");
     let refund = |operation: &str| format!("SELECT public.refund_credits('{user}', '{operation}')");
     assert!(after_a_wait(db, &refund("dsd_simulation"), &refund("case_analysis")));
@@ -184,9 +186,9 @@ fn a_refund_takes_the_latest_use_that_it_waited_for(db: &Database<'_>) {
     let charge = format!("SELECT public.use_credits('{user}', 'case_analysis')");
     db.service().run(&charge);
     assert!(after_a_wait(db, &charge, &format!("SELECT public.refund_credits('{user}', 'case_analysis')")));
-    let latest_is_given_back: bool = db.superuser().value(
-        "SELECT counterpart <> 0 FROM public.credit_usage WHERE credits_used > 0 ORDER BY entry DESC LIMIT 1",
-    );
+    let latest_is_given_back: bool = db
+        .superuser()
+        .value("SELECT counterpart <> 0 FROM public.credit_usage WHERE credits_used > 0 ORDER BY entry DESC LIMIT 1");
     assert!(latest_is_given_back);
 }
 
@@ -254,7 +256,7 @@ fn a_newer_window_starts_again_and_an_older_one_counts_into_the_stored_one(db: &
     assert_eq!(service.value::<i32>("SELECT public.cleanup_old_rate_limits()"), 0);
 }
 
-both_ways! {
+all_ways! {
     sixteen_connections_spend_a_thousand_credits_and_not_one_more,
     sixteen_connections_get_three_free_analyses_between_them,
     an_old_snapshot_does_not_give_away_a_fourth_free_analysis,

@@ -46,7 +46,7 @@ fn a_refund_of_an_earlier_month_stays_bonus_whatever_the_new_month_has_used(db: 
     assert_eq!(used_and_bonus(&mut service, user), (0, 1));
 }
 
-both_ways! {
+all_ways! {
     a_charged_reference_is_answered_true_when_nothing_is_left_to_spend,
     a_refund_of_an_earlier_month_stays_bonus_whatever_the_new_month_has_used,
 }

@@ -18,6 +18,7 @@ use crate::database::Database;
 use crate::owner;
 use crate::session::{As, Session};
 use crate::stage::{Stage, data_directory};
+use crate::supabase;
 use crate::watchdog::Watchdog;
 
 const TEMPLATE: &str = "auria_template";
@@ -35,6 +36,26 @@ activate = 1";
 
 static SHARED: LazyLock<Cluster> = LazyLock::new(|| ClusterOptions::default().start());
 
+/// What a server brings before the extension is installed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Platform {
+    /// PostgreSQL alone.
+    PostgreSql,
+    /// What `tests/fixtures/supabase` makes.
+    Supabase,
+}
+
+impl Platform {
+    /// The one that AURIA_PLATFORM names: that of every server whose test does not choose.
+    fn of_the_environment() -> Self {
+        match std::env::var("AURIA_PLATFORM").as_deref() {
+            Ok("supabase") => Platform::Supabase,
+            Ok("") | Err(_) => Platform::PostgreSql,
+            Ok(other) => panic!("there is no platform {other}"),
+        }
+    }
+}
+
 /// How a server of its own is to be.
 #[derive(Default)]
 pub struct ClusterOptions {
@@ -45,11 +66,18 @@ pub struct ClusterOptions {
     megabytes: Option<u32>,
     stage: Option<Arc<Stage>>,
     superuser: Option<&'static str>,
+    platform: Option<Platform>,
 }
 
 impl ClusterOptions {
+    /// A server of this platform, whatever the environment says.
+    pub fn platform(mut self, platform: Platform) -> Self {
+        self.platform = Some(platform);
+        self
+    }
+
     /// A first superuser of another name than `postgres`.
-    pub fn superuser(mut self, name: &'static str) -> Self {
+    pub(crate) fn superuser(mut self, name: &'static str) -> Self {
         self.superuser = Some(name);
         self
     }
@@ -63,6 +91,12 @@ impl ClusterOptions {
     /// A line of postgresql.conf; the value is quoted here.
     pub fn setting(mut self, name: &str, value: &str) -> Self {
         self.settings.push((name.into(), value.into()));
+        self
+    }
+
+    /// The same, unless the test sets it.
+    pub(crate) fn default_setting(mut self, name: &str, value: &str) -> Self {
+        self.settings.insert(0, (name.into(), value.into()));
         self
     }
 
@@ -92,9 +126,18 @@ impl ClusterOptions {
 
     /// Makes the server and starts it.
     pub fn start(self) -> Cluster {
+        match self.platform.unwrap_or_else(Platform::of_the_environment) {
+            Platform::PostgreSql => self.make(Platform::PostgreSql),
+            Platform::Supabase => supabase::start(self),
+        }
+    }
+
+    /// Makes a server of this platform, without the roles that belong to it.
+    pub(crate) fn make(self, platform: Platform) -> Cluster {
         let stage = self.stage.as_ref().unwrap_or_else(|| Stage::shared());
         let mut cluster = Cluster::bare(stage);
         cluster.superuser = self.superuser.unwrap_or(cluster.superuser);
+        cluster.platform = platform;
         for (name, value) in &self.environment {
             cluster.set_environment(name, value);
         }
@@ -148,6 +191,7 @@ pub struct Cluster {
     watchdog: Watchdog,
     stage: Arc<Stage>,
     superuser: &'static str,
+    platform: Platform,
 }
 
 impl Cluster {
@@ -171,6 +215,7 @@ impl Cluster {
             watchdog,
             stage: Arc::clone(stage),
             superuser: "postgres",
+            platform: Platform::PostgreSql,
         }
     }
 
@@ -192,8 +237,13 @@ impl Cluster {
     }
 
     /// The role that made the server.
-    pub(crate) fn superuser_name(&self) -> &'static str {
+    pub fn superuser_name(&self) -> &'static str {
         self.superuser
+    }
+
+    /// What it brings before the extension is installed.
+    pub fn platform(&self) -> Platform {
+        self.platform
     }
 
     /// The number in the socket's name.
@@ -293,22 +343,32 @@ impl Cluster {
 
     fn new_database(&self, template: &str) -> Database<'_> {
         let name = format!("auria_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        self.superuser("postgres").run(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        self.create_database(&name, template);
         Database::new(self, name)
     }
 
+    /// On each platform the role postgres owns what people work in.
+    pub(crate) fn create_database(&self, name: &str, template: &str) {
+        self.superuser("postgres").run(&format!("CREATE DATABASE {name} OWNER postgres TEMPLATE {template}"));
+    }
+
     fn make_template(&self) {
-        self.superuser("postgres").run(&format!("CREATE DATABASE {TEMPLATE} TEMPLATE template0"));
+        self.create_database(TEMPLATE, "template0");
+        if self.platform == Platform::Supabase {
+            supabase::make_ready(self, TEMPLATE);
+        }
         let mut session = self.superuser(TEMPLATE);
         session.run("CREATE EXTENSION auria CASCADE");
         // The same tests against the PL/pgSQL peer of the benchmarks.
         if std::env::var_os("AURIA_TWIN").is_some() {
             session.run(crate::sources::TWIN);
         }
-        session.run(
-            "CREATE ROLE authenticator LOGIN NOINHERIT;
-             GRANT anon, authenticated, service_role TO authenticator",
-        );
+        if self.platform == Platform::PostgreSql {
+            session.run(
+                "CREATE ROLE authenticator LOGIN NOINHERIT;
+                 GRANT anon, authenticated, service_role TO authenticator",
+            );
+        }
     }
 
     /// Starts the server, stopped or killed before.
@@ -389,6 +449,7 @@ impl Cluster {
     pub fn standby(&self) -> Cluster {
         let mut standby = Cluster::bare(&self.stage);
         standby.superuser = self.superuser;
+        standby.platform = self.platform;
         let data = standby.data_directory();
         let host = self.directory.to_str().unwrap();
         let port = self.port.to_string();

@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Platform};
 use crate::database::Database;
+use crate::session::As;
 use crate::stage::repository;
+use crate::supabase::Services;
 
 /// How many migrations there were.
 pub const LAST_LEGACY_STATE: usize = 18;
@@ -24,12 +26,12 @@ impl Cluster {
         let migrations = sql_files(&history());
         assert_eq!(migrations.len(), LAST_LEGACY_STATE);
 
-        let db = self.empty_database();
+        let db = self.before_the_first_migration();
         let mut admin = db.superuser();
-        let supabase = history().with_file_name("supabase.sql");
-        admin.run(&fs::read_to_string(supabase).unwrap());
+        let mut team = db.session(As::Role("postgres"));
         for migration in &migrations[..state] {
-            for step in ["", "rows", "by_hand"] {
+            team.run(&fs::read_to_string(history().join(migration)).unwrap());
+            for step in ["rows", "by_hand"] {
                 let step = history().join(step).join(migration);
                 if step.exists() {
                     admin.run(&fs::read_to_string(step).unwrap());
@@ -39,13 +41,28 @@ impl Cluster {
         db
     }
 
+    /// Supabase as it hands out a database, or as much of it as AURIA meets.
+    fn before_the_first_migration(&self) -> Database<'_> {
+        let fixture = |name| fs::read_to_string(history().with_file_name(name)).unwrap();
+        let db = match self.platform() {
+            Platform::Supabase => self.supabase_database(Services::Ran),
+            Platform::PostgreSql => {
+                let db = self.empty_database();
+                db.superuser().run(&fixture("supabase.sql"));
+                db
+            }
+        };
+        db.superuser().run(&fixture("in_use.sql"));
+        db
+    }
+
     /// A database that went on to this one of [`RAW_STATES`]: its patients are in `public.patients_raw`.
     pub fn raw_database(&self, state: usize) -> Database<'_> {
         let db = self.legacy_database(LAST_LEGACY_STATE);
-        let mut admin = db.superuser();
+        let mut team = db.session(As::Role("postgres"));
         for migration in sql_files(&history().join("raw")) {
             if number(&migration) <= state {
-                admin.run(&fs::read_to_string(history().join("raw").join(migration)).unwrap());
+                team.run(&fs::read_to_string(history().join("raw").join(migration)).unwrap());
             }
         }
         db

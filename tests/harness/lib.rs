@@ -18,6 +18,7 @@
 
 mod cluster;
 mod database;
+mod debian;
 mod legacy;
 mod memory;
 mod owner;
@@ -28,19 +29,20 @@ mod stage;
 mod supabase;
 mod watchdog;
 
-pub use cluster::{Cluster, ClusterOptions};
+pub use cluster::{Cluster, ClusterOptions, Platform};
 pub use database::Database;
+pub use debian::{Debian, Terminal};
 pub use legacy::{LAST_LEGACY_STATE, RAW_STATES};
 pub use memory::{limit_memory, private_memory};
 pub use owner::is_root;
 pub use refusal::{refused, refused_with};
 pub use session::{As, Session};
 pub use sources::{
-    Function, Migration, Source, TWIN, compiled_function_names, insert_evaluation, migration_count, migrations,
-    public_functions, public_tables, sources,
+    Function, Migration, Source, TWIN, audit_recipe, compiled_function_names, insert_evaluation, migration_count,
+    migrations, public_functions, public_tables, sources,
 };
 pub use stage::{Stage, repository};
-pub use supabase::{Services, Supabase};
+pub use supabase::{Services, compile};
 
 /// A database of its own with the extension created in it, on the server all tests of this process share.
 pub fn database() -> Database<'static> {

@@ -138,3 +138,20 @@ pub fn public_functions() -> Vec<Function> {
 pub fn compiled_function_names() -> BTreeSet<String> {
     public_functions().into_iter().filter(|function| function.is_compiled).map(|function| function.name).collect()
 }
+
+/// How docs/phi.md says that it is recorded who read which patient: settings, and statements for the sealed layout.
+pub fn audit_recipe() -> (Vec<(String, String)>, String) {
+    let page = fs::read_to_string(repository().join("docs/phi.md")).unwrap();
+    let section = page.split("\n## Who read which patient\n").nth(1).unwrap();
+    let block = |language: &str| {
+        let start = format!("```{language}\n");
+        let block = section.split(&start).nth(1).unwrap();
+        block.split("```").next().unwrap().to_owned()
+    };
+    let settings = block("ini");
+    let settings = settings.lines().map(|line| {
+        let (name, value) = line.split_once(" = ").unwrap();
+        (name.to_owned(), value.trim_matches('\'').to_owned())
+    });
+    (settings.collect(), block("postgresql"))
+}

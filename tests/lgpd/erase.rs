@@ -46,6 +46,27 @@ fn erasing_a_user_keeps_payments_and_nothing_else_and_leaves_others_alone() {
 }
 
 #[test]
+fn a_dentist_who_was_erased_gets_no_profile_again() {
+    let db = database();
+    let ana = practice(&db, "ana");
+    erase(&mut db.service(), &format!("erase_user('{}')", ana.dentist));
+    let mut admin = db.superuser();
+    admin.run(&format!(
+        "UPDATE auth.users SET raw_user_meta_data = '{{\"full_name\": \"Ana\"}}' WHERE id = '{}'",
+        ana.dentist
+    ));
+    // The account is there, for the payments that are kept.
+    assert_eq!(admin.value::<i64>(&format!("SELECT count(*) FROM auth.users WHERE id = '{}'", ana.dentist)), 1);
+    let profiles = "SELECT ok FROM auria.doctor() WHERE \"check\" = 'profiles'";
+    assert!(admin.value::<bool>(profiles));
+    assert_eq!(admin.value::<i32>("SELECT auria.create_missing_profiles()"), 0);
+    // Somebody else who has none does get one; and so it is in a database whose record is of an older version.
+    admin.run("DELETE FROM public.profiles; ALTER TABLE auria.erasures DROP COLUMN digest");
+    assert!(!admin.value::<bool>(profiles));
+    assert_eq!(admin.value::<i32>("SELECT auria.create_missing_profiles()"), 2);
+}
+
+#[test]
 fn erasing_a_user_with_payments_leaves_no_row_and_no_word() {
     let db = database();
     let ana = practice(&db, "ana");

@@ -1,6 +1,6 @@
 //! Taking over a database that AURIA ran in PL/pgSQL, with what years left in it.
 
-use auria_tests::{Database, Session, empty_database, refused_with, repository};
+use auria_tests::{Cluster, Database, RAW_STATES, Session, empty_database, refused_with, repository};
 use postgres::error::DbError;
 
 use crate::support::legacy::{ANA, BIA, LAST, Rows, database_at};
@@ -299,6 +299,39 @@ fn the_holes_of_the_old_version_are_closed_and_other_products_left_alone() {
         ),
         4
     );
+}
+
+/// Policies that the original made for its backend, and for everybody by mistake, on each managed table that is there.
+const OF_THE_BACKEND_FOR_EVERYBODY: &str = r#"DO $$
+DECLARE
+    "table" regclass;
+BEGIN
+    FOR "table" IN SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+                                           AND relname NOT IN ('newsletter', 'clinic_appointments') LOOP
+        EXECUTE format('CREATE POLICY "Service role can manage" ON %s USING (true) WITH CHECK (true)', "table");
+        EXECUTE format('CREATE POLICY "Service role can insert" ON %s FOR INSERT WITH CHECK (true)', "table");
+        EXECUTE format('CREATE POLICY "Service role can update" ON %s FOR UPDATE USING (true)', "table");
+        EXECUTE format('CREATE POLICY "Service role can delete" ON %s FOR DELETE USING (1 = 1)', "table");
+    END LOOP;
+END $$"#;
+
+#[test]
+fn what_the_original_let_everybody_do_in_the_name_of_its_backend_is_dropped_by_name_at_every_state() {
+    for db in [1, 8, LAST].map(database_at).into_iter().chain([Cluster::shared().raw_database(RAW_STATES[2])]) {
+        let mut admin = db.superuser();
+        admin.run(OF_THE_BACKEND_FOR_EVERYBODY);
+        // A clinic's own table, and a role that the clinic named: neither is the original's.
+        admin.run(
+            r#"CREATE POLICY "Service role can read" ON public.newsletter USING (true);
+               CREATE POLICY "Service role can read" ON public.profiles FOR SELECT TO authenticated USING (true)"#,
+        );
+        adopt_all(&mut admin);
+        let said = warnings(&mut admin);
+        let about: Vec<_> = said.iter().filter(|warning| warning.contains("Service role can")).collect();
+        assert!(matches!(about[..], [text] if text.contains("public.profiles")), "{about:?}");
+        let left = "SELECT string_agg(polrelid::regclass::text, ', ' ORDER BY 1) FROM pg_policy WHERE polname LIKE 'Service role can%'";
+        assert_eq!(admin.value::<String>(left).replace("public.", ""), "newsletter, profiles");
+    }
 }
 
 #[test]

@@ -48,7 +48,8 @@ fn a_restore_under_default_privileges_hands_no_function_of_the_backend_to_visito
         let mut dba = restored.superuser();
         dba.run(defaults);
         let said = restore(&db, &restored);
-        assert!(said.contains("WARNING:  auria: default privileges of role \"postgres\""), "{said}");
+        let superuser = db.cluster().superuser_name();
+        assert!(said.contains(&format!("WARNING:  auria: default privileges of role \"{superuser}\"")), "{said}");
         assert!(said.contains("anon, authenticated"), "{said}");
         assert!(said.contains("SELECT * FROM auria.migrate(again => true)"), "{said}");
         // The grants are there, and the functions refuse all the same.

@@ -16,7 +16,7 @@ pub fn complaints(session: &mut Session) -> Vec<(String, String)> {
 
 /// Breaks a healthy database and expects one check to name what was broken.
 #[track_caller]
-fn breaks(db: &Database, statements: &str, check: &str, named: &str) {
+pub fn breaks(db: &Database, statements: &str, check: &str, named: &str) {
     let mut admin = db.superuser();
     assert_eq!(complaints(&mut admin), [], "before {statements}");
     // A transaction of its own, taken back: the next thing is broken in a healthy database.
@@ -188,7 +188,7 @@ fn an_owner_who_is_not_trusted_is_reported_unless_the_setting_names_him() {
 }
 
 /// The detail of a check, whether it fails or not.
-fn detail(session: &mut Session, check: &str) -> String {
+pub fn detail(session: &mut Session, check: &str) -> String {
     session.value(&format!(r#"SELECT detail FROM auria.doctor() WHERE "check" = '{check}'"#))
 }
 
@@ -272,10 +272,10 @@ fn what_runs_with_a_superusers_rights_is_reported() {
             "public.own() runs with the rights of superuser",
         ),
         (
-            "ALTER FUNCTION public.use_credits(uuid, text) OWNER TO postgres",
+            "ALTER FUNCTION public.use_credits(uuid, text) OWNER TO CURRENT_USER",
             "run ALTER FUNCTION public.use_credits(uuid,text) OWNER TO auria_owner",
         ),
-        ("ALTER TABLE public.resins OWNER TO postgres", "run ALTER TABLE public.resins OWNER TO auria_owner"),
+        ("ALTER TABLE public.resins OWNER TO CURRENT_USER", "run ALTER TABLE public.resins OWNER TO auria_owner"),
     ] {
         breaks(&db, statements, "owners", expected);
     }
@@ -376,8 +376,8 @@ fn the_advice_of_every_check_works() {
         "REVOKE SELECT (tooth) ON public.evaluations FROM anon",
         "REVOKE EXECUTE ON FUNCTION public.use_credits(uuid, text) FROM service_role",
         "GRANT TRUNCATE ON public.patients TO authenticated",
-        "ALTER FUNCTION public.use_credits(uuid, text) OWNER TO postgres",
-        "ALTER TABLE public.resins OWNER TO postgres",
+        "ALTER FUNCTION public.use_credits(uuid, text) OWNER TO CURRENT_USER",
+        "ALTER TABLE public.resins OWNER TO CURRENT_USER",
         "DROP FUNCTION public.use_credits(uuid, text)",
         "CREATE OR REPLACE FUNCTION public.use_credits(p_user_id uuid, p_operation text) RETURNS boolean \
              LANGUAGE sql SECURITY DEFINER AS 'SELECT true'",
@@ -510,9 +510,8 @@ fn a_counter_that_the_ledger_does_not_explain_is_reported() {
     let user = db.sign_up_on_plan("wrong@clinica.example", "starter");
     assert!(spend(&mut db.service(), user, "case_analysis"));
     let id: Uuid = db.superuser().value("SELECT id FROM public.subscriptions");
-    // Past the triggers, which record an adjustment.
-    let unseen = "SET session_replication_role = replica; \
-                  UPDATE public.subscriptions SET credits_used_this_month = 0; RESET session_replication_role";
+    let unseen =
+        "SET LOCAL session_replication_role = replica; UPDATE public.subscriptions SET credits_used_this_month = 0";
     for statements in [unseen, "DELETE FROM public.credit_usage", "DELETE FROM public.credit_events"] {
         breaks(&db, statements, "ledger", &id.to_string());
     }

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use auria_tests::{
-    ClusterOptions, Database, Session, compiled_function_names, empty_database, migration_count, public_tables,
-    refused_with,
+    ClusterOptions, Database, Platform, Session, compiled_function_names, empty_database, migration_count,
+    public_tables, refused_with,
 };
 
 const CREATE: &str = "CREATE EXTENSION auria CASCADE";
@@ -51,6 +51,19 @@ fn one_command_makes_the_whole_database() {
           WHERE pronamespace = 'public'::regnamespace AND lanname = 'c' AND probin = '$libdir/auria_pg'",
     );
     assert_eq!(usize::try_from(rpcs).unwrap(), compiled_function_names().len());
+}
+
+#[test]
+fn without_cascade_it_says_what_to_create_first_and_is_created_after_it_in_any_schema() {
+    // As operators write it, who list extensions by name.
+    let db = empty_database();
+    let mut dba = db.superuser();
+    let refusal = refused_with(dba.batch_execute("CREATE EXTENSION IF NOT EXISTS auria"), "42704");
+    assert_eq!(refusal.message(), "required extension \"pg_trgm\" is not installed");
+    dba.run("CREATE SCHEMA elsewhere; CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA elsewhere");
+    dba.run("CREATE EXTENSION IF NOT EXISTS auria");
+    assert_eq!(tables(&mut dba), public_tables());
+    assert!(dba.value::<bool>("SELECT bool_and(ok) FROM auria.doctor()"));
 }
 
 #[test]
@@ -150,7 +163,7 @@ const PLATFORM: &str = "\
 
 #[test]
 fn what_a_platform_has_made_is_left_as_it_is() {
-    let cluster = ClusterOptions::default().start();
+    let cluster = ClusterOptions::default().platform(Platform::PostgreSql).start();
     let db = cluster.empty_database();
     let mut dba = db.superuser();
     dba.run(SUPABASE);
@@ -163,7 +176,7 @@ fn what_a_platform_has_made_is_left_as_it_is() {
 
 #[test]
 fn a_server_without_the_roles_gets_them() {
-    let cluster = ClusterOptions::default().start();
+    let cluster = ClusterOptions::default().platform(Platform::PostgreSql).start();
     let db = cluster.empty_database();
     let mut dba = db.superuser();
     dba.run(CREATE);
@@ -185,7 +198,7 @@ fn a_server_without_the_roles_gets_them() {
 fn two_databases_of_a_server_are_installed_at_the_same_time() {
     // The platform has made the roles of the API, or the extension makes them too.
     for roles in ["", "CREATE ROLE anon; CREATE ROLE authenticated; CREATE ROLE service_role BYPASSRLS"] {
-        let cluster = ClusterOptions::default().start();
+        let cluster = ClusterOptions::default().platform(Platform::PostgreSql).start();
         cluster.superuser("postgres").run(roles);
         let databases = [cluster.empty_database(), cluster.empty_database()];
         // The first one has made the role, and not committed.
@@ -307,7 +320,7 @@ fn a_fresh_installation_says_one_line_and_warns_of_a_missing_key() {
 
 #[test]
 fn databases_of_one_server_can_be_installed_at_the_same_moment() {
-    let cluster = ClusterOptions::default().start();
+    let cluster = ClusterOptions::default().platform(Platform::PostgreSql).start();
     let databases: Vec<_> = (0..4).map(|_| cluster.empty_database()).collect();
     std::thread::scope(|scope| {
         for db in &databases {

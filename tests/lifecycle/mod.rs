@@ -8,6 +8,7 @@ mod adoption_today;
 mod constraints;
 mod default_privileges;
 pub mod doctor;
+mod doctor_of_accounts;
 pub mod dump_restore;
 mod expected;
 mod install;

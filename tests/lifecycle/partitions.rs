@@ -58,8 +58,13 @@ fn a_ledger_that_was_partitioned_after_the_installation_is_migrated_again() {
     let ana = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
     db.service().run(&format!("SELECT public.use_credits('{ana}', 'case_analysis')"));
     let mut admin = db.superuser();
+    // Entries keep their place between the events, and the next one comes after both.
+    admin.run("UPDATE public.subscriptions SET credits_bonus = credits_bonus + 3");
+    let entries = "SELECT string_agg(entry::text, ' ' ORDER BY entry) FROM public.credit_usage";
+    let before: String = admin.value(entries);
     partition_the_ledger(&mut admin);
     admin.run("SELECT FROM auria.migrate(again => true)");
+    assert_eq!(admin.value::<String>(entries), before);
     assert_eq!(complaints(&mut admin), []);
     assert_the_ledger_works(&db, &ana.to_string());
     assert_eq!(complaints(&mut admin), []);

@@ -1,6 +1,6 @@
 //! Code that is not the extension's runs with the rights of its owner or its caller, and never with a superuser's.
 
-use auria_tests::{As, ClusterOptions, Database, Session, database, empty_database};
+use auria_tests::{As, ClusterOptions, Database, Platform, Session, database, empty_database};
 
 use crate::support::legacy::{ANA, LAST};
 
@@ -253,7 +253,7 @@ fn nothing_of_public_belongs_to_a_superuser_on_a_fresh_installation() {
 /// Supabase as it is: the migrations' role, the database and the platform's schemas belong to roles that are no superusers.
 #[test]
 fn on_a_platform_whose_owners_are_no_superusers_everything_works() {
-    let cluster = ClusterOptions::default().start();
+    let cluster = ClusterOptions::default().platform(Platform::PostgreSql).start();
     let db = cluster.legacy_database(LAST);
     let mut admin = db.superuser();
     admin.run(

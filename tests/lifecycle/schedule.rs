@@ -4,9 +4,9 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use auria_tests::{Cluster, ClusterOptions, Database, Session, Stage, database, refused_with};
+use auria_tests::{Cluster, ClusterOptions, Database, Platform, RAW_STATES, Session, Stage, database, refused_with};
 
-use crate::docs::runbook::OPERATIONS;
+use crate::docs::runbook::{INSTALL, OPERATIONS};
 
 const SCHEDULE: &str = "SELECT job, schedule, command, active FROM auria.schedule()";
 
@@ -54,6 +54,7 @@ fn managed_jobs(database: &str) -> Vec<Job> {
 /// A server that has pg_cron loaded. It works in no database yet.
 fn server(background_workers: &str) -> Cluster {
     ClusterOptions::default()
+        .platform(Platform::PostgreSql)
         .setting("shared_preload_libraries", "pg_cron")
         .setting("cron.use_background_workers", background_workers)
         .start()
@@ -234,7 +235,7 @@ fn the_jobs_are_removed_by_one_statement_with_the_extension_or_without_it() {
         let left = jobs(&mut dba, REGISTERED);
         assert_eq!(left.len(), 1, "{left:?}");
     }
-    assert!(OPERATIONS.replace('\n', " ").contains(UNSCHEDULE), "{UNSCHEDULE}");
+    assert!(INSTALL.replace('\n', " ").contains(UNSCHEDULE), "{UNSCHEDULE}");
 }
 
 #[test]
@@ -252,27 +253,77 @@ fn the_runbook_lists_every_job() {
 }
 
 #[test]
-fn the_doctor_fails_when_a_second_reset_of_the_month_is_scheduled() {
+fn the_doctor_fails_while_the_originals_reset_of_the_month_is_scheduled() {
     let cluster = server("off");
     let db = database_with_pg_cron(&cluster);
     let mut dba = db.superuser();
     let jobs = r#"SELECT COALESCE(string_agg(detail, ''), '') FROM auria.doctor() WHERE "check" = 'jobs' AND NOT ok"#;
-    dba.run("SELECT cron.schedule('mensal', '0 3 * * *', 'SELECT public.reset_monthly_credits()')");
-    assert!(!dba.value::<String>(jobs).contains("reset_monthly_credits"));
-    dba.run(SCHEDULE);
+    dba.run(ORIGINALS_RESET);
+    // With the extension's own jobs and without them.
+    for schedule in ["", SCHEDULE] {
+        dba.run(schedule);
+        let detail: String = dba.value(jobs);
+        assert!(detail.contains("calls reset_monthly_credits()"), "{detail}");
+    }
     let detail: String = dba.value(jobs);
-    assert!(detail.contains("calls reset_monthly_credits()"), "{detail}");
-    // Either statement that it gives ends it.
-    let statements: Vec<&str> =
-        detail.split("SELECT cron.unschedule(").skip(1).map(|rest| rest.split(')').next().unwrap()).collect();
-    assert_eq!(statements.len(), 2, "{detail}");
-    for job in statements {
-        dba.run(&format!("BEGIN; SELECT cron.unschedule({job})"));
-        assert!(!dba.value::<String>(jobs).contains("reset_monthly_credits"));
+    for statement in [
+        detail.split_once("run ").unwrap().1,
+        "SELECT cron.alter_job(jobid, active => false) FROM cron.job WHERE jobname = 'mensal'",
+        "SELECT cron.schedule('mensal', '0 3 * * *', 'SELECT public.not_reset_monthly_credits()')",
+    ] {
+        dba.run(&format!("BEGIN; {statement}"));
+        assert_eq!(dba.value::<String>(jobs), "", "{statement}");
         dba.run("ROLLBACK");
     }
-    dba.run("SELECT cron.alter_job(jobid, active => false) FROM cron.job WHERE jobname = 'mensal'");
-    assert_eq!(dba.value::<String>(jobs), "");
+}
+
+/// As migration 042 of the original schedules it.
+const ORIGINALS_RESET: &str = "SELECT cron.schedule('mensal', '0 3 * * *', $$SELECT public.reset_monthly_credits()$$)";
+
+/// What that does, in our own words.
+const RESET_MONTHLY_CREDITS: &str = "
+    CREATE FUNCTION public.reset_monthly_credits() RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
+        UPDATE public.subscriptions SET credits_rollover = credits_bonus, credits_bonus = 0, credits_used_this_month = 0
+         WHERE current_period_end < now() $$";
+
+#[test]
+fn an_adoption_unschedules_the_originals_reset_of_the_month_and_says_so() {
+    for state in RAW_STATES.into_iter().filter(|state| *state >= 42) {
+        let cluster = server("off");
+        let db = cluster.raw_database(state);
+        give_pg_cron(&cluster, db.name());
+        let mut dba = db.superuser();
+        dba.run(RESET_MONTHLY_CREDITS);
+        dba.run("CREATE EXTENSION pg_cron");
+        dba.run(ORIGINALS_RESET);
+        // Of another role, of another database, and one of the team's.
+        dba.run(
+            "CREATE ROLE agency LOGIN;
+             INSERT INTO cron.job (schedule, command, nodename, nodeport, username, database)
+             VALUES ('0 4 * * *', 'select reset_monthly_credits();', 'localhost', 5432, 'agency', current_database()),
+                    ('0 5 * * *', 'SELECT reset_monthly_credits()', 'localhost', 5432, 'postgres', 'template1');
+             SELECT cron.schedule('digest', '0 6 * * 1', 'SELECT 1')",
+        );
+        dba.notices();
+        dba.run("LOAD 'auria_pg'; SET auria.adopt_functions = 'all'; CREATE EXTENSION auria CASCADE");
+        let warnings: Vec<String> = dba
+            .notices()
+            .iter()
+            .filter(|notice| notice.severity() == "WARNING" && notice.message().contains("of pg_cron"))
+            .map(|notice| notice.message().to_owned())
+            .collect();
+        assert_eq!(warnings.len(), 2, "{state}: {warnings:?}");
+        assert!(
+            warnings[0].contains("\"mensal\" of pg_cron calls reset_monthly_credits()")
+                && warnings[0].contains("\"0 3 * * *\", SELECT public.reset_monthly_credits()"),
+            "{warnings:?}"
+        );
+        assert!(warnings[1].contains("\"0 4 * * *\", select reset_monthly_credits();"), "{warnings:?}");
+        let left = "SELECT string_agg(schedule, ', ' ORDER BY jobid) FROM cron.job";
+        assert_eq!(dba.value::<String>(left), "0 5 * * *, 0 6 * * 1");
+        dba.run(SCHEDULE);
+        assert!(dba.value::<bool>(r#"SELECT ok FROM auria.doctor() WHERE "check" = 'jobs'"#));
+    }
 }
 
 /// A schema of pg_cron's name in which everything is a trap.
@@ -314,6 +365,8 @@ fn without_pg_cron_it_says_what_to_do_step_by_step_and_names_the_other_way() {
     for part in [
         "shared_preload_libraries",
         &format!("cron.database_name to '{}'", db.name()),
+        // By Debian's pg_hba.conf pg_cron cannot log in.
+        "cron.use_background_workers to on",
         "restart",
         "CREATE EXTENSION pg_cron",
         "psql",
@@ -329,7 +382,7 @@ fn where_the_server_has_no_pg_cron_the_package_comes_first() {
     let stage = Stage::without_extension();
     stage.install(&Stage::shared().library(), &Stage::shared().scripts());
     fs::remove_file(stage.scripts().join("pg_cron.control")).unwrap();
-    let cluster = ClusterOptions::default().on(&stage).start();
+    let cluster = ClusterOptions::default().platform(Platform::PostgreSql).on(&stage).start();
     let db = cluster.database();
     let mut dba = db.superuser();
     let refusal = refused_with(dba.query(SCHEDULE, &[]), "55000");

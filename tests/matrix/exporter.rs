@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use auria_tests::{Cluster, ClusterOptions, repository};
+use auria_tests::{Cluster, ClusterOptions, Debian, repository};
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../../docs/monitoring/README.md");
@@ -28,7 +29,7 @@ impl Exporter {
     fn of(server: &Cluster, database: &str) -> Self {
         let port = free_port();
         let source = format!(
-            "user=auria_exporter host={} port={} dbname={database} sslmode=disable",
+            "user=prometheus host={} port={} dbname={database} sslmode=disable",
             server.socket_directory().display(),
             server.port()
         );
@@ -37,6 +38,23 @@ impl Exporter {
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .arg("--extend.query-path")
             .arg(repository().join("docs/monitoring/queries.yaml"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Exporter { process, port }
+    }
+
+    /// The one of Debian's package, with what the page writes into its configuration: it runs as the account `prometheus`.
+    fn of_debian(machine: &Debian) -> Self {
+        let port = free_port();
+        let lines = PAGE.split_once("```sh\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+        let lines = machine.here(lines).replace("dbname=", &format!("port={} dbname=", machine.port()));
+        let start =
+            format!("set -a\n{lines}\nexec prometheus-postgres-exporter $ARGS --web.listen-address=127.0.0.1:{port}");
+        // Not runuser, which stays as its parent and is killed alone.
+        let process = Command::new("setpriv")
+            .args(["--reuid=prometheus", "--regid=prometheus", "--init-groups", "sh", "-c", &start])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -170,6 +188,22 @@ fn an_exporter_with_no_other_rights_is_scraped_and_every_rule_and_panel_finds_it
     for name in used {
         assert!(page.contains(&format!("\n{name}{{")), "{name} is not scraped");
     }
+}
+
+#[test]
+fn the_exporter_of_debian_is_let_in_by_debians_pg_hba() {
+    let machine = Debian::with(&[]);
+    // Other accounts may reach the socket, as in /var/run/postgresql.
+    fs::set_permissions(machine.root(), fs::Permissions::from_mode(0o711)).unwrap();
+    let queries = machine.root().join("etc/postgresql/auria-queries.yaml");
+    fs::copy(repository().join("docs/monitoring/queries.yaml"), queries).unwrap();
+    let (printed, status) = machine.terminal(&[]).paste("createdb auria");
+    assert_eq!(status, 0, "{printed}");
+    machine.ask("auria", "CREATE EXTENSION auria CASCADE");
+    machine.ask("auria", PAGE.split_once("```sql\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0);
+    let page = Exporter::of_debian(&machine).scrape();
+    assert_eq!(series(&page, "auria_group_collected", &["group=\"ledger\""]), 1.0);
+    assert_eq!(series(&page, "auria_doctor_failing", &["check=\"policies\""]), 0.0);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod keys;
 mod limits;
 mod memory;
 mod pgcrypto;
+mod reads;
 mod secrecy;
 mod triggers;
 mod vault;

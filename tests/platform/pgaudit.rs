@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use auria_tests::{As, Cluster, ClusterOptions, Session, Stage, repository};
+use auria_tests::{As, Cluster, ClusterOptions, Session, Stage, compile, repository};
 
 use crate::credits::direct::{is_direct, use_of};
 
@@ -111,10 +110,7 @@ fn another_user_of_the_hook() -> PathBuf {
     let directory = tempfile::tempdir().unwrap().keep();
     let library = directory.join("checks_permissions.so");
     let source = repository().join("tests/fixtures/checks_permissions.c");
-    let headers = format!("-I{}", Stage::shared().headers().display());
-    let status =
-        Command::new("cc").args(["-shared", "-fPIC", &headers, "-o"]).arg(&library).arg(source).status().unwrap();
-    assert!(status.success(), "the extension was not compiled");
+    compile(Stage::shared(), &source, &library);
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
     library
 }

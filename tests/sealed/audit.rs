@@ -1,6 +1,6 @@
 //! Who read which patient: the log of pgAudit, as docs/phi.md sets it up.
 
-use auria_tests::{As, Cluster, ClusterOptions, Stage, repository};
+use auria_tests::{As, Cluster, ClusterOptions, Stage, audit_recipe};
 
 use super::sealed_practice;
 
@@ -13,29 +13,12 @@ fn audited(cluster: &Cluster, from: usize) -> Vec<String> {
     lines.map(str::to_owned).collect::<Vec<_>>()
 }
 
-/// The statements and settings of docs/phi.md.
-fn documented() -> (Vec<(String, String)>, String) {
-    let page = std::fs::read_to_string(repository().join("docs/phi.md")).unwrap();
-    let section = page.split("**Who read which patient.**").nth(1).unwrap();
-    let block = |language: &str| {
-        let start = format!("```{language}\n");
-        let block = section.split(&start).nth(1).unwrap();
-        block.split("```").next().unwrap().to_owned()
-    };
-    let settings = block("ini");
-    let settings = settings.lines().map(|line| {
-        let (name, value) = line.split_once(" = ").unwrap();
-        (name.to_owned(), value.trim_matches('\'').to_owned())
-    });
-    (settings.collect(), block("postgresql"))
-}
-
 #[test]
 fn pgaudit_records_who_read_which_patient_and_no_patient_data() {
-    let (settings, statements) = documented();
+    let (settings, statements) = audit_recipe();
     let control = Stage::shared().scripts().join("pgaudit.control");
     assert!(control.exists(), "pgAudit is missing: scripts/setup test installs it");
-    let mut options = ClusterOptions::default();
+    let mut options = ClusterOptions::default().setting("shared_preload_libraries", "pgaudit");
     for (name, value) in &settings {
         options = options.setting(name, value);
     }

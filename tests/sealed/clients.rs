@@ -174,6 +174,21 @@ fn errors_carry_the_names_of_the_open_layout() {
 }
 
 #[test]
+fn an_insert_that_is_to_do_nothing_on_a_conflict_meets_it() {
+    let db = database();
+    let (mut session, dentist, patient, _) = sealed_practice(&db);
+    let insert = |name: &str| {
+        format!("INSERT INTO public.patients (user_id, name) VALUES ('{dentist}', '{name}') ON CONFLICT DO NOTHING")
+    };
+    let before = stored(&db, patient);
+    let refusal = refused_by(&mut session, "23505", &insert("Maria Oliveira"));
+    assert_eq!(refusal.constraint(), Some("patients_user_id_name_key"));
+    session.run(&insert("Outra"));
+    assert_eq!(stored(&db, patient), before);
+    assert_eq!(session.value::<i64>("SELECT count(*) FROM public.patients"), 2);
+}
+
+#[test]
 fn upserts_with_a_target_are_refused_and_a_second_draft_replaces_the_first() {
     let db = database();
     let (mut session, dentist, ..) = sealed_practice(&db);

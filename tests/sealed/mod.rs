@@ -1,10 +1,12 @@
 //! The sealed layout: no plaintext patient data at rest, and clients that do not notice.
 
 mod audit;
+mod binding;
 mod clients;
 mod errors;
 pub mod lifecycle;
 mod obstacles;
+mod replica_role;
 mod rotation;
 mod secrecy;
 mod unreadable;

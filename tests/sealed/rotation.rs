@@ -8,11 +8,11 @@ use uuid::Uuid;
 
 use super::{insert_patient, seal};
 
-const FIRST: &str = "first-secret-of-thirty-two-octets";
-const SECOND: &str = "second-secret-of-thirty-two-octets";
+pub const FIRST: &str = "first-secret-of-thirty-two-octets";
+pub const SECOND: &str = "second-secret-of-thirty-two-octets";
 const THIRD: &str = "third-secret-of-thirty-two-octets";
 
-fn use_keys(cluster: &Cluster, dba: &mut Session, current: &str, previous: Option<&str>) {
+pub fn use_keys(cluster: &Cluster, dba: &mut Session, current: &str, previous: Option<&str>) {
     let current = cluster.secret_file(&format!("{current}.key"), current);
     dba.run(&format!("ALTER SYSTEM SET auria.phi_key_file = '{}'", current.display()));
     match previous {
@@ -31,7 +31,7 @@ fn insert_of(dentist: Uuid, name: &str) -> String {
 }
 
 /// A superuser's session, which knows the settings, while the first key is the only one.
-fn under_the_first_key(cluster: &Cluster, db: &Database<'_>) -> Session {
+pub fn under_the_first_key(cluster: &Cluster, db: &Database<'_>) -> Session {
     let mut dba = db.superuser();
     dba.run("LOAD 'auria_pg'");
     use_keys(cluster, &mut dba, FIRST, None);

@@ -216,8 +216,12 @@ fn what_a_teams_constraint_refuses_below_a_function_is_said_as_postgresql_says_i
          ALTER TABLE public.subscriptions DROP COLUMN clinic;
          ALTER TABLE public.credit_usage RENAME CONSTRAINT credit_usage_user_id_fkey TO whose",
     );
-    for call in ["use_credits(gen_random_uuid(), 'case_analysis')", "add_bonus_credits(gen_random_uuid(), 5)"] {
+    for (call, table, rule) in [
+        ("use_credits(gen_random_uuid(), 'case_analysis')", "credit_usage", "whose"),
+        ("add_bonus_credits(gen_random_uuid(), 5)", "subscriptions", "subscriptions_user_id_fkey"),
+    ] {
         let raised = refused(dba.batch_execute(&format!("SELECT public.{call}")));
+        assert_eq!(whole(&raised)[4..], ["public", table, "", "", rule].map(str::to_owned), "{call}");
         assert_eq!(raised.code().code(), "23503", "{call}");
         assert_eq!(raised.message(), "there is no user with this id", "{call}");
         assert!(raised.hint().is_some(), "{call}");

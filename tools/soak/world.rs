@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::model::books::UNLIMITED;
 use crate::model::crowd::Crowd;
+use crate::model::months::NOW;
 use crate::options::{Layout, Options};
 use crate::postgrest::Postgrest;
 use crate::report::Report;
@@ -64,6 +65,8 @@ pub struct World {
 
 impl World {
     pub fn start(options: &Options) -> Self {
+        // From here on the model's clock stands still.
+        LazyLock::force(&NOW);
         let stage = Stage::without_extension();
         let current = Stage::shared();
         stage.install(&current.library(), &current.scripts());

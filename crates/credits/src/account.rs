@@ -4,6 +4,7 @@
 //! First the months that are over are settled, as the row was: old plan, old status. Then the plan changes. What the
 //! statement itself sets comes last: by how much it differs from what the row showed.
 
+use crate::month::SAME;
 use crate::{Allowance, Billing, CreditPool, OutOfRange, Plan, Settlement, Sources, Time};
 
 /// A row before a statement, and what the statement makes of it.
@@ -104,7 +105,10 @@ fn beginnings(change: &Change, now: Time) -> Vec<(Time, bool)> {
         all.push((next, false));
         last = next;
     }
-    all.extend(change.by_hand.filter(|by_hand| *by_hand > last).map(|by_hand| (by_hand, true)));
+    // A hand that says what the rules have just done, as a webhook's at a renewal, begins no second month.
+    let earliest = if all.is_empty() { Some(last) } else { last.checked_add_signed(SAME) };
+    let by_hand = change.by_hand.zip(earliest).filter(|(by_hand, earliest)| by_hand > earliest);
+    all.extend(by_hand.map(|(by_hand, _)| (by_hand, true)));
     all
 }
 
@@ -120,11 +124,7 @@ pub fn with_differences(settled: CreditPool, shown: CreditPool, written: CreditP
         bonus: column(moved(settled.bonus, shown.bonus, written.bonus))?,
         used: column(used)?,
         hidden: column(moved(settled.hidden, shown.hidden, written.hidden) + used.min(0))?,
-        settled_rollover: column(moved(
-            settled.settled_rollover,
-            shown.settled_rollover,
-            written.settled_rollover,
-        ))?,
+        settled_rollover: column(moved(settled.settled_rollover, shown.settled_rollover, written.settled_rollover))?,
         settled_bonus: column(moved(settled.settled_bonus, shown.settled_bonus, written.settled_bonus))?,
     })
 }

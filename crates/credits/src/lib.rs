@@ -9,8 +9,8 @@
 //!
 //! All amounts are credits.
 
-pub mod free_tier;
 mod account;
+pub mod free_tier;
 mod month;
 mod pool;
 mod settlement;

@@ -18,7 +18,7 @@ const THIRTY_DAYS: TimeDelta = TimeDelta::hours(720);
 const NEAR: TimeDelta = TimeDelta::days(15);
 
 /// A beginning that is nearer than this is the same month, whoever paid.
-const SAME: TimeDelta = TimeDelta::hours(1);
+pub(crate) const SAME: TimeDelta = TimeDelta::hours(1);
 
 /// An anniversary that is so little before the period's end is that end: after 28 February Stripe writes 31 March.
 const BEFORE_THE_END: TimeDelta = TimeDelta::days(4);

@@ -1,6 +1,8 @@
 //! What Stripe sends, in the orders it arrives in, against what was paid for: a month for each period, no more and no
 //! fewer, whoever looks first.
 
+#![allow(clippy::unwrap_used)] // in a test a panic is a failure
+
 use auria_credits::{
     Allowance, Billing, Change, CreditPool, Plan, Rollover, Settled, Step, Time, is_paid_anew, settle, with_differences,
 };
@@ -119,8 +121,11 @@ fn deliveries(count: usize) -> impl Strategy<Value = Vec<Delivery>> {
             .collect::<Vec<_>>()
     });
     let again = prop::collection::vec(
-        (0..count, 0..60 * 1440_i64, -2..3_i64)
-            .prop_map(|(period, delay_minutes, jitter_seconds)| Delivery { period, delay_minutes, jitter_seconds }),
+        (0..count, 0..60 * 1440_i64, -2..3_i64).prop_map(|(period, delay_minutes, jitter_seconds)| Delivery {
+            period,
+            delay_minutes,
+            jitter_seconds,
+        }),
         0..20,
     );
     (certain, again).prop_map(|(mut all, again)| {
@@ -239,6 +244,31 @@ proptest! {
             prop_assert!(i64::from(result.used) + i64::from(result.hidden) >= spent.min(0));
         }
     }
+}
+
+/// A webhook that resets the counter at the renewal says what the rule does; a hand at any other time is an order.
+#[test]
+fn a_hand_at_the_renewal_is_the_renewals_month_and_any_other_is_an_order() {
+    let start: Time = "2027-03-10T10:00:00Z".parse().unwrap();
+    let billing = Billing { start: Some(start), end: None, is_canceled: false };
+    let renewal: Time = "2027-04-10T10:00:00Z".parse().unwrap();
+    let begun = |reset_at: Time, by_hand: Time, now: Time| {
+        let change = Change {
+            reset_at,
+            billing,
+            is_active: true,
+            plan: PRO,
+            new_billing: billing,
+            is_paid: false,
+            new_plan: None,
+            by_hand: Some(by_hand),
+        };
+        settle(CreditPool::default(), &change, now).unwrap().len()
+    };
+    let five_seconds = TimeDelta::seconds(5);
+    assert_eq!(begun(start, renewal + five_seconds, renewal + five_seconds), 1);
+    assert_eq!(begun(start, renewal + TimeDelta::days(1), renewal + TimeDelta::days(1)), 2);
+    assert_eq!(begun(renewal, renewal + five_seconds, renewal + five_seconds), 1);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! When months begin, by examples from a calendar and by random histories of what Stripe sends.
 
+#![allow(clippy::unwrap_used)] // in a test a panic is a failure
+
 use auria_credits::{Billing, Time};
 use chrono::{Months, TimeDelta};
 use proptest::prelude::*;

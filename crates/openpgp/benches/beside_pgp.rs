@@ -18,7 +18,7 @@ const TEXT: &str = "Maria da Conceicao S";
 const ROUNDS: usize = 9;
 
 fn main() {
-    let sealer = Sealer::new(SECRET).unwrap();
+    let mut sealer = Sealer::new(SECRET);
     let password = Password::from(SECRET);
     let s2k = || StringToKey::new_iterated(rand::thread_rng(), HashAlgorithm::Sha256, 0x60);
     let reference = || {

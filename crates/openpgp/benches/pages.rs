@@ -1,8 +1,8 @@
 //! What a page of patients costs to open, by how many salts its values have and whether they were
 //! opened before: `cargo bench -p auria_openpgp --bench pages`. The fastest of 9 rounds.
 //!
-//! Each connection that writes draws a salt of its own, so a page that was written over years has
-//! as many salts as values.
+//! All values of an owner have one salt. Up to 0.3.1 each connection that wrote drew its own, so a page
+//! that was written over years has as many salts as values.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -49,19 +49,16 @@ fn main() {
 
 fn page(values: usize, salts: usize) -> Vec<Vec<u8>> {
     let each = values / salts;
-    (0..salts)
-        .flat_map(|_| {
-            let sealer = Sealer::new(SECRET).unwrap();
-            let values = (0..each).map(|_| sealer.seal_for("Maria da Conceicao S", &OWNER));
-            values.collect::<Result<Vec<_>, _>>().unwrap()
-        })
-        .collect()
+    let mut sealer = Sealer::new(SECRET);
+    // An owner for each salt.
+    let owners = (0..salts as u128).flat_map(|owner| std::iter::repeat_n(owner.to_be_bytes(), each));
+    owners.map(|owner| sealer.seal_for("Maria da Conceicao S", &owner)).collect::<Result<_, _>>().unwrap()
 }
 
 fn open(opener: &mut Opener, page: &[Vec<u8>]) {
     for message in page {
         let opened = opener.open(message, &mut || true).unwrap();
-        assert_eq!(black_box(opened.owner()), Some(&OWNER));
+        assert!(black_box(opened.owner()).is_some());
     }
 }
 

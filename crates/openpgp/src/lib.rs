@@ -21,6 +21,7 @@ mod literal;
 mod message;
 mod name_key;
 mod packet;
+mod purpose;
 mod read;
 mod s2k;
 mod session_key;

@@ -5,13 +5,9 @@
 //! owners have nothing in common. Two names of one owner collide by chance after 2^64 names.
 //!
 //! The key is derived from the secret for this purpose alone, so that digests say nothing about
-//! messages under the same secret: HKDF-SHA-256 (RFC 5869) with its default salt.
+//! messages under the same secret.
 
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
-use zeroize::Zeroizing;
-
-use crate::Owner;
+use crate::{Owner, purpose::PurposeKey};
 
 const PURPOSE: &[u8] = b"auria: digest of a patient's name";
 
@@ -19,39 +15,19 @@ const PURPOSE: &[u8] = b"auria: digest of a patient's name";
 const DIGEST: usize = 16;
 
 /// The key that digests names; wiped when dropped.
-// Boxed: to move it leaves no copy behind.
-pub struct NameKey(Box<Zeroizing<[u8; 32]>>);
+pub struct NameKey(PurposeKey);
 
 impl NameKey {
     /// Derives the key from the secret that encrypts.
     pub fn new(secret: &[u8]) -> Self {
-        Self(derive(secret, PURPOSE))
+        Self(PurposeKey::new(secret, PURPOSE))
     }
 
     /// The digest of a name, the same each time.
     pub fn digest(&self, owner: &Owner, name: &str) -> [u8; DIGEST] {
         // The owner has a fixed length: no two pairs give the same octets.
-        let whole = Zeroizing::new(hmac_sha256(&**self.0, &[owner, name.as_bytes()]));
-        let mut digest = [0; DIGEST];
-        digest.copy_from_slice(&whole[..DIGEST]);
-        digest
+        self.0.hmac(&[owner, name.as_bytes()])
     }
-}
-
-/// RFC 5869 with an empty salt, for one block of output.
-fn derive(secret: &[u8], purpose: &[u8]) -> Box<Zeroizing<[u8; 32]>> {
-    let extracted = Zeroizing::new(hmac_sha256(&[0; 32], &[secret]));
-    let mut key = Box::new(Zeroizing::new([0; 32]));
-    key.copy_from_slice(&*Zeroizing::new(hmac_sha256(&*extracted, &[purpose, &[1]])));
-    key
-}
-
-fn hmac_sha256(key: &[u8], pieces: &[&[u8]]) -> [u8; 32] {
-    let mut hmac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    for piece in pieces {
-        hmac.update(piece);
-    }
-    hmac.finalize().into_bytes().into()
 }
 
 #[cfg(test)]
@@ -60,36 +36,6 @@ mod tests {
 
     const ANA: Owner = [0xA1; 16];
     const BRUNO: Owner = [0xB2; 16];
-
-    #[test]
-    fn hmac_is_that_of_rfc_4231() {
-        let cases = [
-            // 4.2, 4.3, 4.4, 4.7: a short key, a key of letters, a long text, a key over a block.
-            (vec![0x0b; 20], b"Hi There".to_vec(), "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
-            (
-                b"Jefe".to_vec(),
-                b"what do ya want for nothing?".to_vec(),
-                "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
-            ),
-            (vec![0xaa; 20], vec![0xdd; 50], "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"),
-            (
-                vec![0xaa; 131],
-                b"Test Using Larger Than Block-Size Key - Hash Key First".to_vec(),
-                "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
-            ),
-        ];
-        for (key, text, expected) in cases {
-            let (first, second) = text.split_at(text.len() / 2);
-            assert_eq!(hex::encode(hmac_sha256(&key, &[first, second])), expected);
-        }
-    }
-
-    #[test]
-    fn derivation_is_that_of_rfc_5869() {
-        // Appendix A.3: without salt. There 42 octets of output, of which the first block is this.
-        let key = derive(&[0x0b; 22], b"");
-        assert_eq!(hex::encode(**key), "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d");
-    }
 
     #[test]
     fn a_stored_digest_stays_valid() {

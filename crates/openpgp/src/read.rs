@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn nothing_of_a_text_is_kept_when_it_is_dropped() {
         let secret = b"a secret of more than sixteen octets";
-        let message = Sealer::new(secret).and_then(|sealer| sealer.seal("Maria")).expect("there is memory");
+        let message = Sealer::new(secret).seal("Maria").expect("there is memory");
         let mut opener = Opener::new(secret);
         let opened = opener.open(&message, &mut || true).expect("whole");
         assert!(!opened.buffer.is_empty());

@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::collections::{HashMap, HashSet};
+
 use auria_openpgp::{Cipher, Hash, Opener, S2k, Sealer, describe};
 use common::{OWNERS, Outer, SECRET, encrypt, in_crumbs, literal, packet, stored, zip, zlib};
 use pgp::{
@@ -13,10 +15,18 @@ use pgp::{
 };
 use proptest::prelude::*;
 
+/// The salt of a message.
+fn salt_of(message: &[u8]) -> [u8; 8] {
+    match describe(message).unwrap().s2k {
+        S2k::Iterated { salt, .. } => salt,
+        other => panic!("{other:?}"),
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_without_a_zero_comes_back_octet_for_octet(text in "[^\0]{0,300}") {
-        let message = Sealer::new(SECRET).unwrap().seal(&text).unwrap();
+        let message = Sealer::new(SECRET).seal(&text).unwrap();
         let mut opener = Opener::new(SECRET);
         let opened = opener.open(&message, &mut || true).unwrap();
         prop_assert_eq!(&*opened, text.as_str());
@@ -26,12 +36,44 @@ proptest! {
 
     #[test]
     fn any_owner_comes_back_with_the_text(text in "[^\0]{0,300}", owner in any::<[u8; 16]>()) {
-        let message = Sealer::new(SECRET).unwrap().seal_for(&text, &owner).unwrap();
+        let message = Sealer::new(SECRET).seal_for(&text, &owner).unwrap();
         let mut opener = Opener::new(SECRET);
         let opened = opener.open(&message, &mut || true).unwrap();
         prop_assert_eq!(&*opened, text.as_str());
         prop_assert_eq!(opened.owner(), Some(&owner));
         prop_assert!(opened.is_current_form() && opened.is_integrity_protected());
+    }
+
+    #[test]
+    fn every_connection_gives_an_owners_messages_one_salt_and_no_two_owners_the_same(
+        writes in proptest::collection::vec((0..4_usize, proptest::option::of(any::<[u8; 16]>()), "[^\0]{0,40}"), 1..40)
+    ) {
+        let mut connections: [_; 4] = std::array::from_fn(|_| Sealer::new(SECRET));
+        let mut other_secret = Sealer::new(b"another secret of thirty octets");
+        let mut salts = HashMap::new();
+        let mut heads = HashSet::new();
+        let mut opener = Opener::new(SECRET);
+        // Each write twice, so that every owner is met again after others, by another connection.
+        for (connection, owner, text) in writes.iter().chain(writes.iter().rev()) {
+            let message = match owner {
+                Some(owner) => connections[connection % 4].seal_for(text, owner),
+                None => connections[connection % 4].seal(text),
+            };
+            let message = message.unwrap();
+            // Nobody's are salted by the connection.
+            let whose = owner.ok_or(connection % 4);
+            prop_assert_eq!(*salts.entry(whose).or_insert(salt_of(&message)), salt_of(&message));
+            prop_assert!(heads.insert(message[18..34].to_vec()), "a first block is repeated");
+            let opened = opener.open(&message, &mut || true).unwrap();
+            prop_assert_eq!((&*opened, opened.owner()), (text.as_str(), owner.as_ref()));
+            if let Some(owner) = owner {
+                prop_assert!(connections[0].has_key_of(&message, owner).unwrap());
+                prop_assert!(!connections[0].has_key_of(&message, &[0x5A; 16]).unwrap());
+                prop_assert_ne!(salt_of(&other_secret.seal_for(text, owner).unwrap()), salt_of(&message));
+            }
+        }
+        let distinct: HashSet<_> = salts.values().collect();
+        prop_assert_eq!(distinct.len(), salts.len());
     }
 
     #[test]
@@ -51,7 +93,7 @@ proptest! {
 
 #[test]
 fn lengths_on_both_sides_of_every_header_border_come_back() {
-    let sealer = Sealer::new(SECRET).unwrap();
+    let mut sealer = Sealer::new(SECRET);
     let mut opener = Opener::new(SECRET);
     let owner = &OWNERS[1];
     for length in (0..400).chain(8300..8400).chain([65_535, 65_536, 1 << 20]) {
@@ -64,7 +106,7 @@ fn lengths_on_both_sides_of_every_header_border_come_back() {
 
 #[test]
 fn one_sealer_has_one_salt_and_two_messages_share_nothing_else() {
-    let sealer = Sealer::new(SECRET).unwrap();
+    let mut sealer = Sealer::new(SECRET);
     let (first, second) = (sealer.seal("João").unwrap(), sealer.seal("João").unwrap());
     let description = describe(&first).unwrap();
     assert_eq!(describe(&second).unwrap(), description);
@@ -74,14 +116,14 @@ fn one_sealer_has_one_salt_and_two_messages_share_nothing_else() {
     assert!(matches!(description.s2k, S2k::Iterated { hash: Hash::Sha256, .. }));
     // Past the two headers, the first block is already random.
     assert_ne!(first[18..34], second[18..34]);
-    let other = describe(&Sealer::new(SECRET).unwrap().seal("João").unwrap()).unwrap();
+    let other = describe(&Sealer::new(SECRET).seal("João").unwrap()).unwrap();
     assert_ne!(other.s2k, description.s2k);
 }
 
 #[test]
 fn the_reference_implementation_reads_what_is_written() {
     for text in ["", "Ana", "linha 1\r\nlinha 2\n", &"ção ".repeat(5000)] {
-        let sealer = Sealer::new(SECRET).unwrap();
+        let mut sealer = Sealer::new(SECRET);
         for (sealed, name) in [(sealer.seal(text), &[][..]), (sealer.seal_for(text, &OWNERS[1]), &OWNERS[1][..])] {
             let sealed = sealed.unwrap();
             let password = Password::from(SECRET);

@@ -191,6 +191,41 @@ fn owner_of_jobs(spi: &Spi) -> Result<Option<(pg_sys::Oid, String)>> {
     rows.first().map(|row| Ok((row.expect(1)?, row.expect(2)?))).transpose()
 }
 
+/// The jobs of this database that call `reset_monthly_credits()`, as a later version of the original has it. It leaves
+/// `usage_reset_at` as it is, so that each of its runs adds a month, and pours what was bought into what expires.
+macro_rules! of_second_resets {
+    () => {
+        "WHERE command ~ '\\mreset_monthly_credits\\M' AND database = pg_catalog.current_database()"
+    };
+}
+
+const RESETS_TWICE: &str = "calls reset_monthly_credits(), which adds a month of credits at each run";
+
+/// Removes these jobs, and returns what the DBA must know. For an adoption: a superuser's.
+pub fn unschedule_second_resets(spi: &Spi) -> Result<Vec<String>> {
+    let Some((owner, _)) = owner_of_jobs(spi)? else {
+        return Ok(Vec::new());
+    };
+    // A trigger of pg_cron's sees it. A function cron.unschedule() might be anybody's.
+    roles::acting_as(owner, || {
+        let rows = spi.query_once(
+            concat!("DELETE FROM cron.job ", of_second_resets!(), " RETURNING jobid, jobname::text, schedule, command"),
+            &[],
+        )?;
+        rows.iter()
+            .map(|row| {
+                let (id, schedule, command) =
+                    (row.expect::<i64>(1)?, row.expect::<String>(3)?, row.expect::<String>(4)?);
+                let name = row.get::<String>(2)?.map(|name| format!(" \"{name}\"")).unwrap_or_default();
+                Ok(format!(
+                    "job {id}{name} of pg_cron {RESETS_TWICE}, and was unscheduled (it was \"{schedule}\", {command}); \
+                     auria.reset_monthly() settles the months: run SELECT * FROM auria.schedule()"
+                ))
+            })
+            .collect()
+    })
+}
+
 /// Where pg_cron is in this database, its jobs should be, too, and no second
 /// reset of the month.
 pub fn check(spi: &Spi) -> Result<Findings> {
@@ -198,9 +233,15 @@ pub fn check(spi: &Spi) -> Result<Findings> {
         return Ok(Findings::default());
     };
     roles::acting_as(owner, || {
-        // A later version of the original resets the month by Stripe's period: beside the
-        // extension's job, a month would be settled twice.
-        let mut wrong: Vec<String> = spi.query_once(include_str!("second_resets.sql"), &[])?.column()?;
+        let rows = spi.query_once(
+            concat!("SELECT jobid FROM cron.job ", of_second_resets!(), " AND active ORDER BY jobid"),
+            &[],
+        )?;
+        let mut wrong: Vec<String> = rows
+            .column::<i64>()?
+            .into_iter()
+            .map(|id| format!("job {id} {RESETS_TWICE}: run SELECT cron.unschedule({id})"))
+            .collect();
         for job in JOBS {
             let is_there = spi.exists(
                 "SELECT FROM cron.job j \

@@ -70,8 +70,9 @@ impl Surroundings {
             "pg_cron does not run on this server",
             detail,
             &format!(
-                "In this order: {first}add pg_cron to shared_preload_libraries, set cron.database_name to '{}', \
-                 restart PostgreSQL, run CREATE EXTENSION pg_cron, call auria.schedule() again.",
+                "In this order: {first}add pg_cron to shared_preload_libraries, set cron.database_name to '{}' and \
+                 cron.use_background_workers to on, restart PostgreSQL, run CREATE EXTENSION pg_cron, call \
+                 auria.schedule() again.",
                 self.database
             ),
         )

@@ -36,14 +36,16 @@ fn prepare_install() -> Result<(), ErrorReport> {
             preflight::refuse(spi)?;
             raw_tables::refuse_obstacles(spi)?;
         }
-        extension::outside_of_extension(|| {
-            platform::ensure_roles(spi)?;
-            if extension::is_restore() {
-                // The dump gives its tables to this role.
-                platform::ensure_owner(spi, owner::OWNER.to_owned())?;
-            }
-            Ok(())
-        })
+        Ok(())
+    })?;
+    let is_restore = extension::is_restore();
+    migrate::quietly(|spi| {
+        platform::ensure_roles(spi)?;
+        if is_restore {
+            // The dump gives its tables to this role.
+            platform::ensure_owner(spi, owner::OWNER.to_owned())?;
+        }
+        Ok(())
     })?;
     Ok(())
 }

@@ -52,6 +52,7 @@ use crate::pg::extension;
 use crate::pg::roles::require_superuser;
 use crate::pg::spi::{self, Spi};
 use crate::pg::transaction;
+use crate::schema::citus;
 use crate::schema::owner::Owner;
 use crate::schema::{FUNCTIONS, Function, SIGNATURES};
 
@@ -178,7 +179,7 @@ pub fn run(scope: Scope) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Runs `work` so that what it makes belongs to no extension, with a fixed
+/// Runs `work` so that what it makes belongs to no extension and stays on this server, with a fixed
 /// search path, and without the notices of IF NOT EXISTS.
 pub fn quietly<T>(work: impl FnOnce(&Spi) -> Result<T>) -> Result<T> {
     extension::outside_of_extension(|| {
@@ -191,9 +192,11 @@ pub fn quietly<T>(work: impl FnOnce(&Spi) -> Result<T>) -> Result<T> {
             || {
                 // What is written and compared here does not depend on the session.
                 extension::with_settings(extension::AS_COMPARED, || {
-                    spi::connected(|spi| {
-                        transaction::check_constraints_now();
-                        work(spi)
+                    extension::with_settings(citus::settings(), || {
+                        spi::connected(|spi| {
+                            transaction::check_constraints_now();
+                            work(spi)
+                        })
                     })
                 })
             },

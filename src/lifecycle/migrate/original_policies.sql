@@ -1,10 +1,11 @@
 -- DROP POLICY for each permissive policy on a managed table, or for the extension's buckets, that says what a rule of the
--- specification says; and whether it is on a managed table.
+-- specification says, or that the original named after its backend and made for everybody; and whether it is on a managed table.
 -- $1: the names of the extension's own policies; $2: the managed tables.
 WITH policies AS (
     SELECT p.polname, c.relname, p.polcmd,
            pg_catalog.regexp_replace(pg_catalog.lower(COALESCE(pg_catalog.pg_get_expr(p.polqual, p.polrelid), '') COLLATE "C"), '[\s()]|::text', '', 'g') AS using_rule,
            pg_catalog.regexp_replace(pg_catalog.lower(COALESCE(pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), '') COLLATE "C"), '[\s()]|::text', '', 'g') AS check_rule,
+           0 = ANY (p.polroles) AS is_for_everybody,
            NOT (0 = ANY (p.polroles))
                AND (SELECT pg_catalog.bool_and(r.rolname = 'service_role')
                       FROM pg_catalog.pg_roles r WHERE r.oid = ANY (p.polroles)) AS is_for_backend
@@ -25,6 +26,8 @@ WITH policies AS (
 SELECT pg_catalog.format('DROP POLICY %I ON public.%I', polname, relname), true
   FROM policies
  WHERE is_for_backend
+    -- service_role passes by every policy: one for PUBLIC gives its rights to everybody else.
+    OR is_for_everybody AND polname COLLATE "C" ~* '^service role '
     OR using_rule IN (SELECT rule FROM rules) AND check_rule IN (SELECT rule FROM rules)
     -- Public lists.
     OR polcmd = 'r' AND (relname IN ('resins', 'resin_catalog', 'credit_costs', 'credit_packs')

@@ -5,6 +5,7 @@ use super::run::Run;
 use super::warnings::{self, Report};
 use super::{buckets, columns, due, functions, platform, policies, raw_tables, rules};
 use crate::error::Result;
+use crate::lifecycle::cron;
 use crate::lifecycle::sealing::reopen;
 use crate::pg::spi::Spi;
 use crate::phi::layout;
@@ -24,6 +25,7 @@ const STEPS: &[Step] = &[
     Step("make, adopt or restore functions", ALWAYS, functions::ensure),
     Step("report functions that name raw tables", &[Install], raw_tables::report_mentions),
     Step("drop the original's policies", &[Install], policies::drop_original),
+    Step("unschedule the original's reset of the month", &[Install], unschedule_second_resets),
     Step("open sealed tables for the migrations", ALWAYS, open_sealed),
     Step("make buckets public that could not be", &[Pending, Layout, Again], buckets::publish),
     Step("apply the migrations", ALWAYS, due::apply),
@@ -68,6 +70,11 @@ pub fn run(spi: &Spi, scope: Scope) -> Result<Run<'_>> {
 fn take_ownership(run: &mut Run<'_>) -> Result<()> {
     owner::take_ownership(run.spi, &run.owner)?;
     owner::grant_foundation(run.spi, &run.owner, &run.trigram_schema)
+}
+
+fn unschedule_second_resets(run: &mut Run<'_>) -> Result<()> {
+    run.report.warnings.extend(cron::unschedule_second_resets(run.spi)?);
+    Ok(())
 }
 
 /// Where no migration is due, the views of sealed tables are brought up to date.

@@ -11,8 +11,8 @@ use crate::pg::{extension, transaction};
 use crate::phi;
 use crate::phi::columns::TABLES;
 use crate::phi::layout;
-use crate::schema::locks;
 use crate::schema::owner;
+use crate::schema::{citus, locks};
 
 /// Seals every table with patient data that is open, in one transaction.
 ///
@@ -44,7 +44,7 @@ fn phi_seal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
             refuse_unless_complete(table.name, &phi::count(spi, source)?)?;
             mentioning.extend(obstacles::mentioning(spi, table)?);
             publications.extend(obstacles::publications(spi, table)?);
-            tables::seal(spi, table)?;
+            extension::with_settings(citus::settings(), || tables::seal(spi, table))?;
         }
         Ok((mentioning, publications))
     })?;
@@ -68,15 +68,15 @@ fn phi_seal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
 
 fn refuse_unless_complete(table: &str, counts: &[phi::Count]) -> Result<()> {
     for count in counts {
-        if count.not_encrypted > 0 || count.differing > 0 || count.unreadable > 0 {
+        if count.not_encrypted > 0 || count.differing > 0 || count.unreadable > 0 || count.unprotected > 0 {
             return Err(Error::new(
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
                 format!("table \"{table}\" cannot be sealed yet"),
             )
             .detail(format!(
                 "In one of its columns {} values are not encrypted, {} differ from the plain ones, \
-                 {} cannot be read.",
-                count.not_encrypted, count.differing, count.unreadable
+                 {} cannot be read, {} have no integrity protection.",
+                count.not_encrypted, count.differing, count.unreadable, count.unprotected
             ))
             .hint("CALL auria.phi_backfill(), and look at SELECT * FROM auria.phi_status()."));
         }

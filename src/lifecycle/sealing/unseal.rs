@@ -9,11 +9,11 @@ use crate::lifecycle::migrate::{self, Scope};
 use crate::pg::procedure::Call;
 use crate::pg::roles::require_superuser;
 use crate::pg::spi::Spi;
-use crate::pg::{roles, transaction};
+use crate::pg::{extension, roles, transaction};
 use crate::phi::columns::{PATIENTS, PhiTable};
 use crate::phi::layout;
-use crate::schema::locks;
 use crate::schema::owner::Owner;
+use crate::schema::{citus, locks};
 
 /// Returns to the open layout: tables with plain columns in the place of the
 /// views, in one transaction. The plain columns come last in their tables.
@@ -40,7 +40,7 @@ fn phi_unseal(fcinfo: pg_sys::FunctionCallInfo) -> Result<(), ErrorReport> {
             owner.act(|| {
                 for table in &sealed {
                     obstacles::refuse_on_view(spi, table)?;
-                    unseal(spi, table)?;
+                    extension::with_settings(citus::settings(), || unseal(spi, table))?;
                 }
                 Ok(())
             })?;
@@ -75,7 +75,9 @@ fn unseal(spi: &Spi, table: &PhiTable) -> Result<()> {
         filled.push(format!(
             "ALTER COLUMN {plain} TYPE pg_catalog.{kind} USING auria.open_text({encrypted})::pg_catalog.{kind}"
         ));
-        filled.push(format!("ALTER COLUMN {encrypted} TYPE pg_catalog.bytea USING auria.unbound_value({encrypted})"));
+        filled.push(format!(
+            "ALTER COLUMN {encrypted} TYPE pg_catalog.bytea USING auria.unbound_value({encrypted}, user_id)"
+        ));
         let is_required = "SELECT FROM pg_catalog.pg_attribute \
             WHERE attrelid = pg_catalog.to_regclass($1) AND attname = $2 AND attnotnull";
         if spi.exists(is_required, crate::args![&format!("public.{name}"), &*encrypted])? {

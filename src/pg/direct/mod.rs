@@ -167,16 +167,23 @@ pub struct Open<'table> {
     relation: Relation,
 }
 
-/// The counterpart of a statement that writes: it sees everything committed by now,
-/// and all that the transaction did before.
+/// The counterpart of a statement that writes: it sees everything committed by now (by the
+/// first statement where the transaction keeps its snapshot), and all that the transaction did before.
 pub struct Writing {
     _not_send: PhantomData<*const ()>,
 }
 
 impl Writing {
-    /// Begins one.
+    /// Begins one, unless the transaction keeps its snapshot.
     pub fn begin() -> Direct<Self> {
         require(!transaction::keeps_its_snapshot(), Reason::IsolationLevel)?;
+        Self::begin_with_any_snapshot()
+    }
+
+    /// [`Writing::begin`] for work that leaves to SQL what others changed since the snapshot.
+    /// SERIALIZABLE has to see what each transaction reads, and is always for SQL.
+    pub fn begin_with_any_snapshot() -> Direct<Self> {
+        require(!transaction::is_serializable(), Reason::IsolationLevel)?;
         require(!transaction::is_parallel(), Reason::Parallel)?;
         require(audit::recorder().is_none(), Reason::Audited)?;
         // SAFETY: inside a transaction. The snapshot is popped by the drop, or by

@@ -3,7 +3,9 @@
 //
 // `hole` makes a finding, to see that the rule can find one.
 
-const OURS = "n.nspname IN ('public', 'auria', 'storage')";
+import { MANAGED, server } from '../stage/flow.js';
+
+const OURS = `n.nspname IN ('public', 'auria'${server.isSupabase ? '' : ", 'storage'"})`;
 
 /** SECURITY DEFINER functions that callers without a backend may execute: those that are meant for them. */
 const FOR_EVERYBODY = ['get_shared_evaluation', 'get_shared_dsd', 'check_shared_link_status'];
@@ -148,12 +150,12 @@ export const RULES = [
     name: 'every function has a search_path of its own, members of the extension included',
     query: `
       SELECT f.oid::regprocedure::text AS finding FROM pg_proc f JOIN pg_namespace n ON n.oid = f.pronamespace
-      WHERE n.nspname IN ('public', 'auria', 'auth', 'storage') AND NOT ${OF_ANOTHER_EXTENSION}
+      WHERE n.nspname IN (${MANAGED}) AND NOT ${OF_ANOTHER_EXTENSION}
         AND NOT EXISTS (SELECT FROM unnest(f.proconfig) AS setting WHERE setting LIKE 'search_path=%')
         -- Inlined into policies, which ask it for each row; every name in it is qualified.
         AND f.oid <> 'storage.foldername(text)'::regprocedure
         -- A procedure that commits can have no settings. These have the rights of their caller, the backend.
-        AND NOT (f.oid IN ('auria.phi_backfill(integer)'::regprocedure, 'auria.reset_monthly(integer)'::regprocedure,
+        AND NOT (f.oid IN ('auria.phi_backfill(integer, boolean)'::regprocedure, 'auria.reset_monthly(integer)'::regprocedure,
                            'auria.phi_seal()'::regprocedure, 'auria.phi_unseal()'::regprocedure)
                  AND NOT f.prosecdef
                  AND NOT has_function_privilege('authenticated', f.oid, 'EXECUTE'))
@@ -208,7 +210,7 @@ export const RULES = [
       SELECT t.oid::regclass::text
       FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace JOIN pg_roles o ON o.oid = t.relowner
       WHERE n.nspname = 'public' AND t.relkind IN ('r', 'p', 'v', 'm') AND o.rolsuper`,
-    hole: 'ALTER FUNCTION public.can_use_credits(uuid, text) OWNER TO postgres',
+    hole: 'ALTER FUNCTION public.can_use_credits(uuid, text) OWNER TO CURRENT_USER',
   },
   {
     name: 'nobody has a right on a function or table through PUBLIC',
@@ -228,7 +230,7 @@ export const RULES = [
       FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace,
            (VALUES ('anon'), ('authenticated'), ('service_role')) AS api (role),
            (VALUES ('TRUNCATE'), ('REFERENCES'), ('TRIGGER')) AS p (privilege)
-      WHERE t.relkind IN ('r', 'p') AND n.nspname IN ('public', 'auria', 'auth', 'storage') AND has_table_privilege(role, t.oid, privilege)
+      WHERE t.relkind IN ('r', 'p') AND n.nspname IN (${MANAGED}) AND has_table_privilege(role, t.oid, privilege)
       UNION ALL
       SELECT format('CREATE on %s for %s', n.nspname, role)
       FROM pg_namespace n, (VALUES ('anon'), ('authenticated'), ('service_role')) AS api (role)

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import pg from 'pg';
 import { attackWithSql } from '../stage/attack.js';
+import { MANAGED } from '../stage/flow.js';
 import { asService, asUser, asVisitor, practiceInSql } from '../stage/roles.js';
 import { connection } from '../stage/server.js';
 
-const TABLES = `SELECT c.oid::regclass::text AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                 WHERE c.relkind IN ('r', 'p') AND n.nspname IN ('public', 'auria', 'auth', 'storage') ORDER BY 1`;
+const TABLES = `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE c.relkind IN ('r', 'p') AND n.nspname IN (${MANAGED}) ORDER BY 1`;
 
 const tables = async (api) => (await api.truth(TABLES)).map(({ name }) => name);
 
@@ -149,7 +150,7 @@ attackWithSql(
           'DROP FUNCTION public.encrypt_patient_phi() CASCADE',
           'DROP EXTENSION auria CASCADE',
           'ALTER EXTENSION auria DROP FUNCTION public.use_credits(uuid, text)',
-          'CREATE EXTENSION pgcrypto',
+          'CREATE EXTENSION hstore',
           "LOAD 'auria_pg'",
           'CREATE SCHEMA evil',
           'SET session_replication_role = replica',

@@ -10,7 +10,8 @@ export class Api {
 
   constructor({ server, database, url, version }) {
     Object.assign(this, { server, database, url, version });
-    this.#pool = new pg.Pool({ ...connection(server, database), max: 2 });
+    // As PostgreSQL has it: Supabase's superuser finds auth and extensions without their names.
+    this.#pool = new pg.Pool({ ...connection(server, database), max: 2, options: '-c search_path=public' });
     // A database that is dropped under an idle connection is none of the tests' business.
     this.#pool.on('error', () => {});
   }

@@ -7,6 +7,9 @@ if (!underTest) throw new Error('run the tests of the API with `node run.js`: th
 
 export const { server, version } = underTest;
 
+/** The schemas whose objects the extension makes: on Supabase, auth and storage are its services'. */
+export const MANAGED = server.isSupabase ? "'public', 'auria'" : "'public', 'auria', 'auth', 'storage'";
+
 let shared;
 /** The API that all tests share; each makes dentists of its own. */
 export function sharedApi() {

@@ -13,6 +13,9 @@ pub struct Crowd {
     /// Purchases by whether they are known to have been done.
     pub bought: i64,
     pub perhaps_bought: Vec<i64>,
+    /// References whose purchase was answered, and what was answered to revocations.
+    pub packs: BTreeSet<String>,
+    pub revoked: BTreeMap<String, i64>,
     /// Operations that are charged once each, without a reference: what the client was answered, if anything.
     pub single: BTreeMap<String, Option<bool>>,
 }

@@ -5,13 +5,12 @@ use serde_json::{Value, json};
 use super::client::{Client, Outcome};
 use crate::door::{Request, Who};
 use crate::model::Practice;
-use crate::model::books::{CASE, DSD, PLANS};
+use crate::model::books::{CASE, DSD, PLANS, Written};
+use crate::model::months::{self, DAY};
 
 const OPERATIONS: [&str; 3] = [CASE, DSD, "soak_extra"];
-const STATUSES: [&str; 6] = ["active", "active", "active", "trialing", "past_due", "canceled"];
-
-/// A reset is due after 30 days.
-const OVERDUE: &str = "(now() - interval '31 days')";
+const STATUSES: [&str; 9] =
+    ["active", "active", "active", "active", "trialing", "past_due", "unpaid", "incomplete", "canceled"];
 
 pub fn step(client: &mut Client<'_>, practice: &mut Practice) {
     match client.random.below(100) {
@@ -19,9 +18,12 @@ pub fn step(client: &mut Client<'_>, practice: &mut Practice) {
         25..45 => charge_once(client, practice),
         45..55 => refund(client, practice),
         55..65 => refund_once(client, practice),
-        65..72 => sell(client, practice),
-        72..80 => change_plan(client, practice),
-        80..84 => end_month(client, practice),
+        65..67 => sell(client, practice),
+        67..71 => sell_again(client, practice),
+        71 => give(client, practice),
+        72..79 => bill_subscription(client, practice),
+        79..82 => end_month(client, practice),
+        82..84 => edit_by_hand(client, practice),
         84..90 => ask_first(client, practice),
         90..93 => charge_and_roll_back(client, practice),
         93..96 => bill(client, practice),
@@ -83,7 +85,7 @@ fn refund_once(client: &mut Client<'_>, practice: &mut Practice) {
     }
 }
 
-/// A pack of credits, with the webhook that Stripe sends twice.
+/// A pack of credits, with the webhook that Stripe sends twice. The page that it returns to reports it, too.
 fn sell(client: &mut Client<'_>, practice: &mut Practice) {
     let id = client.random.uuid().to_string();
     let credits = 1 + client.random.below(20) as i64;
@@ -97,9 +99,48 @@ fn sell(client: &mut Client<'_>, practice: &mut Practice) {
     let request = Request::Insert("credit_pack_purchases", row.clone());
     let key = ("credit_pack_purchases", id.as_str());
     client.keep_record(practice, Who::Service, &request, key, Some(row));
+    let reference = format!("cs_{id}");
+    practice.packs.push((reference.clone(), credits));
+    for _ in 0..1 + client.random.below(3) {
+        add(client, practice, &reference, credits);
+    }
+}
+
+/// A pack that was bought before, or that is paid back, or paid back before the purchase is known.
+fn sell_again(client: &mut Client<'_>, practice: &mut Practice) {
+    if practice.packs.is_empty() || client.random.one_in(4) {
+        practice.packs.push((format!("cs_{}", client.random.uuid()), 1 + client.random.below(20) as i64));
+    }
+    let (reference, credits) = client.random.pick(&practice.packs).clone();
+    if client.random.one_in(2) {
+        return add(client, practice, &reference, credits);
+    }
+    let part = 1 + client.random.below(credits as usize) as i64;
+    let request = Request::Call(
+        "revoke_bonus_credits",
+        json!({"p_user_id": practice.user, "p_credits": part, "p_reference": reference}),
+    );
+    client.keep_books(practice, &request, |books| Value::from(books.revoke(part, &reference)));
+}
+
+/// Whatever number a repetition brings, the first one counts.
+fn add(client: &mut Client<'_>, practice: &mut Practice, reference: &str, credits: i64) {
+    let request = Request::Call(
+        "add_bonus_credits",
+        json!({"p_user_id": practice.user, "p_credits": credits, "p_reference": reference}),
+    );
+    client.keep_books(practice, &request, |books| {
+        books.purchase(credits, Some(reference));
+        Value::Null
+    });
+}
+
+/// Without a reference, each call adds.
+fn give(client: &mut Client<'_>, practice: &mut Practice) {
+    let credits = 1 + client.random.below(20) as i64;
     let request = Request::Call("add_bonus_credits", json!({"p_user_id": practice.user, "p_credits": credits}));
     client.keep_books(practice, &request, |books| {
-        books.purchase(credits);
+        books.purchase(credits, None);
         Value::Null
     });
 }
@@ -126,53 +167,133 @@ fn record_event_twice(client: &mut Client<'_>, id: &str) -> bool {
     true
 }
 
-/// As the webhook writes it, with an upsert.
-fn change_plan(client: &mut Client<'_>, practice: &mut Practice) {
-    let plan = client.random.pick(&PLANS).id;
-    let status = *client.random.pick(&STATUSES);
-    let request = Request::Upsert(
-        "subscriptions",
-        "user_id",
-        json!({"user_id": practice.user, "plan_id": plan, "status": status}),
-    );
+/// As the webhook writes it, with an upsert: something new, or what it has written before.
+fn bill_subscription(client: &mut Client<'_>, practice: &mut Practice) {
+    let written = match practice.webhooks.len() {
+        known if known > 0 && client.random.one_in(2) => {
+            // The last one again, or one that comes late.
+            let place = if client.random.one_in(2) { known - 1 } else { client.random.below(known) };
+            practice.webhooks[place].clone()
+        }
+        _ => news_of_stripe(client, practice),
+    };
+    let mut row = json!({"user_id": practice.user, "plan_id": written.plan, "status": written.status});
+    if let Some((start, end, ends_there)) = written.period {
+        row["stripe_subscription_id"] = written.stripe.clone().into();
+        row["current_period_start"] = months::text(start).into();
+        row["current_period_end"] = months::text(end).into();
+        row["cancel_at_period_end"] = ends_there.into();
+    }
+    let request = Request::Upsert("subscriptions", "user_id", row);
     client.keep_books(practice, &request, |books| {
-        books.subscribe(plan, status);
+        books.subscribe(&written);
         Value::Null
     });
 }
 
-/// A month goes by: the reset is due, and somebody runs it, perhaps another client before this one.
+fn news_of_stripe(client: &mut Client<'_>, practice: &mut Practice) -> Written {
+    let random = &mut client.random;
+    let plan = random.pick(&PLANS).id;
+    let status = *random.pick(&STATUSES);
+    if random.one_in(4) {
+        return Written { plan: Some(plan), status: Some(status), ..Written::default() };
+    }
+    let last = practice.webhooks.last().and_then(|last| Some((last.stripe.clone()?, last.period?)));
+    let stripe = match &last {
+        Some((stripe, _)) if !random.one_in(6) => stripe.clone(),
+        _ => format!("sub_{}", random.uuid().simple()),
+    };
+    // Some days ago, or ahead as no server should say it.
+    let anew = months::in_days(2 - random.below(90) as i64);
+    let start = match last {
+        // The period that follows.
+        Some((_, (_, end, _))) if end <= months::in_days(0) && random.one_in(2) => end,
+        Some((_, (start, ..))) if random.one_in(3) => start,
+        _ => anew,
+    };
+    // To the second, servers do not agree.
+    let start = start + if random.one_in(3) { random.below(600) as i64 } else { 0 };
+    let end = match random.below(5) {
+        0 => months::months_later(start, 12),
+        1 => months::months_later(start, 1) + 3 * DAY,
+        2 => months::months_later(start, 2) + DAY,
+        _ => months::months_later(start, 1),
+    };
+    let period = Some((start, end, random.one_in(5)));
+    let written =
+        Written { plan: Some(plan), status: Some(status), stripe: Some(stripe), period, ..Written::default() };
+    practice.webhooks.push(written.clone());
+    if practice.webhooks.len() > 6 {
+        practice.webhooks.remove(0);
+    }
+    written
+}
+
+/// A month goes by, and somebody's statement settles it: the reset of another client, or the next charge.
 fn end_month(client: &mut Client<'_>, practice: &mut Practice) {
-    if practice.books.account().is_none() {
+    if !is_settled(client, practice) {
         return;
     }
-    let user = practice.user;
-    let statement = format!("UPDATE public.subscriptions SET usage_reset_at = {OVERDUE} WHERE user_id = '{user}'");
-    let mut after = practice.books.clone();
-    after.end_month();
-    let request = Request::Call("reset_monthly_usage_with_rollover", json!({}));
-    match client.administer("a month goes by", &statement) {
-        Outcome::Done(_) => {}
-        Outcome::Refused => return,
-        Outcome::Unknown => {
-            let query = format!(
-                "SELECT to_jsonb(usage_reset_at < now() - interval '30 days') FROM public.subscriptions WHERE user_id = '{user}'"
-            );
-            if client.ask(&query) != Some(Value::Bool(true)) {
-                // Not done, or done and reset by another client.
-                let before = practice.books.clone();
-                client.settle_books(practice, &request, [after, before]);
-                return;
-            }
+    let days = 31 + client.random.below(70) as i64;
+    edit(
+        client,
+        practice,
+        "a month goes by",
+        &Written { reset_at: Some(months::in_days(-days)), ..Written::default() },
+    );
+    if client.random.one_in(2) {
+        is_settled(client, practice);
+    }
+}
+
+/// What somebody writes past the functions.
+fn edit_by_hand(client: &mut Client<'_>, practice: &mut Practice) {
+    if !is_settled(client, practice) {
+        return;
+    }
+    let Some(account) = practice.books.account() else { return };
+    let begins_at = months::in_days(-(client.random.below(30) as i64));
+    let can_begin = begins_at > account.reset_at;
+    let (bonus, rollover) = (client.random.below(9) as i64, client.random.below(5) as i64);
+    let written = match client.random.below(4) {
+        0 => Written { bonus, ..Written::default() },
+        1 => Written { rollover, ..Written::default() },
+        2 if can_begin => {
+            Written { reset_at: Some(begins_at), clears_used: true, bonus, rollover, ..Written::default() }
+        }
+        _ => Written { clears_used: true, ..Written::default() },
+    };
+    edit(client, practice, "a hand edits credits", &written);
+}
+
+fn edit(client: &mut Client<'_>, practice: &mut Practice, what: &str, written: &Written) {
+    let mut columns = vec![
+        format!("credits_bonus = credits_bonus + {}", written.bonus),
+        format!("credits_rollover = credits_rollover + {}", written.rollover),
+    ];
+    if written.clears_used {
+        columns.push("credits_used_this_month = 0".into());
+    }
+    if let Some(reset_at) = written.reset_at {
+        columns.push(format!("usage_reset_at = '{}'", months::text(reset_at)));
+    }
+    let statement =
+        format!("UPDATE public.subscriptions SET {} WHERE user_id = '{}'", columns.join(", "), practice.user);
+    client.edit_books(practice, what, &statement, |books| books.subscribe(written));
+}
+
+/// Has somebody settle what is due, if there is an account: what a hand writes means something else before and after.
+fn is_settled(client: &mut Client<'_>, practice: &mut Practice) -> bool {
+    while practice.books.is_due() {
+        if client.world.report.is_hopeless() || client.world.is_over() {
+            return false;
+        }
+        let function = *client.random.pick(&["reset_monthly_usage_with_rollover", "reset_monthly_usage"]);
+        if let Outcome::Done(_) = client.call(Who::Service, &Request::Call(function, json!({}))) {
+            practice.books.settle();
         }
     }
-    // From here on the month ends exactly once, whoever ends it; it must have when a reset has succeeded.
-    while !matches!(client.call(Who::Service, &request), Outcome::Done(_)) {
-        if client.world.report.is_hopeless() {
-            return;
-        }
-    }
-    practice.books = after;
+    practice.books.account().is_some()
 }
 
 /// can_use_credits says what use_credits would do, to the backend and to the dentist.

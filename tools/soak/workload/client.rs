@@ -10,7 +10,9 @@ use uuid::Uuid;
 use crate::door::{Answer, Door, Failure, Request, Who, of_postgres};
 use crate::model::Practice;
 use crate::model::books::{Account, Books, Row, Stored};
+use crate::model::months::Billing;
 use crate::model::records::tracked;
+use crate::model::statement::{Event, Line, Month};
 use crate::random::Random;
 use crate::world::World;
 
@@ -224,11 +226,33 @@ impl<'a> Client<'a> {
         outcome
     }
 
+    /// The same for a statement of somebody who looks after the database.
+    pub fn edit_books(
+        &mut self,
+        practice: &mut Practice,
+        what: &str,
+        statement: &str,
+        change: impl FnOnce(&mut Books),
+    ) -> Outcome {
+        let mut after = practice.books.clone();
+        change(&mut after);
+        let outcome = self.administer(what, statement);
+        match &outcome {
+            Outcome::Done(_) => practice.books = after,
+            Outcome::Refused => {}
+            Outcome::Unknown => {
+                let before = practice.books.clone();
+                self.settle_books(practice, &what, [after, before]);
+            }
+        }
+        outcome
+    }
+
     /// Takes the one of these that the database has.
     pub fn settle_books(
         &mut self,
         practice: &mut Practice,
-        request: &Request<'_>,
+        request: &dyn std::fmt::Debug,
         candidates: impl IntoIterator<Item = Books>,
     ) {
         let stored = self.stored_books(practice.user);
@@ -298,16 +322,24 @@ impl<'a> Client<'a> {
     }
 }
 
-/// Account and ledger of a user as one JSON value.
+/// Account, ledger and events of a user as one JSON value.
 pub fn books_expression(user: &str) -> String {
     format!(
         "jsonb_build_array(
             (SELECT jsonb_build_array(plan_id, status, credits_used_this_month, credits_used_hidden, credits_rollover,
-                                      credits_bonus, cases_used_this_month, dsd_used_this_month)
+                                      credits_bonus, cases_used_this_month, dsd_used_this_month, settled_rollover,
+                                      settled_bonus, stripe_subscription_id, floor(extract(epoch FROM billing_start))::bigint,
+                                      extract(epoch FROM current_period_end)::bigint, cancel_at_period_end,
+                                      floor(extract(epoch FROM usage_reset_at))::bigint)
                FROM public.subscriptions s WHERE s.user_id = {user}),
             (SELECT coalesce(jsonb_agg(jsonb_build_array(operation, credits_used, reference_id, is_free,
                                       counterpart = 0, from_rollover, from_bonus, from_hidden) ORDER BY entry), '[]')
-               FROM public.credit_usage c WHERE c.user_id = {user}))"
+               FROM public.credit_usage c WHERE c.user_id = {user}),
+            (SELECT coalesce(jsonb_agg(jsonb_build_array(kind, reference, credits, used, hidden, rollover, bonus,
+                                      settled_rollover, settled_bonus, extract(epoch FROM begins_at)::bigint, is_by_hand,
+                                      granted, expired, carried_over, spent_monthly, spent_rollover, spent_bonus)
+                                      ORDER BY entry), '[]')
+               FROM public.credit_events e WHERE e.user_id = {user}))"
     )
 }
 
@@ -326,6 +358,11 @@ pub fn stored_books(value: &Value) -> Stored {
             bonus: number(&row[5]),
             cases: number(&row[6]),
             dsd: number(&row[7]),
+            settled_rollover: number(&row[8]),
+            settled_bonus: number(&row[9]),
+            stripe: text(&row[10]),
+            billing: Billing { start: row[11].as_i64(), end: row[12].as_i64(), ends_there: row[13] == true },
+            reset_at: number(&row[14]),
         }),
         ledger: value[1]
             .as_array()
@@ -342,5 +379,46 @@ pub fn stored_books(value: &Value) -> Stored {
                 from_hidden: number(&row[7]),
             })
             .collect(),
+        events: value[2]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|row| Event {
+                kind: text(&row[0]).unwrap_or_default(),
+                reference: text(&row[1]),
+                asked: row[2].as_i64(),
+                after: [3, 4, 5, 6, 7, 8].map(|place: usize| number(&row[place])),
+                month: row[9].as_i64().map(|begins_at| Month {
+                    begins_at,
+                    is_by_hand: row[10] == true,
+                    granted: number(&row[11]),
+                    expired: number(&row[12]),
+                    carried_over: number(&row[13]),
+                    spent: [14, 15, 16].map(|place: usize| number(&row[place])),
+                }),
+            })
+            .collect(),
     }
+}
+
+/// The statement of a user from the beginning on.
+pub fn stored_statement(session: &mut Session, user: Uuid) -> Vec<Line> {
+    let query = "SELECT what, operation, reference, credits::bigint, used::bigint, rollover::bigint, bonus::bigint,
+                        available::bigint
+                   FROM auria.credit_statement($1, '-infinity', 'infinity') ORDER BY entry";
+    session
+        .query(query, &[&user])
+        .unwrap()
+        .iter()
+        .map(|row| Line {
+            what: row.get(0),
+            operation: row.get(1),
+            reference: row.get(2),
+            credits: row.get(3),
+            used: row.get::<_, Option<i64>>(4).unwrap_or(i64::MIN),
+            rollover: row.get::<_, Option<i64>>(5).unwrap_or(i64::MIN),
+            bonus: row.get::<_, Option<i64>>(6).unwrap_or(i64::MIN),
+            available: row.get(7),
+        })
+        .collect()
 }

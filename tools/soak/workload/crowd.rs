@@ -10,10 +10,14 @@ use crate::model::books::CASE;
 /// References are taken from a small number, so that clients send the same one at once.
 const REFERENCES: u128 = 40;
 
+/// How many packs there are, each with as many credits as its number.
+const PACKS: usize = 30;
+
 pub fn step(client: &mut Client<'_>) {
     let place = client.random.below(client.world.crowds.len());
     match client.random.below(10) {
-        0 => buy(client, place),
+        0 if client.random.one_in(3) => buy(client, place),
+        0 => buy_once(client, place),
         1..4 => charge_once(client, place),
         4..6 => charge_and_refund(client, place),
         _ => charge_single(client, place),
@@ -28,6 +32,35 @@ fn buy(client: &mut Client<'_>, place: usize) {
         Outcome::Done(_) => crowd.lock().unwrap().bought += credits,
         Outcome::Unknown => crowd.lock().unwrap().perhaps_bought.push(credits),
         Outcome::Refused => {}
+    }
+}
+
+/// The same few packs, bought by several clients at once, and paid back by some.
+fn buy_once(client: &mut Client<'_>, place: usize) {
+    let (user, crowd) = &client.world.crowds[place];
+    let credits = 1 + client.random.below(PACKS) as i64;
+    let reference = format!("cs_{credits}");
+    if client.random.one_in(4) {
+        let request = Request::Call(
+            "revoke_bonus_credits",
+            json!({"p_user_id": user, "p_credits": credits, "p_reference": reference}),
+        );
+        if let Outcome::Done(answer) = client.call(Who::Service, &request) {
+            let taken = answer.as_i64().unwrap_or(i64::MIN);
+            let first = *crowd.lock().unwrap().revoked.entry(reference.clone()).or_insert(taken);
+            if first != taken {
+                client
+                    .world
+                    .report
+                    .violation(format!("the revocation of {reference} was answered {first} and {taken}"));
+            }
+        }
+        return;
+    }
+    let request =
+        Request::Call("add_bonus_credits", json!({"p_user_id": user, "p_credits": credits, "p_reference": reference}));
+    if let Outcome::Done(_) = client.call(Who::Service, &request) {
+        crowd.lock().unwrap().packs.insert(reference);
     }
 }
 

@@ -6,15 +6,18 @@ use std::time::{Duration, Instant};
 use auria_tests::As;
 
 use crate::door::{Failure, of_postgres};
+use crate::invariants::FINDINGS;
 use crate::random::Random;
 use crate::weather::Fault;
 use crate::world::{DATABASE, World};
 
-const TASKS: [(&str, &str); 8] = [
-    ("doctor", "SELECT string_agg(\"check\" || ': ' || detail, '; ') FROM auria.doctor() WHERE NOT ok"),
+const TASKS: [(&str, &str); 10] = [
+    ("doctor", FINDINGS),
     ("phi_backfill", "CALL auria.phi_backfill(50)"),
     ("phi_status", "SELECT NULL::text FROM auria.phi_status()"),
     ("reset_monthly", "CALL auria.reset_monthly(10)"),
+    ("reset_monthly_usage_with_rollover", "SELECT NULL::text FROM public.reset_monthly_usage_with_rollover()"),
+    ("reset_monthly_usage", "SELECT NULL::text FROM public.reset_monthly_usage()"),
     ("cleanup_old_rate_limits", "SELECT NULL::text FROM public.cleanup_old_rate_limits()"),
     ("cleanup_stuck_evaluations", "SELECT NULL::text FROM public.cleanup_stuck_evaluations()"),
     ("verify_phi_encryption", "SELECT NULL::text FROM public.verify_phi_encryption()"),

@@ -15,7 +15,7 @@ use crate::model::Practice;
 use crate::random::Random;
 use crate::world::{DATABASE, World};
 
-pub use client::{Client, books_expression, stored_books};
+pub use client::{Client, books_expression, stored_books, stored_statement};
 pub use dentist::MARK;
 
 /// Half of them through PostgREST, half through SQL.
