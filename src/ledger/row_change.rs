@@ -17,7 +17,7 @@ use super::{prices, time};
 use crate::error::{self, Error, Result};
 use crate::pg::spi::{self, Arg, Snapshot};
 use crate::pg::trigger::{Column, RowTrigger};
-use crate::pg::value::Value;
+use crate::pg::value::{Clamped, Value};
 use crate::pg::{extension, roles, sequence, transaction};
 use crate::{args, statement};
 
@@ -111,8 +111,19 @@ impl Subscription<'_, '_> {
         }
     }
 
+    /// A row that holds a number beyond an integer can be corrected: what is only compared or recorded may be any number.
     fn number(&self, version: Version, column: Column) -> Result<i32> {
-        Ok(self.value(version, column)?.unwrap_or(0))
+        Ok(self.value(version, column)?.map_or(0, |Clamped(number)| number))
+    }
+
+    /// What is written anew must fit.
+    fn check_counters(&self) -> Result<()> {
+        let Columns { used, hidden, rollover, bonus, settled_rollover, settled_bonus, cases, simulations, .. } =
+            self.columns;
+        for column in [used, hidden, rollover, bonus, settled_rollover, settled_bonus, cases, simulations] {
+            self.value::<i32>(Version::New, column)?;
+        }
+        Ok(())
     }
 
     fn counters(&self, version: Version) -> Result<Counters> {
@@ -244,6 +255,7 @@ impl Subscription<'_, '_> {
         let Some(last) = settled.last() else {
             return Ok(());
         };
+        self.check_counters()?;
         let (shown, written) = (self.counters(Version::Old)?, self.counters(Version::New)?);
         let monthly = last.pool.monthly;
         let month = settled.iter().rev().find_map(|settled| match settled.step {

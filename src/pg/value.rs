@@ -79,6 +79,28 @@ impl Value for i32 {
     }
 }
 
+/// A counter where any number will do: one that a team's bigint holds beyond an integer is the greatest or smallest.
+#[derive(Clone, Copy)]
+pub struct Clamped(pub i32);
+
+impl Value for Clamped {
+    fn reads(type_oid: pg_sys::Oid) -> bool {
+        i32::reads(type_oid)
+    }
+
+    unsafe fn read(datum: pg_sys::Datum, is_null: bool, type_oid: pg_sys::Oid) -> Option<Self> {
+        // SAFETY: the caller's promise; a bigint is read as one.
+        let number = unsafe {
+            match type_oid {
+                pg_sys::INT8OID => i64::from_polymorphic_datum(datum, is_null, type_oid),
+                _ => i32::read(datum, is_null, type_oid).map(i64::from),
+            }
+        };
+        let within = |number: i64| number.clamp(i32::MIN.into(), i32::MAX.into());
+        number.and_then(|number| i32::try_from(within(number)).ok()).map(Self)
+    }
+}
+
 /// The built-in type whose values a type has: the type itself, what is below a
 /// domain, and `text` for another string type of its layout, such as citext.
 pub(super) fn underlying(type_oid: pg_sys::Oid) -> pg_sys::Oid {

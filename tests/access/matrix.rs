@@ -89,6 +89,9 @@ pub static MATRIX: LazyLock<Vec<Rights>> = LazyLock::new(|| {
     backend_only("public.prompt_executions", "id",
         "INSERT INTO public.prompt_executions (prompt_id, prompt_version, model, latency_ms, success)
          VALUES ('p', '1', 'm', 1, true)"),
+    Rights { key: "entry", service: "S", ..owned("public.credit_events", "S",
+        "INSERT INTO public.credit_events (entry, user_id, kind)
+         VALUES (nextval('public.credit_usage_entry_seq'), '$user', 'adjustment')") },
     backend_only("public.credit_transactions", "id",
         "INSERT INTO public.credit_transactions (user_id, operation_id, operation, type)
          VALUES ('$user', 'op-1', 'case_analysis', 'consume')"),
@@ -121,6 +124,8 @@ const FUNCTIONS: &str = "
     public.can_use_credits(uuid,text)                       - u s
     public.get_credit_cost(text)                            a u s
     public.add_bonus_credits(uuid,integer)                  - - s
+    public.add_bonus_credits(uuid,integer,text)             - - s
+    public.revoke_bonus_credits(uuid,integer,text)          - - s
     public.reset_monthly_usage_with_rollover()              - - s
     public.can_create_case(uuid)                            - u s
     public.increment_case_usage(uuid)                       - - s
@@ -156,6 +161,7 @@ const FUNCTIONS: &str = "
     auria.export_user(uuid)                                 - - s
     auria.export_patient(uuid)                              - - s
     auria.erase_user(uuid,boolean)                          - - s
+    auria.credit_statement(uuid,timestamptz,timestamptz)    - - s
     auria.erase_patient(uuid)                               - - s
     auria.erase_again(bytea[],boolean)                      - - s
     auria.open_text(bytea,boolean)                          - u s
@@ -187,8 +193,6 @@ const FUNCTIONS: &str = "
     auria.ensure_unique_index(text,text,text,text)          - - -
     auria.number_ledger()                                   - - -
     auria.report_unknown_statuses()                         - - -
-    auria.settled_bonus(text,integer,integer,integer)       - - -
-    auria.settled_rollover(text,integer,integer)            - - -
 ";
 
 /// The functions of the list, each with its three rights.

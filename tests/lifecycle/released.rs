@@ -165,7 +165,6 @@ fn clients_go_on_charging_between_the_new_library_and_the_update_of_the_extensio
     let mut dba = db.superuser();
     dba.run("CREATE EXTENSION auria VERSION '0.3.1' CASCADE");
     let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
-    let mut service = db.service();
     let calls = [
         format!("public.can_use_credits('{user}', 'case_analysis')"),
         format!("public.use_credits('{user}', 'case_analysis')"),
@@ -176,19 +175,19 @@ fn clients_go_on_charging_between_the_new_library_and_the_update_of_the_extensio
         format!("public.add_bonus_credits('{user}', 9) IS NOT NULL"),
     ];
     for call in &calls {
-        assert!(service.value::<bool>(&format!("SELECT {call}")), "{call}");
+        assert!(dba.value::<bool>(&format!("SELECT {call}")), "{call}");
     }
     for refused in [
         "UPDATE public.subscriptions SET plan_id = 'starter'",
         "SELECT public.reset_monthly_usage_with_rollover()",
         "CALL auria.reset_monthly()",
     ] {
-        let refusal = refused_with(service.batch_execute(refused), "55000");
+        let refusal = refused_with(dba.batch_execute(refused), "55000");
         assert_eq!(refusal.hint(), Some("Run ALTER EXTENSION auria UPDATE."));
     }
     dba.run(&format!("ALTER EXTENSION auria UPDATE TO '{next}'"));
     for call in &calls {
-        assert!(service.value::<bool>(&format!("SELECT {call}")), "{call}");
+        assert!(dba.value::<bool>(&format!("SELECT {call}")), "{call}");
     }
     let statement = "SELECT string_agg(concat_ws(' ', what, used, bonus), ', ' ORDER BY entry)
                        FROM auria.credit_statement($1, '-infinity', 'infinity') WHERE used IS NOT NULL";

@@ -116,7 +116,7 @@ fn no_function_that_a_superuser_calls_leaves_a_deferred_trigger_to_his_rights() 
     }
     let prepare = format!(
         "SET session_replication_role = replica; \
-         UPDATE public.subscriptions SET usage_reset_at = now() - interval '31 days'; \
+         UPDATE public.subscriptions SET usage_reset_at = now() - interval '31 days', month_ends_at = '-infinity'; \
          INSERT INTO public.rate_limits (user_id, function_name, updated_at) \
          VALUES ('{dentist}', 'old', now() - interval '9 days') ON CONFLICT DO NOTHING; \
          RESET session_replication_role"
@@ -127,6 +127,8 @@ fn no_function_that_a_superuser_calls_leaves_a_deferred_trigger_to_his_rights() 
         format!("use_credits('{dentist}', 'case_analysis', gen_random_uuid())"),
         format!("refund_credits('{dentist}', 'case_analysis')"),
         format!("add_bonus_credits('{dentist}', 3)"),
+        format!("add_bonus_credits('{dentist}', 3, gen_random_uuid()::text)"),
+        format!("revoke_bonus_credits('{dentist}', 1, gen_random_uuid()::text)"),
         format!("check_and_increment_rate_limit('{dentist}', 'f', {window}, {window}, {window})"),
         format!("increment_case_usage('{dentist}')"),
         "reset_monthly_usage_with_rollover()".to_owned(),

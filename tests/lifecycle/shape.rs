@@ -170,6 +170,10 @@ fn a_counter_beyond_an_integer_is_out_of_range_and_not_something_internal() {
     ] {
         refused_with(service.batch_execute(&call), "22003");
     }
+    // As the hint says, the row can be corrected.
+    service.run("UPDATE public.subscriptions SET credits_bonus = 5");
+    assert!(service.value::<bool>(&format!("SELECT public.use_credits('{user}', 'case_analysis')")));
+    assert_eq!(service.value::<i64>("SELECT credits_bonus FROM public.subscriptions"), 5);
 }
 
 #[test]
