@@ -164,6 +164,19 @@ fn clients_go_on_charging_between_the_new_library_and_the_update_of_the_extensio
     let db = cluster.empty_database();
     let mut dba = db.superuser();
     dba.run("CREATE EXTENSION auria VERSION '0.3.1' CASCADE");
+    // The library brings its migrations: without those that 0.3.1 did not have, the schema is as it left it.
+    dba.run(
+        "DROP TABLE public.credit_events CASCADE;
+         ALTER TABLE public.subscriptions DROP COLUMN settled_rollover, DROP COLUMN settled_bonus,
+             DROP COLUMN billing_start, DROP COLUMN month_ends_at;
+         DROP TRIGGER zz_settle_plan_change ON public.subscriptions;
+         CREATE TRIGGER zz_settle_plan_change BEFORE UPDATE ON public.subscriptions
+             FOR EACH ROW EXECUTE FUNCTION public.settle_plan_change();
+         DROP TRIGGER zz_record_plan_change ON public.subscriptions;
+         CREATE TRIGGER zz_record_plan_change AFTER UPDATE OF plan_id ON public.subscriptions
+             FOR EACH ROW EXECUTE FUNCTION public.record_plan_change();
+         DELETE FROM auria.migrations WHERE number > 31",
+    );
     let user = db.sign_up_on_plan("ana@clinica.test", "price_pro_monthly_v2");
     let calls = [
         format!("public.can_use_credits('{user}', 'case_analysis')"),
