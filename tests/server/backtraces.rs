@@ -22,7 +22,7 @@ fn no_error_carries_a_backtrace_whatever_the_environment_of_the_server() {
             // PostgreSQL's own error, two of the extension's, and a panic.
             ("SET TRANSACTION READ ONLY; SELECT public.use_credits(gen_random_uuid(), 'case_analysis')", "25006", None),
             ("SELECT public.use_credits(NULL, 'case_analysis')", "22004", None),
-            ("SELECT public.add_bonus_credits(gen_random_uuid(), -1)", "22023", Some("-1 credits were to be added.")),
+            ("SELECT public.add_bonus_credits(gen_random_uuid(), -1)", "22023", Some("-1 credits were asked for.")),
             ("SELECT public.called_wrongly()", "XX000", None),
         ] {
             let refusal = refused_with(service.batch_execute(statement), sqlstate);

@@ -89,7 +89,7 @@ flow('a refused call says what was wrong with it and what to do', async (api) =>
     400,
     '22023',
     'p_credits must be positive',
-    '-5 credits were to be added.',
+    '-5 credits were asked for.',
     'Use refund_credits() to give back what an operation cost.',
   );
 });
