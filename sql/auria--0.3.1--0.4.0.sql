@@ -58,7 +58,7 @@ REVOKE ALL ON FUNCTION auria.unbound_value(bytea, uuid) FROM PUBLIC, anon, authe
 DROP FUNCTION auria.settled_rollover(text, integer, integer);
 DROP FUNCTION auria.settled_bonus(text, integer, integer, integer);
 
-CREATE OR REPLACE FUNCTION auria.credit_statement(p_user_id uuid, p_from timestamptz, p_to timestamptz) RETURNS TABLE(at timestamptz, entry bigint, what text, operation text, reference text, credits integer, used integer, rollover integer, bonus integer, available integer)
+CREATE OR REPLACE FUNCTION auria.credit_statement(p_user_id uuid, p_from timestamptz, p_to timestamptz) RETURNS TABLE(at timestamptz, entry bigint, what text, operation text, reference text, credits bigint, used integer, rollover integer, bonus integer, available bigint)
     LANGUAGE c VOLATILE PARALLEL UNSAFE
     SET search_path TO pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'credit_statement_wrapper';

@@ -278,7 +278,7 @@ pub fn operation_is_reserved() -> Error {
 pub fn kept_by_a_trigger() -> Error {
     Error::new(PgSqlErrorCode::ERRCODE_TRIGGERED_ACTION_EXCEPTION, "a trigger kept the subscription from being written")
         .detail("Counter and ledger would disagree. Nothing was changed.")
-        .hint("Look for a BEFORE trigger on public.subscriptions or public.credit_usage that returns NULL.")
+        .hint("Look for a BEFORE trigger on subscriptions, credit_usage or credit_events that returns NULL.")
 }
 
 /// 23514: a status of a subscription that nobody knows.

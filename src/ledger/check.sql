@@ -14,7 +14,7 @@ WITH last AS MATERIALIZED (
      CROSS JOIN LATERAL (
             SELECT e.entry, e.used, e.hidden, e.rollover, e.bonus, e.settled_rollover, e.settled_bonus
               FROM public.credit_events e
-             WHERE e.subscription_id = s.id
+             WHERE e.subscription_id = s.id AND e.user_id = s.user_id
              ORDER BY e.entry DESC
              LIMIT 1) AS e
 ), since AS (

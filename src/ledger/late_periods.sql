@@ -9,6 +9,6 @@ WITH wrong (subscriptions, what, condition) AS (
       FROM public.subscriptions
      WHERE status = 'active' AND current_period_end < now() - interval '3 days'
 )
-SELECT pg_catalog.format('%s subscriptions %s See them with SELECT * FROM public.subscriptions WHERE %s', subscriptions, what, condition)
+SELECT pg_catalog.format('%s subscriptions %s: see them with SELECT * FROM public.subscriptions WHERE %s', subscriptions, what, condition)
   FROM wrong
  WHERE subscriptions > 0

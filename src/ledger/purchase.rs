@@ -143,6 +143,7 @@ fn post(
     let announced = Announced { subscription: account.id, before, after: before.with(after), at: transaction::clock() };
     let rows = announced.during(|| spi.query(&POST, Snapshot::New, args))?;
     let row = rows.first().ok_or_else(error::kept_by_a_trigger)?;
+    let (recorded, posted) = (row.expect::<i64>(1)?, row.expect::<i64>(2)?);
     // Nobody else has posted the reference meanwhile: the user's row is locked.
-    if row.expect::<i64>(1)? == row.expect::<i64>(2)? { Ok(()) } else { Err(error::kept_by_a_trigger()) }
+    if recorded == 1 && posted == 1 { Ok(()) } else { Err(error::kept_by_a_trigger()) }
 }

@@ -356,19 +356,33 @@ pub fn record_row(row: &mut RowTrigger<'_>) -> Result<()> {
     if subscription.row.is_update() {
         return record_update(&subscription);
     }
-    let is_insert = subscription.row.is_insert();
     // The one row that there is.
-    let (version, kind) = if is_insert { (Version::New, Kind::Start) } else { (Version::Old, Kind::End) };
+    if subscription.row.is_insert() {
+        record_whole(&subscription, Version::New, Kind::Start)
+    } else {
+        record_whole(&subscription, Version::Old, Kind::End)
+    }
+}
+
+/// An account starts or ends with this row. Nothing can be spent of the plan of a row that is gone.
+fn record_whole(subscription: &Subscription<'_, '_>, version: Version, kind: Kind) -> Result<()> {
     let plan = subscription.plan(version)?;
     let monthly = subscription.terms_of(plan.as_deref())?.monthly;
     let there = subscription.counters(version)?.pool(monthly);
-    // Nothing can be spent of the plan of a row that is gone.
     let nothing = CreditPool::default();
-    let (before, after) = if is_insert { (nothing, there) } else { (there, nothing) };
-    Recorder { subscription: &subscription, version, plan: plan.as_deref() }.record(kind, None, before, after)
+    let (before, after) = match version {
+        Version::New => (nothing, there),
+        Version::Old => (there, nothing),
+    };
+    Recorder { subscription, version, plan: plan.as_deref() }.record(kind, None, before, after)
 }
 
 fn record_update(subscription: &Subscription<'_, '_>) -> Result<()> {
+    if subscription.row.changes(subscription.columns.user) {
+        // It ends in one user's statement and starts in the other's.
+        record_whole(subscription, Version::Old, Kind::End)?;
+        return record_whole(subscription, Version::New, Kind::Start);
+    }
     let (old, new) = (subscription.counters(Version::Old)?, subscription.counters(Version::New)?);
     let announced = subscription.announced()?;
     let columns = &subscription.columns;

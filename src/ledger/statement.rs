@@ -20,12 +20,12 @@ pub struct Line {
     pub operation: Option<String>,
     pub reference: Option<String>,
     /// By how much it changed what can be spent; `None` where that has no limit.
-    pub credits: Option<i32>,
+    pub credits: Option<i64>,
     pub used: Option<i32>,
     pub rollover: Option<i32>,
     pub bonus: Option<i32>,
     /// What can be spent after it; `None` where that has no limit, and before the first event.
-    pub available: Option<i32>,
+    pub available: Option<i64>,
 }
 
 /// The lines of a user from one time to before another, in the order of the ledger.

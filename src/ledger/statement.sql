@@ -50,11 +50,11 @@ WITH lines AS (
       FROM known k
 )
 SELECT at, entry, what, operation, reference,
-       coalesce(credits, changed, CASE WHEN what = 'start' THEN available END)::integer,
+       coalesce(credits, changed, CASE WHEN what = 'start' THEN available END)::bigint,
        CASE WHEN is_known THEN used END::integer,
        CASE WHEN is_known THEN rollover END::integer,
        CASE WHEN is_known THEN bonus END::integer,
-       available::integer
+       available::bigint
   FROM changes
  WHERE at >= $2 AND at < $3
  ORDER BY entry

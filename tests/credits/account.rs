@@ -309,8 +309,8 @@ struct Line {
     entry: i64,
     what: String,
     balance: Balance,
-    credits: Option<i32>,
-    available: Option<i32>,
+    credits: Option<i64>,
+    available: Option<i64>,
 }
 
 fn balances(session: &mut Session, user: Uuid) -> Vec<Line> {
@@ -404,7 +404,7 @@ fn a_statement_says_the_balance_after_every_step_of_a_random_history(db: &Databa
             if let Some(row) = &row {
                 let granted: Option<i32> = row.get(3);
                 let available = granted.unwrap_or(0) + is_there.1.unwrap() + is_there.2.unwrap() - is_there.0.unwrap();
-                assert_eq!(lines.last().unwrap().available, Some(available), "{}", context());
+                assert_eq!(lines.last().unwrap().available, Some(available.into()), "{}", context());
             }
             if let Some(line) = lines.last() {
                 seen.push((line.entry, is_there));
@@ -449,6 +449,60 @@ all_ways! {
     a_subscription_that_is_deleted_ends_and_a_user_leaves_nothing,
     a_teams_trigger_is_recorded_as_what_it_does,
     a_statement_says_the_balance_after_every_step_of_a_random_history,
+}
+
+#[test]
+fn what_moved_while_the_extension_was_dropped_is_where_the_account_starts_anew() {
+    let db = database();
+    let (kept, gone) = (since(&db, "starter", "1 day"), since(&db, "starter", "1 day"));
+    spend(&db, kept, 2);
+    let mut dba = db.superuser();
+    dba.run("DROP EXTENSION auria CASCADE");
+    dba.run(&format!(
+        "UPDATE public.subscriptions SET credits_bonus = 40 WHERE user_id = '{kept}';
+         DELETE FROM public.subscriptions WHERE user_id = '{gone}';
+         CREATE EXTENSION auria"
+    ));
+    assert_eq!(ledger_disagreements(&db), "");
+    assert_eq!(events(&db, kept), ["start", "start"]);
+    assert_eq!(events(&db, gone), ["start", "end"]);
+    assert_eq!(balances(&mut dba, kept).last().unwrap().balance, (Some(2), Some(0), Some(40)));
+    // Migrations that run again start nothing.
+    dba.run("SELECT auria.migrate(again => true)");
+    assert_eq!(events(&db, kept), ["start", "start"]);
+}
+
+#[test]
+fn a_subscription_that_is_given_away_ends_in_one_statement_and_starts_in_the_other() {
+    let db = database();
+    let (giver, receiver) = (since(&db, "starter", "1 day"), db.sign_up("bia@clinica.test"));
+    add_bonus(&mut db.service(), giver, 4).unwrap();
+    spend(&db, giver, 2);
+    let mut dba = db.superuser();
+    dba.run(&format!("UPDATE public.subscriptions SET user_id = '{receiver}'"));
+    assert_eq!(events(&db, giver), ["start", "purchase", "end"]);
+    assert_eq!(balances(&mut dba, giver).last().unwrap().available, Some(0));
+    assert_eq!(balances(&mut dba, receiver).last().unwrap().balance, (Some(2), Some(0), Some(4)));
+    spend(&db, receiver, 1);
+    assert_eq!(balances(&mut dba, receiver).last().unwrap().available, Some(6));
+    assert_eq!(ledger_disagreements(&db), "");
+}
+
+#[test]
+fn a_purchase_whose_event_a_trigger_keeps_is_an_error_and_a_balance_may_be_as_large_as_its_columns() {
+    let db = database();
+    let user = since(&db, "price_pro_monthly_v2", "1 day");
+    let mut dba = db.superuser();
+    set(&db, user, "credits_bonus = 2147483647");
+    let available = balances(&mut dba, user).last().unwrap().available;
+    assert_eq!(available, Some(60 + 2_147_483_647));
+    set(&db, user, "credits_bonus = 0");
+    dba.run(
+        "CREATE FUNCTION public.keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER keep BEFORE INSERT ON public.credit_events FOR EACH ROW EXECUTE FUNCTION public.keep()",
+    );
+    refused_with(db.service().batch_execute(&format!("SELECT public.add_bonus_credits('{user}', 5, 'cs_1')")), "09000");
+    assert_eq!(pool(&db, user), [0, 0, 0, 0]);
 }
 
 /// The first INSERT of a user's row settles nothing; it says when its month ends.

@@ -83,7 +83,7 @@ fn what_eight_sessions_were_answered_is_explained_by_the_order_of_the_ledger(db:
         });
         assert_eq!(ledger_disagreements(db), "");
         let mut admin = db.superuser();
-        let lines: Vec<(i64, String, Option<i32>)> = admin
+        let lines: Vec<(i64, String, Option<i64>)> = admin
             .query("SELECT entry, what, available FROM auria.credit_statement($1, '-infinity', 'infinity')", &[&user])
             .unwrap()
             .iter()
@@ -103,13 +103,13 @@ fn what_eight_sessions_were_answered_is_explained_by_the_order_of_the_ledger(db:
             )
             .unwrap()
             .map(|row| row.get(0));
-        assert_eq!(lines.last().unwrap().2, Some(left.unwrap_or(0)), "seed {seed}");
+        assert_eq!(lines.last().unwrap().2, Some(left.unwrap_or(0).into()), "seed {seed}");
         // Whoever was refused called while there was not enough.
         for call in calls.iter().filter(|call| call.cost > 0 && call.answer == Some(false)) {
             // A row that is deleted and inserted anew has no lock that orders both: each session may be one line late.
             let when_called = lines.iter().rev().filter(|line| line.0 <= call.before).take(SESSIONS as usize);
             let meanwhile = lines.iter().filter(|line| call.before < line.0 && line.0 <= call.after);
-            let was_short = when_called.chain(meanwhile).any(|line| line.2.unwrap_or(0) < call.cost);
+            let was_short = when_called.chain(meanwhile).any(|line| line.2.unwrap_or(0) < call.cost.into());
             assert!(was_short, "seed {seed}: {} at {}", call.statement, call.before);
         }
         // A reference counts once.

@@ -115,7 +115,7 @@ fn statement(service: &mut Session, user: Uuid) -> Vec<Line> {
         .query(
             "SELECT (extract(epoch FROM at - min(at) OVER ()) / 86400)::integer, what,
                     CASE WHEN operation IS NULL THEN coalesce(reference, '') ELSE operation END,
-                    credits, used, rollover, bonus, available
+                    credits::integer, used, rollover, bonus, available::integer
                FROM auria.credit_statement($1, '-infinity', 'infinity')",
             &[&user],
         )

@@ -401,7 +401,7 @@ fn read_statement(story: &mut Story, practice: &Practice, bia: Uuid) {
 
     let lines = service
         .query(
-            "SELECT what, coalesce(operation, reference, ''), credits, available \
+            "SELECT what, coalesce(operation, reference, ''), credits::integer, available::integer \
                FROM auria.credit_statement($1, now() - INTERVAL '1 day', now() + INTERVAL '1 day')",
             &[&davi],
         )
