@@ -14,6 +14,9 @@ use crate::pg::transaction;
 use crate::pg::value::Fields;
 use crate::{args, statement};
 
+/// How often a row is inserted that somebody deletes meanwhile.
+const ATTEMPTS: usize = 5;
+
 statement! {
     /// Locked by itself, without its plan: a join would be evaluated with the
     /// plan from before the wait when the plan changed meanwhile.
@@ -100,8 +103,16 @@ impl Account {
         if let Some(account) = Self::lock(spi, user)? {
             return Ok(account);
         }
-        super::naming_unknown_user(c"subscriptions", || spi.query(&SUBSCRIBE, Snapshot::New, args![user]).map(drop))?;
-        Self::lock(spi, user)?.ok_or_else(error::kept_by_a_trigger)
+        // Who inserts and deletes rows by hand has not the lock: one may be there for the INSERT and gone after it.
+        for _ in 0..ATTEMPTS {
+            super::naming_unknown_user(c"subscriptions", || {
+                spi.query(&SUBSCRIBE, Snapshot::New, args![user]).map(drop)
+            })?;
+            if let Some(account) = Self::lock(spi, user)? {
+                return Ok(account);
+            }
+        }
+        Err(error::kept_by_a_trigger())
     }
 
     /// Reads the user's row as the caller's statement sees it.
