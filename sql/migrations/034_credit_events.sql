@@ -42,7 +42,7 @@ SELECT auria.ensure_index('public.credit_events', 'idx_credit_events_user_entry'
 SELECT auria.ensure_unique_index('public.credit_events', 'credit_events_reference_key',
     'user_id, kind, reference', 'reference IS NOT NULL');
 
--- The state of the accounts when this table came, and at each installation: a balance is explained from here on.
+-- The state of the accounts when this table came: a balance is explained from here on.
 INSERT INTO public.credit_events
        (entry, kind, user_id, subscription_id, plan_id, credits_per_month, changed_used, changed_hidden,
         changed_rollover, changed_bonus, used, hidden, rollover, bonus, settled_rollover, settled_bonus)
@@ -52,8 +52,7 @@ SELECT nextval('public.credit_usage_entry_seq'), 'start', s.user_id, s.id, s.pla
        s.credits_used_hidden, s.credits_rollover, s.credits_bonus, s.settled_rollover, s.settled_bonus
   FROM public.subscriptions s
   LEFT JOIN public.subscription_plans p ON p.id = s.plan_id
- WHERE NOT EXISTS (SELECT FROM public.credit_events e JOIN auria.migrations m ON m.number = 34
-                    WHERE e.subscription_id = s.id AND e.created_at >= m.applied_at)
+ WHERE NOT EXISTS (SELECT FROM public.credit_events e WHERE e.subscription_id = s.id)
  ORDER BY s.created_at, s.id;
 
 -- And of those that were deleted while the extension was not there.
