@@ -10,8 +10,11 @@ fn main() -> io::Result<()> {
     // With `audited`, as docs/phi.md sets up who read which patient.
     let (settings, statements) = audit_recipe();
     let is_audited = std::env::args().nth(1).as_deref() == Some("audited");
+    // The page has no line for a list that may hold other libraries, and says what to add.
     let options = settings
         .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .chain([("shared_preload_libraries", "pgaudit")])
         .filter(|_| is_audited)
         .fold(ClusterOptions::default(), |options, (name, value)| options.setting(name, value));
     let cluster = options.start();
