@@ -6,7 +6,7 @@
 //! what happened until the month began that the row now says, and so gets the first one's answer.
 
 use auria_credits::{ACTIVE, begun_by_hand, settle, with_differences};
-use auria_credits::{Billing, Change, CreditPool, PLAN_CHANGE, Plan, Settled, Step, Time, is_paid_anew};
+use auria_credits::{Billing, Change, CreditPool, Month, PLAN_CHANGE, Plan, Settled, Step, Time, is_paid_anew};
 use pgrx::datum::TimestampWithTimeZone;
 use uuid::Uuid;
 
@@ -258,10 +258,7 @@ impl Subscription<'_, '_> {
         self.check_counters()?;
         let (shown, written) = (self.counters(Version::Old)?, self.counters(Version::New)?);
         let monthly = last.pool.monthly;
-        let month = settled.iter().rev().find_map(|settled| match settled.step {
-            Step::Month(month) => Some(month),
-            Step::PlanChange => None,
-        });
+        let month = last_month(settled);
         let is_by_hand = month.is_some_and(|month| month.is_by_hand);
         let pool = if is_by_hand {
             begun_by_hand(last.pool, shown.pool(monthly), written.pool(monthly))
@@ -305,6 +302,14 @@ impl Subscription<'_, '_> {
     }
 }
 
+/// The last month that began.
+fn last_month(settled: &[Settled]) -> Option<Month> {
+    settled.iter().rev().find_map(|settled| match settled.step {
+        Step::Month(month) => Some(month),
+        Step::PlanChange => None,
+    })
+}
+
 /// Before an INSERT or UPDATE of `subscriptions`: settles the months that are over and what the statement does to the
 /// credits. It is called for every update, so what most of them do not touch is looked at first.
 pub fn settle_row(row: &mut RowTrigger<'_>) -> Result<()> {
@@ -328,10 +333,7 @@ pub fn settle_row(row: &mut RowTrigger<'_>) -> Result<()> {
     let pool = subscription.counters(Version::Old)?.pool(change.plan.monthly);
     let settled = settle(pool, &change, time::of(subscription.now)).map_err(|_| error::credits_out_of_range())?;
     subscription.replace_credits(&settled)?;
-    let begun = settled.iter().rev().find_map(|settled| match settled.step {
-        Step::Month(month) => Some(month.begins_at),
-        Step::PlanChange => None,
-    });
+    let begun = last_month(&settled).map(|month| month.begins_at);
     let reset_at = match begun {
         Some(begun) => begun,
         None => subscription.reset_at(Version::New)?,
@@ -430,13 +432,7 @@ struct Recorder<'a, 'row, 'call> {
 }
 
 impl Recorder<'_, '_, '_> {
-    fn record(
-        &self,
-        kind: Kind,
-        month: Option<auria_credits::Month>,
-        before: CreditPool,
-        after: CreditPool,
-    ) -> Result<()> {
+    fn record(&self, kind: Kind, month: Option<Month>, before: CreditPool, after: CreditPool) -> Result<()> {
         let Subscription { row, columns, .. } = self.subscription;
         // Who sent the statement, not the owner whose rights write the event.
         let made_by = roles::name_of(roles::caller());

@@ -76,7 +76,7 @@ impl BySql<'_> {
         })
     }
 
-    /// Tells the triggers of the subscription what the ledger explains.
+    /// What the triggers of subscriptions must not record as an adjustment: the ledger has an entry for it.
     fn announced(&self, posting: &Posting<'_>) -> Announced {
         Announced {
             subscription: posting.subscription,

@@ -45,7 +45,7 @@ fn examples() -> Vec<Example> {
         .collect()
 }
 
-/// Moves everything that is there so many days into the past.
+/// Moves all rows this number of days into the past.
 fn days_later(db: &Database, days: i32) {
     db.superuser()
         .batch_execute(&format!(

@@ -71,7 +71,7 @@ fn days_until(year: i64, month: i64, day: i64) -> i64 {
     years + (1..month).map(|month| length(year, month)).sum::<i64>() + day - 1
 }
 
-/// The same day and time so many months later, or the last day of a month that is shorter.
+/// This number of months later, at the same time of day; the last day of the month where it has no such day.
 pub fn months_later(moment: Moment, months: i64) -> Moment {
     let (year, month, day) = date(moment.div_euclid(DAY));
     let (year, month) = (year + (month - 1 + months) / 12, (month - 1 + months) % 12 + 1);
